@@ -1,0 +1,163 @@
+package dev.loupe.graph;
+
+import java.util.List;
+
+/** The definitions of the composite ops, in terms of other ops. */
+public final class Decompositions {
+
+    private Decompositions() {}
+
+    /**
+     * Adds the ops that define a composite op to a graph. Composite ops among them have decompositions of
+     * their own.
+     *
+     * @throws IllegalArgumentException if the op is primitive or the inputs don't fit it
+     */
+    public static Value decompose(Op op, GraphBuilder b, List<Value> in) {
+        op.infer(in.stream().map(Value::type).toList());
+        if (op instanceof Op.Softmax softmax) {
+            return softmax(b, in.get(0), softmax.axis());
+        } else if (op instanceof Op.LogSoftmax softmax) {
+            return logSoftmax(b, in.get(0), softmax.axis());
+        } else if (op instanceof Op.Activation activation) {
+            return activation(b, in.get(0), activation.kind());
+        } else if (op instanceof Op.Linear) {
+            return linear(b, in);
+        } else if (op instanceof Op.LayerNorm norm) {
+            Value x = b.sub(in.get(0), b.reduce(Op.ReduceKind.MEAN, in.get(0), -1));
+            Value normal = b.div(x, rootMeanSquare(b, x, norm.eps()));
+            return in.size() == 1 ? normal : b.add(b.mul(normal, in.get(1)), in.get(2));
+        } else if (op instanceof Op.RmsNorm norm) {
+            Value normal = b.div(in.get(0), rootMeanSquare(b, in.get(0), norm.eps()));
+            return in.size() == 1 ? normal : b.mul(normal, in.get(1));
+        } else if (op instanceof Op.Rotate) {
+            return rotate(b, in.get(0), in.get(1), in.get(2));
+        } else if (op instanceof Op.Attention attention) {
+            return attention(b, in, attention.scale());
+        } else if (op instanceof Op.SliceScatter scatter) {
+            return sliceScatter(b, in.get(0), in.get(1), scatter);
+        }
+        throw new IllegalArgumentException(op + " is a primitive op: it has no decomposition");
+    }
+
+    /** {@code sqrt(mean(x²) + eps)} over the last axis, which is kept with size 1. */
+    public static Value rootMeanSquare(GraphBuilder b, Value x, double eps) {
+        Value meanSquare = b.reduce(Op.ReduceKind.MEAN, b.mul(x, x), -1);
+        return b.unary(Op.UnaryKind.SQRT, b.add(meanSquare, b.scalar(eps, x)));
+    }
+
+    // The largest element is subtracted so that exp can't overflow. In a row that is -inf throughout, 0 is
+    // subtracted and the sum 0 is replaced by 1, so that the row gives zeros; a NaN runs through max.
+    private static Value softmax(GraphBuilder b, Value x, int axis) {
+        Value exponentials = b.unary(Op.UnaryKind.EXP, b.sub(x, finiteMax(b, x, axis)));
+        Value sum = b.reduce(Op.ReduceKind.SUM, exponentials, axis);
+        Value empty = b.binary(Op.BinaryKind.EQ, sum, b.scalar(0, x));
+        return b.div(exponentials, b.where(empty, b.scalar(1, x), sum));
+    }
+
+    private static Value finiteMax(GraphBuilder b, Value x, int axis) {
+        Value max = b.reduce(Op.ReduceKind.MAX, x, axis);
+        Value allMasked = b.binary(Op.BinaryKind.EQ, max, b.scalar(Double.NEGATIVE_INFINITY, x));
+        return b.where(allMasked, b.scalar(0, x), max);
+    }
+
+    private static Value logSoftmax(GraphBuilder b, Value x, int axis) {
+        Value shifted = b.sub(x, finiteMax(b, x, axis));
+        Value sum = b.reduce(Op.ReduceKind.SUM, b.unary(Op.UnaryKind.EXP, shifted), axis);
+        return b.sub(shifted, b.unary(Op.UnaryKind.LOG, sum));
+    }
+
+    private static Value activation(GraphBuilder b, Value x, Op.ActivationKind kind) {
+        return switch (kind) {
+            case GELU -> {
+                Value erf = b.unary(Op.UnaryKind.ERF, b.mul(x, b.scalar(Math.sqrt(0.5), x)));
+                yield b.mul(b.mul(x, b.scalar(0.5, x)), b.add(erf, b.scalar(1, x)));
+            }
+            case GELU_TANH -> {
+                Value cube = b.mul(b.mul(x, x), x);
+                Value inner = b.mul(
+                        b.add(x, b.mul(cube, b.scalar(0.044715, x))), b.scalar(Math.sqrt(2 / Math.PI), x));
+                Value tanh = b.unary(Op.UnaryKind.TANH, inner);
+                yield b.mul(b.mul(x, b.scalar(0.5, x)), b.add(tanh, b.scalar(1, x)));
+            }
+            case QUICK_GELU -> b.mul(x, b.unary(Op.UnaryKind.SIGMOID, b.mul(x, b.scalar(1.702, x))));
+            case SILU -> b.mul(x, b.unary(Op.UnaryKind.SIGMOID, x));
+        };
+    }
+
+    private static Value linear(GraphBuilder b, List<Value> in) {
+        Value x = in.get(0);
+        if (x.type().rank() >= 2) {
+            return b.add(b.matmul(x, in.get(1)), in.get(2));
+        }
+        Value row = b.matmul(b.unsqueeze(x, 0), in.get(1));
+        return b.add(b.merge(row, 0, 2), in.get(2));
+    }
+
+    private static Value rotate(GraphBuilder b, Value x, Value cos, Value sin) {
+        long half = cos.type().dim(2).value();
+        long width = x.type().dim(3).value();
+        Value c = b.unsqueeze(cos, 2);
+        Value s = b.unsqueeze(sin, 2);
+        Value first = b.slice(x, 3, 0, half);
+        Value second = b.slice(x, 3, half, 2 * half);
+        Value turnedFirst = b.sub(b.mul(first, c), b.mul(second, s));
+        Value turnedSecond = b.add(b.mul(second, c), b.mul(first, s));
+        return 2 * half == width
+                ? b.concat(3, turnedFirst, turnedSecond)
+                : b.concat(3, turnedFirst, turnedSecond, b.slice(x, 3, 2 * half, width));
+    }
+
+    private static Value attention(GraphBuilder b, List<Value> in, double scale) {
+        Value q = in.get(0);
+        Value raw = attentionScores(b, q, in.get(1));
+        Value scores = b.mul(raw, b.scalar(scale, q));
+        Value masked = b.where(in.get(3), scores, b.scalar(Double.NEGATIVE_INFINITY, q));
+        return weightedValues(b, b.softmax(masked, -1), in.get(2));
+    }
+
+    /**
+     * Unscaled attention scores.
+     *
+     * @param q {@code [b, p, h, d]}
+     * @param k {@code [b, t, kv, d]}; query head i reads key head {@code i / (h/kv)}
+     * @return {@code [b, h, p, t]}
+     */
+    public static Value attentionScores(GraphBuilder b, Value q, Value k) {
+        long heads = q.type().dim(2).value();
+        long kvHeads = k.type().dim(2).value();
+        Value queries = b.transpose(q, 0, 2, 1, 3);
+        Value keys = b.transpose(k, 0, 2, 3, 1);
+        if (heads == kvHeads) {
+            return b.matmul(queries, keys);
+        }
+        Value grouped = b.split(queries, 1, kvHeads, heads / kvHeads);
+        return b.merge(b.matmul(grouped, b.unsqueeze(keys, 2)), 1, 2);
+    }
+
+    /**
+     * Values averaged by an attention pattern.
+     *
+     * @param pattern {@code [b, h, p, t]}
+     * @param v {@code [b, t, kv, e]}
+     * @return {@code [b, p, h, e]}
+     */
+    public static Value weightedValues(GraphBuilder b, Value pattern, Value v) {
+        long heads = pattern.type().dim(1).value();
+        long kvHeads = v.type().dim(2).value();
+        Value values = b.transpose(v, 0, 2, 1, 3);
+        if (heads == kvHeads) {
+            return b.transpose(b.matmul(pattern, values), 0, 2, 1, 3);
+        }
+        Value grouped = b.split(pattern, 1, kvHeads, heads / kvHeads);
+        Value product = b.merge(b.matmul(grouped, b.unsqueeze(values, 2)), 1, 2);
+        return b.transpose(product, 0, 2, 1, 3);
+    }
+
+    private static Value sliceScatter(GraphBuilder b, Value data, Value update, Op.SliceScatter op) {
+        long end = op.start() + update.type().dim(op.axis()).value();
+        Value before = b.slice(data, op.axis(), 0, op.start());
+        Value after = b.slice(data, op.axis(), end, Op.Slice.TO_END);
+        return b.concat(op.axis(), before, update, after);
+    }
+}

@@ -1,0 +1,80 @@
+package dev.loupe.graph;
+
+import dev.loupe.hook.HookPoint;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A model's forward pass, described once: values in an order in which they can be computed, some of them
+ * named as inputs, weights, hook points or outputs. Immutable; made by {@link GraphBuilder}.
+ */
+public final class Graph {
+
+    private final List<Value> values;
+    private final Map<String, Value> inputs;
+    private final Map<String, Value> weights;
+    private final Map<String, Value> hooks;
+    private final Map<String, Value> outputs;
+    private final List<Shortcut> shortcuts;
+    private final List<String> regions;
+
+    Graph(
+            List<Value> values,
+            Map<String, Value> inputs,
+            Map<String, Value> weights,
+            Map<String, Value> hooks,
+            Map<String, Value> outputs,
+            List<Shortcut> shortcuts,
+            List<String> regions) {
+        this.values = values;
+        this.inputs = inputs;
+        this.weights = weights;
+        this.hooks = hooks;
+        this.outputs = outputs;
+        this.shortcuts = shortcuts;
+        this.regions = regions;
+    }
+
+    /** Every value, in an order in which they can be computed; {@code values().get(i).id() == i}. */
+    public List<Value> values() {
+        return values;
+    }
+
+    /** The inputs by name. */
+    public Map<String, Value> inputs() {
+        return inputs;
+    }
+
+    /** The weights by name. */
+    public Map<String, Value> weights() {
+        return weights;
+    }
+
+    /** What leaves each hook point, by the point's name, in the order in which the points fire. */
+    public Map<String, Value> hooks() {
+        return hooks;
+    }
+
+    /** The hook points in the order in which they fire. */
+    public Collection<HookPoint> hookPoints() {
+        return hooks.values().stream()
+                .map(value -> ((Value.Hooked) value.source()).point())
+                .toList();
+    }
+
+    /** The outputs by name. */
+    public Map<String, Value> outputs() {
+        return outputs;
+    }
+
+    /** The shortcuts, in the order in which they were declared. */
+    public List<Shortcut> shortcuts() {
+        return shortcuts;
+    }
+
+    /** The regions in the order in which they run. */
+    public List<String> regions() {
+        return regions;
+    }
+}
