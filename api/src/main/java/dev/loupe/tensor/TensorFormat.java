@@ -1,0 +1,61 @@
+package dev.loupe.tensor;
+
+import java.util.Locale;
+
+/** Writes tensors for people: a header line, then the numbers in nested brackets, long axes shortened. */
+final class TensorFormat {
+
+    private static final int EDGE = 3;
+    private static final int SUMMARISE_OVER = 100;
+
+    private TensorFormat() {}
+
+    static String format(Tensor tensor) {
+        HostTensor host = tensor.toHost();
+        StringBuilder text = new StringBuilder("Tensor ").append(tensor.describe()).append('\n');
+        append(text, host, 0, 0, host.shape().elements() > SUMMARISE_OVER);
+        return text.toString();
+    }
+
+    private static void append(StringBuilder text, HostTensor host, int axis, long offset, boolean shorten) {
+        Shape shape = host.shape();
+        if (axis == shape.rank()) {
+            text.append(number(host, (int) offset));
+            return;
+        }
+        long stride = 1;
+        for (int i = axis + 1; i < shape.rank(); i++) {
+            stride *= shape.size(i);
+        }
+        boolean last = axis == shape.rank() - 1;
+        String separator = last ? ", " : ",\n" + " ".repeat(axis + 1);
+        text.append('[');
+        long size = shape.size(axis);
+        for (long i = 0; i < size; i++) {
+            if (i > 0) {
+                text.append(separator);
+            }
+            if (shorten && size > 2 * EDGE && i == EDGE) {
+                text.append("…").append(separator);
+                i = size - EDGE;
+            }
+            append(text, host, axis + 1, offset + i * stride, shorten);
+        }
+        text.append(']');
+    }
+
+    private static String number(HostTensor host, int index) {
+        if (host.dtype() == DType.BOOL) {
+            return host.getDouble(index) != 0 ? "true" : "false";
+        }
+        if (host.dtype().isInteger()) {
+            return Long.toString(host.dtype() == DType.INT64 ? host.data().getLong(index * 8) : (long)
+                    host.getDouble(index));
+        }
+        double value = host.getDouble(index);
+        double magnitude = Math.abs(value);
+        boolean plain = magnitude == 0 || magnitude >= 1e-3 && magnitude < 1e5 || Double.isNaN(value)
+                || Double.isInfinite(value);
+        return String.format(Locale.ROOT, plain ? "%.4f" : "%.3e", value);
+    }
+}
