@@ -1,6 +1,7 @@
 package dev.loupe.graph;
 
 import dev.loupe.hook.HookPoint;
+import dev.loupe.tensor.HostTensor;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +15,7 @@ public final class Graph {
     private final List<Value> values;
     private final Map<String, Value> inputs;
     private final Map<String, Value> weights;
+    private final Map<String, HostTensor> constants;
     private final Map<String, Value> hooks;
     private final Map<String, Value> outputs;
     private final List<Shortcut> shortcuts;
@@ -23,6 +25,7 @@ public final class Graph {
             List<Value> values,
             Map<String, Value> inputs,
             Map<String, Value> weights,
+            Map<String, HostTensor> constants,
             Map<String, Value> hooks,
             Map<String, Value> outputs,
             List<Shortcut> shortcuts,
@@ -30,6 +33,7 @@ public final class Graph {
         this.values = values;
         this.inputs = inputs;
         this.weights = weights;
+        this.constants = constants;
         this.hooks = hooks;
         this.outputs = outputs;
         this.shortcuts = shortcuts;
@@ -46,9 +50,14 @@ public final class Graph {
         return inputs;
     }
 
-    /** The weights by name. */
+    /** The weights by name, constants among them. */
     public Map<String, Value> weights() {
         return weights;
+    }
+
+    /** The numbers of those weights that no checkpoint holds, because the config says them: rotary frequencies. */
+    public Map<String, HostTensor> constants() {
+        return constants;
     }
 
     /** What leaves each hook point, by the point's name, in the order in which the points fire. */

@@ -3,6 +3,7 @@ package dev.loupe.graph;
 import dev.loupe.hook.HookPoint;
 import dev.loupe.tensor.Axes;
 import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -23,6 +24,7 @@ public final class GraphBuilder {
     private final List<Value> values = new ArrayList<>();
     private final Map<String, Value> inputs = new LinkedHashMap<>();
     private final Map<String, Value> weights = new LinkedHashMap<>();
+    private final Map<String, HostTensor> constants = new LinkedHashMap<>();
     private final Map<String, Value> hooks = new LinkedHashMap<>();
     private final Map<String, Value> outputs = new LinkedHashMap<>();
     private final List<Value[]> pendingShortcuts = new ArrayList<>();
@@ -60,6 +62,20 @@ public final class GraphBuilder {
             return known;
         }
         return named(weights, name, TensorType.of(dtype, Shape.of(sizes)), new Value.Weight(name));
+    }
+
+    /**
+     * A weight whose numbers are no checkpoint's but follow from the config, such as rotary frequencies: the
+     * graph brings them along ({@link Graph#constants}), and whoever runs it uploads them with the weights.
+     * One name stands for the same numbers in every graph of a model.
+     *
+     * @throws IllegalArgumentException if the graph has a weight of that name already
+     */
+    public Value constant(String name, HostTensor numbers) {
+        TensorType type = TensorType.of(numbers.dtype(), numbers.shape());
+        Value value = named(weights, name, type, new Value.Weight(name));
+        constants.put(name, numbers);
+        return value;
     }
 
     /** A hook point that lies on the way of every run. */
@@ -141,6 +157,7 @@ public final class GraphBuilder {
                 List.copyOf(values),
                 Collections.unmodifiableMap(new LinkedHashMap<>(inputs)),
                 Collections.unmodifiableMap(new LinkedHashMap<>(weights)),
+                Collections.unmodifiableMap(new LinkedHashMap<>(constants)),
                 Collections.unmodifiableMap(new LinkedHashMap<>(hooks)),
                 Collections.unmodifiableMap(new LinkedHashMap<>(outputs)),
                 List.copyOf(shortcuts),
