@@ -1,0 +1,5 @@
+/** From activations to explanations. */
+@NullMarked
+package dev.loupe.analysis;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** A backend on ONNX Runtime. */
+@NullMarked
+package dev.loupe.backend.onnx;
+
+import org.jspecify.annotations.NullMarked;

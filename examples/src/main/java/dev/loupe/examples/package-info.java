@@ -1,0 +1,5 @@
+/** Short programs that use Loupe. */
+@NullMarked
+package dev.loupe.examples;
+
+import org.jspecify.annotations.NullMarked;
