@@ -16,14 +16,20 @@ public final class HookFilter {
 
     private final String description;
     private final Selector selector;
+    private final boolean byName;
 
     private interface Selector {
         Collection<HookPoint> select(HookNames names);
     }
 
     private HookFilter(String description, Selector selector) {
+        this(description, selector, false);
+    }
+
+    private HookFilter(String description, Selector selector, boolean byName) {
         this.description = description;
         this.selector = selector;
+        this.byName = byName;
     }
 
     /** Every point that lies on the way of a plain run: all but the optional ones. */
@@ -52,7 +58,7 @@ public final class HookFilter {
     public static HookFilter names(Collection<String> wanted) {
         List<String> copy = List.copyOf(wanted);
         return new HookFilter(
-                copy.toString(), names -> copy.stream().map(names::resolve).toList());
+                copy.toString(), names -> copy.stream().map(names::resolve).toList(), true);
     }
 
     /**
@@ -114,6 +120,11 @@ public final class HookFilter {
     public List<HookPoint> select(HookNames names) {
         Set<HookPoint> chosen = new LinkedHashSet<>(selector.select(names));
         return names.points().stream().filter(chosen::contains).toList();
+    }
+
+    /** Whether every point was named, so that each of them must be there. */
+    public boolean byName() {
+        return byName;
     }
 
     @Override

@@ -5,11 +5,11 @@ import dev.loupe.spi.Backend;
 import dev.loupe.spi.TensorHandle;
 import dev.loupe.spi.WeightSource;
 import dev.loupe.tensor.Tensor;
-import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,19 +72,17 @@ public final class ModelRunner implements AutoCloseable {
     /**
      * Runs a graph.
      *
-     * @param given tensors by name, for every graph input and every fed hook point of the request
+     * @param given a tensor for the name of a graph input or a fed hook point of the request; asked only for those
+     *     that the run needs
      * @param hooks what happens at the edited points
      * @throws IllegalArgumentException if something is asked for that can't be computed from what is given
      */
-    public Results run(Graph graph, PlanRequest request, Map<String, Tensor> given, Hooks hooks) {
+    public Results run(Graph graph, PlanRequest request, Function<String, Tensor> given, Hooks hooks) {
         Plan plan = plan(graph, request);
         Place[] places = new Place[plan.places()];
         try {
             plan.inputs().forEach((name, place) -> {
-                Tensor tensor = given.get(name);
-                if (tensor == null) {
-                    throw new IllegalArgumentException("Nothing was given for '" + name + "'");
-                }
+                Tensor tensor = given.apply(name);
                 places[place] = new Place(tensor.handle(), tensor);
             });
             for (Plan.Action action : plan.actions()) {
@@ -99,10 +97,10 @@ public final class ModelRunner implements AutoCloseable {
             }
             return results(plan, places);
         } finally {
+            // Tensors that were given are reachable from here until the run is over.
             for (int i = 0; i < places.length; i++) {
                 free(places, i);
             }
-            Reference.reachabilityFence(given);
         }
     }
 

@@ -87,13 +87,13 @@ final class Planner {
         Map<String, Integer> places = new HashMap<>();
         for (String name : request.inputs()) {
             Value input = graph.inputs().get(name);
-            if (input != null) {
+            if (input != null && cut.isNeeded(input.id())) {
                 places.put(name, input.id());
             }
         }
         for (String name : request.fed()) {
             Value hook = graph.hooks().get(name);
-            if (hook != null) {
+            if (hook != null && cut.isNeeded(cut.fedRoot(hook))) {
                 places.put(name, cut.fedRoot(hook));
             }
         }
