@@ -40,7 +40,9 @@ public final class CheckpointConfig {
     /** {@code architectures}: class names in Hugging Face transformers; may be empty. */
     public List<String> architectures() {
         Object list = values.get("architectures");
-        return list instanceof List<?> names ? names.stream().map(String::valueOf).toList() : List.of();
+        return list instanceof List<?> names
+                ? names.stream().map(String::valueOf).toList()
+                : List.of();
     }
 
     /** Whether the key is there with a value other than null. */
@@ -68,9 +70,14 @@ public final class CheckpointConfig {
         return has(key) ? integer(key) : fallback;
     }
 
+    /** A number that must be there. */
+    public double number(String key) {
+        return require(key, Number.class, "a number").doubleValue();
+    }
+
     /** A number, or the fallback if the key is missing or null. */
     public double number(String key, double fallback) {
-        return has(key) ? require(key, Number.class, "a number").doubleValue() : fallback;
+        return has(key) ? number(key) : fallback;
     }
 
     /** A truth value, or the fallback if the key is missing or null. */

@@ -1,0 +1,118 @@
+package dev.loupe.architectures.decoder;
+
+import static dev.loupe.model.StandardNames.BATCH;
+import static dev.loupe.model.StandardNames.PAST;
+
+import dev.loupe.graph.Decompositions;
+import dev.loupe.graph.Dim;
+import dev.loupe.graph.GraphBuilder;
+import dev.loupe.graph.Op;
+import dev.loupe.graph.Shortcut;
+import dev.loupe.graph.Value;
+import dev.loupe.model.StandardNames;
+import dev.loupe.model.TransformerConfig;
+
+/** The attention of one block, from the residual stream to {@code hook_attn_out}. */
+final class AttentionBlock {
+
+    private final DecoderParts parts;
+    private final GraphBuilder b;
+    private final TransformerConfig config;
+    private final int layer;
+    private final AttentionMask mask;
+    private final RotaryAngles angles;
+
+    AttentionBlock(DecoderParts parts, int layer, AttentionMask mask, RotaryAngles angles) {
+        this.parts = parts;
+        this.b = parts.builder();
+        this.config = parts.config();
+        this.layer = layer;
+        this.mask = mask;
+        this.angles = angles;
+    }
+
+    private String name(String part) {
+        return DecoderWeights.inBlock(layer, part);
+    }
+
+    Value build(Value residual) {
+        int heads = config.nHeads();
+        int kvHeads = config.nKeyValueHeads();
+        Value copies = b.optionalHook(name("hook_attn_in"), b.expand(b.unsqueeze(residual, 2), 2, heads));
+        Value groups = heads == kvHeads ? copies : meanOverGroups(copies);
+        Value queryInput = b.optionalHook(name("hook_q_input"), copies);
+        Value keyInput = b.optionalHook(name("hook_k_input"), groups);
+        Value valueInput = b.optionalHook(name("hook_v_input"), groups);
+        Value x = parts.scaleNormalized(name("ln1"), parts.normalize(name("ln1"), residual));
+        Value q = heads("Q", "attn.hook_q", queryInput, x, heads);
+        Value k = heads("K", "attn.hook_k", keyInput, x, kvHeads);
+        Value v = heads("V", "attn.hook_v", valueInput, x, kvHeads);
+        if (parts.options().keyValueCache()) {
+            k = extend(StandardNames.pastKeys(layer), k, StandardNames.keys(layer));
+            v = extend(StandardNames.pastValues(layer), v, StandardNames.values(layer));
+        }
+        q = angles.rotateQueries(b, q, name("attn.hook_rot_q"));
+        k = angles.rotateKeys(b, k, name("attn.hook_rot_k"));
+        return output(b.hook(name("attn.hook_z"), attend(q, k, v)));
+    }
+
+    // A key/value head that serves a group of query heads reads what its group reads. While nobody edits,
+    // these are equal copies, whose mean is the residual stream.
+    private Value meanOverGroups(Value copies) {
+        int kvHeads = config.nKeyValueHeads();
+        Value grouped = b.split(copies, 2, kvHeads, config.nHeads() / kvHeads);
+        return b.reduceAndDrop(Op.ReduceKind.MEAN, grouped, 3);
+    }
+
+    /**
+     * Queries, keys or values of all heads. On the full way each head reads its own input through its own
+     * norm; unless somebody edits these inputs, one norm and one product do for all heads.
+     *
+     * @param input what each head reads, {@code [batch, pos, count, d_model]}
+     * @param normalized what all heads read, {@code [batch, pos, d_model]}
+     * @return {@code [batch, pos, count, d_head]}
+     */
+    private Value heads(String matrix, String hookName, Value input, Value normalized, int count) {
+        int width = config.dHead();
+        Value own = b.transpose(parts.plainNorm(name("ln1"), input), 0, 2, 1, 3);
+        Value perHead = b.transpose(b.split(parts.weight(name("attn.W_" + matrix)), 1, count, width), 1, 0, 2);
+        Value separate = b.transpose(b.matmul(own, perHead), 0, 2, 1, 3);
+        if (parts.hasWeight(name("attn.b_" + matrix))) {
+            separate = b.add(separate, b.split(parts.weight(name("attn.b_" + matrix)), 0, count, width));
+        }
+        Value joint = b.split(parts.project(normalized, name("attn."), matrix), 2, count, width);
+        return b.hook(name(hookName), b.shortcut(separate, joint, Shortcut.Kind.DETOUR_UNLESS_EDITED));
+    }
+
+    private Value extend(String pastName, Value fresh, String outputName) {
+        Dim kvHeads = Dim.of(config.nKeyValueHeads());
+        Value past = b.input(pastName, parts.options().dtype(), BATCH, PAST, kvHeads, Dim.of(config.dHead()));
+        Value all = b.concat(1, past, fresh);
+        b.output(outputName, all);
+        return all;
+    }
+
+    private Value attend(Value q, Value k, Value v) {
+        double scale = 1 / config.attnScale() / (config.scaleAttnByInverseLayerIdx() ? layer + 1 : 1);
+        Value raw = Decompositions.attentionScores(b, q, k);
+        Value scaled = b.mul(raw, b.scalar(scale, raw));
+        Value masked = b.where(mask.allowed(), scaled, b.scalar(Double.NEGATIVE_INFINITY, scaled));
+        Value scores = b.hook(name("attn.hook_attn_scores"), masked);
+        Value pattern = b.hook(name("attn.hook_pattern"), b.softmax(scores, -1));
+        Value full = Decompositions.weightedValues(b, pattern, v);
+        Value fused = b.apply(new Op.Attention(scale), q, k, v, mask.allowed());
+        return b.shortcut(full, fused, Shortcut.Kind.FUSION);
+    }
+
+    private Value output(Value z) {
+        Value perHead = b.split(parts.weight(name("attn.W_O")), 0, config.nHeads(), config.dHead());
+        Value products = b.transpose(b.matmul(b.transpose(z, 0, 2, 1, 3), perHead), 0, 2, 1, 3);
+        Value results = b.optionalHook(name("attn.hook_result"), products);
+        Value sum = b.reduceAndDrop(Op.ReduceKind.SUM, results, 2);
+        if (parts.hasWeight(name("attn.b_O"))) {
+            sum = b.add(sum, parts.weight(name("attn.b_O")));
+        }
+        Value joint = parts.project(b.merge(z, 2, 2), name("attn."), "O");
+        return b.hook(name("hook_attn_out"), b.shortcut(sum, joint, Shortcut.Kind.DETOUR_UNLESS_TOUCHED));
+    }
+}

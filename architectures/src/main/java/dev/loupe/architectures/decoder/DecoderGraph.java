@@ -1,0 +1,67 @@
+package dev.loupe.architectures.decoder;
+
+import dev.loupe.graph.Graph;
+import dev.loupe.graph.GraphBuilder;
+import dev.loupe.graph.Value;
+import dev.loupe.model.GraphOptions;
+import dev.loupe.model.StandardNames;
+import dev.loupe.model.TransformerConfig;
+
+/**
+ * Builds the graph of a decoder-only transformer from its config: embedding, blocks of attention and MLP (one
+ * after the other, or side by side), final norm and unembedding, with every hook point of the specification
+ * in the order in which it fires. The weights have the names of {@link DecoderWeights}.
+ *
+ * <p>The graph takes the way on which all hook points lie; {@linkplain dev.loupe.graph.Shortcut shortcuts}
+ * say where a run on which nobody looks may go faster: a fused attention instead of scores and pattern, one
+ * matrix product for all heads instead of one for each.
+ *
+ * <p>What varies: layer norm or RMS norm, with parameters or without; learned, rotary or no positions; grouped
+ * heads; sliding window; plain or gated MLP, or none ({@code d_mlp} 0); every bias; parallel attention and MLP.
+ */
+public final class DecoderGraph {
+
+    private DecoderGraph() {}
+
+    /**
+     * The graph of a model.
+     *
+     * @throws IllegalArgumentException if the config names an activation function that {@link
+     *     ActivationFunctions} doesn't have
+     */
+    public static Graph build(TransformerConfig config, GraphOptions options) {
+        DecoderParts parts = new DecoderParts(new GraphBuilder(), config, options);
+        GraphBuilder b = parts.builder();
+        b.region("embed");
+        Value residual = Embedding.build(parts);
+        AttentionMask mask = AttentionMask.build(parts);
+        RotaryAngles angles = config.rotary() == null ? RotaryAngles.NONE : RotaryAngles.build(parts, config.rotary());
+        b.output(StandardNames.residualEntering(0), residual);
+        for (int layer = 0; layer < config.nLayers(); layer++) {
+            b.region("blocks." + layer);
+            residual = block(parts, layer, residual, mask, angles);
+            b.output(StandardNames.residualEntering(layer + 1), residual);
+        }
+        b.region("unembed");
+        Unembedding.build(parts, residual);
+        return b.build();
+    }
+
+    private static Value block(DecoderParts parts, int layer, Value entering, AttentionMask mask, RotaryAngles angles) {
+        GraphBuilder b = parts.builder();
+        TransformerConfig config = parts.config();
+        Value before = b.hook(DecoderWeights.inBlock(layer, "hook_resid_pre"), entering);
+        Value attention = new AttentionBlock(parts, layer, mask, angles).build(before);
+        Value after;
+        if (config.dMlp() == 0) {
+            after = b.add(before, attention);
+        } else if (config.parallelAttnMlp()) {
+            Value mlp = MlpBlock.build(parts, layer, before);
+            after = b.add(b.add(before, attention), mlp);
+        } else {
+            Value middle = b.hook(DecoderWeights.inBlock(layer, "hook_resid_mid"), b.add(before, attention));
+            after = b.add(middle, MlpBlock.build(parts, layer, middle));
+        }
+        return b.hook(DecoderWeights.inBlock(layer, "hook_resid_post"), after);
+    }
+}

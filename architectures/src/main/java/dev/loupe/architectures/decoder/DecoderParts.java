@@ -1,0 +1,134 @@
+package dev.loupe.architectures.decoder;
+
+import dev.loupe.graph.Decompositions;
+import dev.loupe.graph.Dim;
+import dev.loupe.graph.GraphBuilder;
+import dev.loupe.graph.Op;
+import dev.loupe.graph.Shortcut;
+import dev.loupe.graph.Value;
+import dev.loupe.model.GraphOptions;
+import dev.loupe.model.StandardNames;
+import dev.loupe.model.TransformerConfig;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.Shape;
+import java.util.HashMap;
+import java.util.Map;
+
+/** What the parts of a decoder share: the builder, the settings, weights by name, projections and norms. */
+final class DecoderParts {
+
+    private final GraphBuilder builder;
+    private final TransformerConfig config;
+    private final GraphOptions options;
+    private final Map<String, Shape> shapes;
+    private final Map<String, Value> inputs = new HashMap<>();
+
+    DecoderParts(GraphBuilder builder, TransformerConfig config, GraphOptions options) {
+        this.builder = builder;
+        this.config = config;
+        this.options = options;
+        this.shapes = DecoderWeights.shapes(config);
+    }
+
+    GraphBuilder builder() {
+        return builder;
+    }
+
+    TransformerConfig config() {
+        return config;
+    }
+
+    GraphOptions options() {
+        return options;
+    }
+
+    /** An input, declared when it is first used: a graph asks for nothing that it doesn't need. */
+    Value input(String name, DType dtype, Dim... dims) {
+        return inputs.computeIfAbsent(name, missing -> builder.input(missing, dtype, dims));
+    }
+
+    /** Token ids, int64 {@code [batch, pos]}. */
+    Value tokens() {
+        return input(StandardNames.TOKENS, DType.INT64, StandardNames.BATCH, StandardNames.POS);
+    }
+
+    /** False at padding, bool {@code [batch, pos]}. */
+    Value tokenMask() {
+        return input(StandardNames.TOKEN_MASK, DType.BOOL, StandardNames.BATCH, StandardNames.POS);
+    }
+
+    /** Positions of the new tokens, int64 {@code [batch, pos]}. */
+    Value positions() {
+        return input(StandardNames.POSITIONS, DType.INT64, StandardNames.BATCH, StandardNames.POS);
+    }
+
+    /** How many keys a query may see: the new positions, after those of the key/value cache if there is one. */
+    Dim keyCount() {
+        return options.keyValueCache() ? StandardNames.PAST.plus(StandardNames.POS) : StandardNames.POS;
+    }
+
+    boolean hasWeight(String name) {
+        return shapes.containsKey(name);
+    }
+
+    Value weight(String name) {
+        Shape shape = shapes.get(name);
+        if (shape == null) {
+            throw new IllegalStateException("A decoder with this config has no weight '" + name + "'");
+        }
+        return builder.weight(name, options.dtype(), shape.toArray());
+    }
+
+    /** {@code x·W (+ b)}: all heads, or the whole MLP, in one product. */
+    Value project(Value x, String prefix, String name) {
+        Value matrix = weight(prefix + "W_" + name);
+        return hasWeight(prefix + "b_" + name)
+                ? builder.linear(x, matrix, weight(prefix + "b_" + name))
+                : builder.matmul(x, matrix);
+    }
+
+    /**
+     * A norm with its hook points. Layer norm's {@code hook_normalized} comes after weight and bias, RMS
+     * norm's before the weight, as in the original.
+     *
+     * @param scope where the hook points and the parameters are: {@code blocks.0.ln1}
+     * @return what leaves {@code hook_normalized}, and for RMS norm is still to be {@linkplain #scaleNormalized
+     *     multiplied} by the weight
+     */
+    Value normalize(String scope, Value x) {
+        GraphBuilder b = builder;
+        boolean centres = config.normalization().centres();
+        Value spread = centres ? b.sub(x, b.reduce(Op.ReduceKind.MEAN, x, -1)) : x;
+        Value scale = b.hook(scope + ".hook_scale", Decompositions.rootMeanSquare(b, spread, config.eps()));
+        Value full = b.div(spread, scale);
+        if (centres && hasWeight(scope + ".w")) {
+            full = b.add(b.mul(full, weight(scope + ".w")), weight(scope + ".b"));
+        }
+        Value fused = centres ? plainNorm(scope, x) : b.apply(new Op.RmsNorm(config.eps()), x);
+        return b.hook(scope + ".hook_normalized", b.shortcut(full, fused, Shortcut.Kind.FUSION));
+    }
+
+    /** What reads a norm sees this: the normalised value times the weight, if that isn't in it or folded away. */
+    Value scaleNormalized(String scope, Value normalized) {
+        boolean weightIsLeft = !config.normalization().centres() && hasWeight(scope + ".w");
+        return weightIsLeft ? builder.mul(normalized, weight(scope + ".w")) : normalized;
+    }
+
+    /** The whole norm, parameters included, without hook points. */
+    Value plainNorm(String scope, Value x) {
+        boolean parameters = hasWeight(scope + ".w");
+        if (config.normalization().centres()) {
+            Op norm = new Op.LayerNorm(config.eps());
+            return parameters
+                    ? builder.apply(norm, x, weight(scope + ".w"), weight(scope + ".b"))
+                    : builder.apply(norm, x);
+        }
+        Op norm = new Op.RmsNorm(config.eps());
+        return parameters ? builder.apply(norm, x, weight(scope + ".w")) : builder.apply(norm, x);
+    }
+
+    /** The type in which angles and losses are computed: never narrower than float32. */
+    DType wideType() {
+        return options.dtype() == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
+    }
+}

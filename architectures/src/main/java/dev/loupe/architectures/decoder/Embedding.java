@@ -1,0 +1,24 @@
+package dev.loupe.architectures.decoder;
+
+import dev.loupe.graph.GraphBuilder;
+import dev.loupe.graph.Value;
+import dev.loupe.model.TransformerConfig;
+
+/** Tokens, and learned positions where there are any, to the residual stream. */
+final class Embedding {
+
+    private Embedding() {}
+
+    static Value build(DecoderParts parts) {
+        GraphBuilder b = parts.builder();
+        Value tokens = b.gather(parts.weight(DecoderWeights.EMBEDDING), 0, parts.tokens());
+        Value embedded = b.hook("hook_embed", tokens);
+        if (parts.config().positions() != TransformerConfig.Positions.LEARNED) {
+            return embedded;
+        }
+        Value rows = b.gather(parts.weight(DecoderWeights.POSITIONS), 0, parts.positions());
+        Value isToken = b.unsqueeze(parts.tokenMask(), -1);
+        Value positions = b.hook("hook_pos_embed", b.where(isToken, rows, b.scalar(0, rows)));
+        return b.add(embedded, positions);
+    }
+}

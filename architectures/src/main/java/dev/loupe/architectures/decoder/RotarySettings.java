@@ -1,0 +1,158 @@
+package dev.loupe.architectures.decoder;
+
+import dev.loupe.model.TransformerConfig.Rotary;
+import dev.loupe.spi.CheckpointConfig;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/**
+ * Reads rotary settings from a Hugging Face config, in either spelling: {@code rope_theta} with {@code
+ * rope_scaling} (transformers 4), or {@code rope_parameters} (transformers 5). The kinds of scaling follow
+ * transformers' {@code modeling_rope_utils}.
+ */
+public final class RotarySettings {
+
+    private static final double DEFAULT_THETA = 10_000;
+    private static final String KNOWN = "default, linear, dynamic, llama3 and yarn";
+
+    private RotarySettings() {}
+
+    /**
+     * Reads the settings.
+     *
+     * @param config the checkpoint's config
+     * @param dHead width of a head, of which {@code partial_rotary_factor} is rotated
+     * @param maxPositions the config's {@code max_position_embeddings}
+     * @throws IllegalArgumentException if the kind of scaling is not known, or lacks one of its numbers
+     */
+    public static Rotary read(CheckpointConfig config, int dHead, int maxPositions) {
+        CheckpointConfig old = config.object("rope_scaling");
+        CheckpointConfig settings = old.keys().isEmpty() ? config.object("rope_parameters") : old;
+        rejectSettingsByLayer(settings);
+        double theta = settings.number("rope_theta", config.number("rope_theta", DEFAULT_THETA));
+        double part = settings.number("partial_rotary_factor", config.number("partial_rotary_factor", 1));
+        int dims = (int) (dHead * part);
+        if (dims < 2 || dims % 2 != 0) {
+            throw new IllegalArgumentException(config.source() + ": rotary positions turn pairs of entries, but " + dims
+                    + " of a head's " + dHead + " entries can't be paired");
+        }
+        double[] plain = frequencies(theta, dims);
+        String type = settings.string("rope_type", settings.string("type", "default"));
+        return switch (type) {
+            // Dynamic scaling begins beyond the trained context, which is as far as a model is run.
+            case "default", "dynamic" -> new Rotary(dims, plain, 1);
+            case "linear" -> new Rotary(dims, divided(plain, factor(settings)), 1);
+            case "llama3" ->
+                new Rotary(dims, llama3(plain, settings, trainedPositions(config, settings, maxPositions)), 1);
+            case "yarn" -> yarn(plain, theta, settings, trainedPositions(config, settings, maxPositions), maxPositions);
+            default ->
+                throw new IllegalArgumentException(
+                        config.source() + ": rope type '" + type + "' is not known; known are " + KNOWN);
+        };
+    }
+
+    /**
+     * Radians per position of each pair of entries, unscaled: {@code theta^(-2i/dims)} (Su et al. 2021).
+     *
+     * @param dims how many entries of a head are rotated
+     */
+    public static double[] frequencies(double theta, int dims) {
+        return IntStream.range(0, dims / 2)
+                .mapToDouble(i -> Math.pow(theta, -2.0 * i / dims))
+                .toArray();
+    }
+
+    private static void rejectSettingsByLayer(CheckpointConfig settings) {
+        for (String key : settings.keys()) {
+            if (settings.raw(key) instanceof Map) {
+                throw new IllegalArgumentException(settings.source() + " has settings of its own for '" + key
+                        + "': rotary settings that differ from layer to layer are not known");
+            }
+        }
+    }
+
+    private static double factor(CheckpointConfig settings) {
+        double factor = settings.number("factor");
+        if (!(factor > 0)) {
+            throw new IllegalArgumentException(settings.source() + ": 'factor' must be positive, found " + factor);
+        }
+        return factor;
+    }
+
+    private static double trainedPositions(CheckpointConfig config, CheckpointConfig settings, int maxPositions) {
+        String key = "original_max_position_embeddings";
+        return config.number(key, settings.number(key, maxPositions));
+    }
+
+    private static double[] divided(double[] frequencies, double factor) {
+        return IntStream.range(0, frequencies.length)
+                .mapToDouble(i -> frequencies[i] / factor)
+                .toArray();
+    }
+
+    // LLaMA 3.1: slow pairs, whose wavelength is long against the trained context, are stretched by the
+    // factor; fast ones stay; those between are blended.
+    private static double[] llama3(double[] plain, CheckpointConfig settings, double trained) {
+        double factor = factor(settings);
+        double low = settings.number("low_freq_factor");
+        double high = settings.number("high_freq_factor");
+        double[] scaled = new double[plain.length];
+        for (int i = 0; i < scaled.length; i++) {
+            double turns = trained * plain[i] / (2 * Math.PI);
+            if (turns > high) {
+                scaled[i] = plain[i];
+            } else if (turns < low) {
+                scaled[i] = plain[i] / factor;
+            } else {
+                double blend = (turns - low) / (high - low);
+                scaled[i] = (1 - blend) * plain[i] / factor + blend * plain[i];
+            }
+        }
+        return scaled;
+    }
+
+    // YaRN (Peng et al. 2023): a ramp over the pairs between stretched and unstretched frequencies, and a
+    // factor on cosine and sine.
+    private static Rotary yarn(
+            double[] plain, double theta, CheckpointConfig settings, double trained, int maxPositions) {
+        double factor = settings.has("factor") ? factor(settings) : maxPositions / trained;
+        int dims = 2 * plain.length;
+        double from = pairThatTurns(orDefault(settings, "beta_fast", 32), dims, theta, trained);
+        double to = pairThatTurns(orDefault(settings, "beta_slow", 1), dims, theta, trained);
+        boolean whole = settings.bool("truncate", true);
+        double low = Math.max(whole ? Math.floor(from) : from, 0);
+        double high = Math.min(whole ? Math.ceil(to) : to, dims - 1);
+        double width = low == high ? 0.001 : high - low;
+        double[] scaled = new double[plain.length];
+        for (int i = 0; i < scaled.length; i++) {
+            double stretch = Math.min(Math.max((i - low) / width, 0), 1);
+            scaled[i] = plain[i] / factor * stretch + plain[i] * (1 - stretch);
+        }
+        return new Rotary(dims, scaled, attentionFactor(settings, factor));
+    }
+
+    private static double pairThatTurns(double turns, int dims, double theta, double trained) {
+        return dims * Math.log(trained / (turns * 2 * Math.PI)) / (2 * Math.log(theta));
+    }
+
+    private static double attentionFactor(CheckpointConfig settings, double factor) {
+        if (settings.has("attention_factor")) {
+            return settings.number("attention_factor");
+        }
+        double scale = settings.number("mscale", 0);
+        double scaleAllDims = settings.number("mscale_all_dim", 0);
+        return scale != 0 && scaleAllDims != 0
+                ? magnitude(factor, scale) / magnitude(factor, scaleAllDims)
+                : magnitude(factor, 1);
+    }
+
+    private static double magnitude(double factor, double scale) {
+        return factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1;
+    }
+
+    // A zero means "not set" there.
+    private static double orDefault(CheckpointConfig settings, String key, double fallback) {
+        double value = settings.number(key, fallback);
+        return value == 0 ? fallback : value;
+    }
+}

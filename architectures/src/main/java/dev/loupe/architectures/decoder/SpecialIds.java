@@ -1,0 +1,54 @@
+package dev.loupe.architectures.decoder;
+
+import dev.loupe.spi.CheckpointConfig;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Ids of special tokens in a Hugging Face config, which gives one id, a list of ids, null, or nothing. */
+public final class SpecialIds {
+
+    private SpecialIds() {}
+
+    /**
+     * {@code bos_token_id}: the first, where there are several.
+     *
+     * @param fallback the family's own, for a config that doesn't have the key
+     * @param vocabulary number of tokens; a fallback beyond it doesn't count
+     * @return null if the config says that there is none
+     * @throws IllegalArgumentException if the value is no id
+     */
+    public static @Nullable Long bos(CheckpointConfig config, long fallback, int vocabulary) {
+        return read(config, "bos_token_id", fallback, vocabulary).stream()
+                .findFirst()
+                .orElse(null);
+    }
+
+    /**
+     * {@code eos_token_id}: all of them.
+     *
+     * @param fallback the family's own, for a config that doesn't have the key
+     * @param vocabulary number of tokens; a fallback beyond it doesn't count
+     * @throws IllegalArgumentException if the value is no id
+     */
+    public static Set<Long> eos(CheckpointConfig config, long fallback, int vocabulary) {
+        return read(config, "eos_token_id", fallback, vocabulary);
+    }
+
+    private static Set<Long> read(CheckpointConfig config, String key, long fallback, int vocabulary) {
+        if (!config.keys().contains(key)) {
+            return fallback < vocabulary ? Set.of(fallback) : Set.of();
+        }
+        Object value = config.raw(key);
+        Set<Long> ids = new LinkedHashSet<>();
+        for (Object id : value instanceof List<?> list ? list : value == null ? List.of() : List.of(value)) {
+            if (!(id instanceof Number number)) {
+                throw new IllegalArgumentException(
+                        config.source() + ": '" + key + "' should be an id or a list of ids, found " + value);
+            }
+            ids.add(number.longValue());
+        }
+        return ids;
+    }
+}

@@ -1,0 +1,79 @@
+package dev.loupe.architectures.mistral;
+
+import com.google.auto.service.AutoService;
+import dev.loupe.architectures.decoder.DecoderGraph;
+import dev.loupe.architectures.llama.LlamaCheckpoints;
+import dev.loupe.graph.Graph;
+import dev.loupe.model.GraphOptions;
+import dev.loupe.model.TransformerConfig;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.spi.CheckpointConfig;
+import dev.loupe.spi.PretrainedModel;
+import dev.loupe.spi.SpiVersion;
+import dev.loupe.spi.WeightMapping;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Jiang et al. 2023; checkpoints of Hugging Face's {@code MistralForCausalLM}. */
+@AutoService(ArchitectureProvider.class)
+public final class MistralArchitecture implements ArchitectureProvider {
+
+    // What Hugging Face's MistralConfig takes where a config leaves the key out.
+    private static final int POSITIONS = 4096 * 32;
+    private static final int KEY_VALUE_HEADS = 8;
+    private static final int WINDOW = 4096;
+
+    /** Made by the service loader. */
+    public MistralArchitecture() {}
+
+    @Override
+    public String id() {
+        return "mistral";
+    }
+
+    @Override
+    public int spiVersion() {
+        return SpiVersion.CURRENT;
+    }
+
+    @Override
+    public boolean accepts(CheckpointConfig config) {
+        return config.modelType().equals("mistral")
+                || config.modelType().isEmpty() && config.architectures().contains("MistralForCausalLM");
+    }
+
+    @Override
+    public TransformerConfig configure(CheckpointConfig config) {
+        return LlamaCheckpoints.config(config, id(), POSITIONS, KEY_VALUE_HEADS)
+                .slidingWindow(window(config))
+                .build();
+    }
+
+    // A null says that there is no window; a missing key leaves it at Mistral's own.
+    private static @Nullable Integer window(CheckpointConfig config) {
+        String key = "sliding_window";
+        if (!config.bool("use_sliding_window", true) || config.keys().contains(key) && !config.has(key)) {
+            return null;
+        }
+        return config.integer(key, WINDOW);
+    }
+
+    @Override
+    public WeightMapping weights(TransformerConfig config) {
+        return LlamaCheckpoints.weights(config);
+    }
+
+    @Override
+    public Graph build(TransformerConfig config, GraphOptions options) {
+        return DecoderGraph.build(config, options);
+    }
+
+    @Override
+    public List<PretrainedModel> pretrained() {
+        return List.of(
+                new PretrainedModel("mistral-7b", "mistralai/Mistral-7B-v0.1"),
+                new PretrainedModel("mistral-7b-v0.2", "mistral-community/Mistral-7B-v0.2"),
+                new PretrainedModel("mistral-7b-v0.3", "mistralai/Mistral-7B-v0.3"),
+                new PretrainedModel("mistral-7b-instruct", "mistralai/Mistral-7B-Instruct-v0.3"));
+    }
+}
