@@ -1,0 +1,134 @@
+package dev.loupe.hook;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+
+/**
+ * Chooses hook points: by name, by pattern, or by a condition. Names may be full ({@code
+ * blocks.3.attn.hook_pattern}) or short ({@code pattern3}).
+ */
+public final class HookFilter {
+
+    private final String description;
+    private final Selector selector;
+    private final boolean byName;
+
+    private interface Selector {
+        Collection<HookPoint> select(HookNames names);
+    }
+
+    private HookFilter(String description, Selector selector) {
+        this(description, selector, false);
+    }
+
+    private HookFilter(String description, Selector selector, boolean byName) {
+        this.description = description;
+        this.selector = selector;
+        this.byName = byName;
+    }
+
+    /** Every point that lies on the way of a plain run: all but the optional ones. */
+    public static HookFilter standard() {
+        return new HookFilter(
+                "all standard points",
+                names -> names.points().stream().filter(point -> !point.optional()).toList());
+    }
+
+    /** Every point, the optional ones too. */
+    public static HookFilter everything() {
+        return new HookFilter("all points", HookNames::points);
+    }
+
+    /** No point. */
+    public static HookFilter none() {
+        return new HookFilter("no point", names -> List.of());
+    }
+
+    /** The named points; a name that doesn't exist is an error. */
+    public static HookFilter names(String... wanted) {
+        return names(List.of(wanted));
+    }
+
+    /** The named points; a name that doesn't exist is an error. */
+    public static HookFilter names(Collection<String> wanted) {
+        List<String> copy = List.copyOf(wanted);
+        return new HookFilter(
+                copy.toString(), names -> copy.stream().map(names::resolve).toList(), true);
+    }
+
+    /**
+     * Standard points whose full name matches a pattern in which {@code *} stands for any characters and {@code ?}
+     * for one; optional points too if the pattern, like {@code *hook_result}, matches nothing else. Several patterns
+     * are separated by commas.
+     */
+    public static HookFilter glob(String patterns) {
+        return new HookFilter("'" + patterns + "'", names -> {
+            Set<HookPoint> chosen = new LinkedHashSet<>();
+            for (String glob : patterns.split(",", -1)) {
+                List<HookPoint> matching = matching(names, glob.strip());
+                if (matching.isEmpty()) {
+                    chosen.add(names.resolve(glob.strip()));
+                }
+                chosen.addAll(matching);
+            }
+            return chosen;
+        });
+    }
+
+    private static List<HookPoint> matching(HookNames names, String glob) {
+        StringBuilder regex = new StringBuilder();
+        for (char c : glob.toCharArray()) {
+            regex.append(c == '*' ? ".*" : c == '?' ? "." : Pattern.quote(String.valueOf(c)));
+        }
+        Pattern pattern = Pattern.compile(regex.toString());
+        List<HookPoint> all = names.points().stream()
+                .filter(point -> pattern.matcher(point.name()).matches())
+                .toList();
+        List<HookPoint> standard =
+                all.stream().filter(point -> !point.optional()).toList();
+        return standard.isEmpty() || glob.equals("**") ? all : standard;
+    }
+
+    /** The standard points whose full name fulfils a condition. */
+    public static HookFilter matching(Predicate<String> condition) {
+        return new HookFilter(
+                "a condition on names",
+                names -> names.points().stream()
+                        .filter(point -> !point.optional() && condition.test(point.name()))
+                        .toList());
+    }
+
+    /** These points and those of another filter. */
+    public HookFilter and(HookFilter other) {
+        return new HookFilter(description + " and " + other.description, names -> {
+            List<HookPoint> both = new ArrayList<>(selector.select(names));
+            both.addAll(other.selector.select(names));
+            return both;
+        });
+    }
+
+    /**
+     * The chosen points of a model, in the order in which they fire.
+     *
+     * @throws UnknownHookException if a name doesn't exist
+     */
+    public List<HookPoint> select(HookNames names) {
+        Set<HookPoint> chosen = new LinkedHashSet<>(selector.select(names));
+        return names.points().stream().filter(chosen::contains).toList();
+    }
+
+    /** Whether every point was named, so that each of them must be there. */
+    public boolean byName() {
+        return byName;
+    }
+
+    @Override
+    public String toString() {
+        return description;
+    }
+}

@@ -1,0 +1,18 @@
+package dev.loupe.hook;
+
+import dev.loupe.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/** What a hook does with an activation. */
+@FunctionalInterface
+public interface HookFunction {
+
+    /**
+     * Looks at an activation and may replace it.
+     *
+     * @param activation what flows through the point; stays valid after the call for as long as it is referred to
+     * @param point where
+     * @return a tensor of the same shape and data type to go on with, or null to keep the activation
+     */
+    @Nullable Tensor apply(Tensor activation, HookPoint point);
+}

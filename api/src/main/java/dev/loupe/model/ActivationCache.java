@@ -1,0 +1,210 @@
+package dev.loupe.model;
+
+import dev.loupe.hook.HookNames;
+import dev.loupe.hook.Nearest;
+import dev.loupe.hook.UnknownHookException;
+import dev.loupe.spi.Backend;
+import dev.loupe.tensor.Index;
+import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.safetensors.SafetensorsFile;
+import dev.loupe.tensor.safetensors.SafetensorsWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.UnaryOperator;
+
+/**
+ * Activations of a run by hook point, in the order in which the points fire; the original's {@code ActivationCache}.
+ * Each is the value that flowed on, after all hooks. Immutable.
+ */
+public final class ActivationCache implements AutoCloseable {
+
+    private final HookedTransformer model;
+    private final Map<String, Tensor> activations;
+    private final boolean hasBatch;
+
+    ActivationCache(HookedTransformer model, Map<String, Tensor> activations, boolean hasBatch) {
+        this.model = model;
+        this.activations = Collections.unmodifiableMap(new LinkedHashMap<>(activations));
+        this.hasBatch = hasBatch;
+    }
+
+    /** The model that ran. */
+    public HookedTransformer model() {
+        return model;
+    }
+
+    /** Whether activations have a batch axis. */
+    public boolean hasBatchDim() {
+        return hasBatch;
+    }
+
+    /** Number of activations. */
+    public int size() {
+        return activations.size();
+    }
+
+    /** Full names, in the order in which the points fire. */
+    public Set<String> keys() {
+        return activations.keySet();
+    }
+
+    /** Names and activations, in the order in which the points fire. */
+    public Map<String, Tensor> items() {
+        return activations;
+    }
+
+    /** Whether the cache has an activation, by full or short name. */
+    public boolean has(String name) {
+        try {
+            return activations.containsKey(names().resolve(name).name());
+        } catch (UnknownHookException e) {
+            return false;
+        }
+    }
+
+    /**
+     * An activation by full or short name.
+     *
+     * @throws UnknownHookException if the model has no such point
+     * @throws IllegalStateException if it has, but the run didn't observe it
+     */
+    public Tensor get(String name) {
+        return find(names().resolve(name).name());
+    }
+
+    /**
+     * An activation by short name and layer: {@code get("resid_post", 5)}; a negative layer counts from the end.
+     *
+     * @throws UnknownHookException if the model has no such point
+     * @throws IllegalStateException if it has, but the run didn't observe it
+     */
+    public Tensor get(String shortName, int layer) {
+        return find(names().resolve(shortName, layer).name());
+    }
+
+    /** An activation by short name, layer and part of the block: {@code get("scale", 3, "ln1")}. */
+    public Tensor get(String shortName, int layer, String part) {
+        return find(names().resolve(shortName, layer, part).name());
+    }
+
+    private HookNames names() {
+        return model.hookNames();
+    }
+
+    private Tensor find(String fullName) {
+        Tensor tensor = activations.get(fullName);
+        if (tensor == null) {
+            throw new IllegalStateException("This cache has no '" + fullName + "': the run observed "
+                    + (activations.isEmpty()
+                            ? "nothing"
+                            : activations.size() + " points, the nearest of them "
+                                    + Nearest.to(fullName, activations.keySet(), 3))
+                    + ". Observe it with HookFilter.names(\"" + fullName + "\").");
+        }
+        return tensor;
+    }
+
+    /**
+     * The same activations without the batch axis.
+     *
+     * @throws IllegalStateException if the batch isn't 1
+     */
+    public ActivationCache removeBatchDim() {
+        if (!hasBatch) {
+            return this;
+        }
+        for (Map.Entry<String, Tensor> entry : activations.entrySet()) {
+            if (entry.getValue().size(0) != 1) {
+                throw new IllegalStateException("The batch axis can be removed only from a batch of 1; '"
+                        + entry.getKey() + "' is " + entry.getValue().shape());
+            }
+        }
+        return new ActivationCache(model, transform(tensor -> tensor.squeeze(0)), false);
+    }
+
+    /** One sequence of the batch, its batch axis kept with size 1. */
+    public ActivationCache batchRow(int row) {
+        if (!hasBatch) {
+            throw new IllegalStateException("This cache has no batch axis");
+        }
+        return new ActivationCache(model, transform(tensor -> tensor.pick(0, row)), true);
+    }
+
+    /** Some positions of every activation; attention patterns and scores are cut along the query axis. */
+    public ActivationCache slicePositions(Index positions) {
+        Map<String, Tensor> sliced = new LinkedHashMap<>();
+        activations.forEach((name, tensor) -> sliced.put(name, slicePositions(name, tensor, positions, hasBatch)));
+        return new ActivationCache(model, sliced, hasBatch);
+    }
+
+    static Tensor slicePositions(String name, Tensor tensor, Index positions, boolean hasBatch) {
+        boolean square = name.endsWith("hook_pattern") || name.endsWith("hook_attn_scores");
+        List<Object> indices = new ArrayList<>();
+        for (int i = 0; i < (hasBatch ? 1 : 0) + (square ? 1 : 0); i++) {
+            indices.add(Index.all());
+        }
+        indices.add(positions);
+        return tensor.get(indices.toArray());
+    }
+
+    /** Copies on another backend. */
+    public ActivationCache to(Backend backend) {
+        return new ActivationCache(model, transform(tensor -> tensor.to(backend)), hasBatch);
+    }
+
+    private Map<String, Tensor> transform(UnaryOperator<Tensor> function) {
+        Map<String, Tensor> result = new LinkedHashMap<>();
+        Map<Tensor, Tensor> done = new java.util.IdentityHashMap<>();
+        activations.forEach((name, tensor) -> result.put(name, done.computeIfAbsent(tensor, function)));
+        return result;
+    }
+
+    /** Writes every activation under its full name to a safetensors file. */
+    public void save(Path file) {
+        SafetensorsWriter writer = new SafetensorsWriter();
+        writer.metadata("loupe.has_batch_dim", Boolean.toString(hasBatch));
+        writer.metadata("loupe.model", model.config().modelName());
+        activations.forEach((name, tensor) -> writer.add(name, tensor.dtype(), tensor.shape(), tensor::toHost));
+        writer.write(file);
+    }
+
+    /**
+     * Reads a cache that {@link #save} wrote.
+     *
+     * @param model the model that it came from
+     * @throws UnknownHookException if the file has a name that the model doesn't have
+     */
+    public static ActivationCache load(Path file, HookedTransformer model) {
+        try (SafetensorsFile stored = SafetensorsFile.open(file)) {
+            Map<String, Tensor> found = new LinkedHashMap<>();
+            for (String name : stored.names()) {
+                found.put(model.hookNames().resolve(name).name(), model.tensors().of(stored.read(name)));
+            }
+            Map<String, Tensor> ordered = new LinkedHashMap<>();
+            model.hookNames().points().forEach(point -> {
+                Tensor tensor = found.get(point.name());
+                if (tensor != null) {
+                    ordered.put(point.name(), tensor);
+                }
+            });
+            boolean hasBatch = !"false".equals(stored.metadata().get("loupe.has_batch_dim"));
+            return new ActivationCache(model, ordered, hasBatch);
+        }
+    }
+
+    /** Frees every activation. */
+    @Override
+    public void close() {
+        activations.values().forEach(Tensor::close);
+    }
+
+    @Override
+    public String toString() {
+        return "ActivationCache of " + model.config().modelName() + ": " + activations.size() + " activations";
+    }
+}

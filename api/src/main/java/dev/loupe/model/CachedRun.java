@@ -1,0 +1,19 @@
+package dev.loupe.model;
+
+import dev.loupe.tensor.Tensor;
+
+/**
+ * Logits and activations of one run.
+ *
+ * @param logits [batch, pos, d_vocab]
+ * @param cache the observed activations
+ */
+public record CachedRun(Tensor logits, ActivationCache cache) implements AutoCloseable {
+
+    /** Frees both. */
+    @Override
+    public void close() {
+        logits.close();
+        cache.close();
+    }
+}

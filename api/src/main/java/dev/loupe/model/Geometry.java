@@ -1,0 +1,131 @@
+package dev.loupe.model;
+
+import dev.loupe.spi.Backend;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.TensorFactory;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which positions a run has, and which of them are real: the source of all inputs that follow from the tokens'
+ * places rather than from their ids.
+ *
+ * @param ids [batch][pos]; null if the run starts from a residual stream
+ * @param mask [batch][pos]: new positions that are real
+ * @param keyMask [batch][past+pos]: all positions that are real
+ */
+record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) {
+
+    int batch() {
+        return mask.length;
+    }
+
+    int positions() {
+        return mask[0].length;
+    }
+
+    int past() {
+        return keyMask[0].length - mask[0].length;
+    }
+
+    Map<String, Long> symbols() {
+        return Map.of("batch", (long) batch(), "pos", (long) positions(), "past", (long) past());
+    }
+
+    /** The names of the graph inputs that this can give. */
+    Set<String> inputNames() {
+        Set<String> names = new java.util.HashSet<>(Set.of(
+                StandardNames.TOKEN_MASK,
+                StandardNames.ATTENTION_MASK,
+                StandardNames.POSITIONS,
+                StandardNames.KEY_POSITIONS,
+                StandardNames.QUERY_INDEX,
+                StandardNames.KEY_INDEX));
+        if (ids != null) {
+            names.add(StandardNames.TOKENS);
+        }
+        return names;
+    }
+
+    /** The graph input of that name, or null if it is none of those given by {@link #inputNames}. */
+    @Nullable Tensor input(String name, Backend backend) {
+        HostTensor data =
+                switch (name) {
+                    case StandardNames.TOKENS -> ids == null ? null : longs(ids);
+                    case StandardNames.TOKEN_MASK -> booleans(mask);
+                    case StandardNames.ATTENTION_MASK -> booleans(keyMask);
+                    case StandardNames.POSITIONS -> longs(positionsOf(past()));
+                    case StandardNames.KEY_POSITIONS -> longs(positionsOf(0));
+                    case StandardNames.QUERY_INDEX -> range(past(), positions());
+                    case StandardNames.KEY_INDEX -> range(0, past() + positions());
+                    default -> null;
+                };
+        return data == null ? null : new TensorFactory(backend).of(data);
+    }
+
+    /** cumsum(mask) − 1, floored at 0, from an index on. */
+    private long[][] positionsOf(int from) {
+        long[][] result = new long[batch()][keyMask[0].length - from];
+        for (int row = 0; row < result.length; row++) {
+            long position = -1;
+            for (int i = 0; i < keyMask[row].length; i++) {
+                position += keyMask[row][i] ? 1 : 0;
+                if (i >= from) {
+                    result[row][i - from] = Math.max(position, 0);
+                }
+            }
+        }
+        return result;
+    }
+
+    /** The largest number of real tokens in a row. */
+    int longest() {
+        int longest = 0;
+        for (boolean[] row : keyMask) {
+            int count = 0;
+            for (boolean real : row) {
+                count += real ? 1 : 0;
+            }
+            longest = Math.max(longest, count);
+        }
+        return longest;
+    }
+
+    /** Pairs of neighbouring new positions that are both real. */
+    long pairs() {
+        long count = 0;
+        for (boolean[] row : mask) {
+            for (int i = 1; i < row.length; i++) {
+                count += row[i] && row[i - 1] ? 1 : 0;
+            }
+        }
+        return count;
+    }
+
+    private static HostTensor longs(long[][] rows) {
+        long[] flat = new long[rows.length * rows[0].length];
+        for (int i = 0; i < rows.length; i++) {
+            System.arraycopy(rows[i], 0, flat, i * rows[0].length, rows[0].length);
+        }
+        return HostTensor.of(Shape.of(rows.length, rows[0].length), flat);
+    }
+
+    private static HostTensor booleans(boolean[][] rows) {
+        boolean[] flat = new boolean[rows.length * rows[0].length];
+        for (int i = 0; i < rows.length; i++) {
+            System.arraycopy(rows[i], 0, flat, i * rows[0].length, rows[0].length);
+        }
+        return HostTensor.of(Shape.of(rows.length, rows[0].length), flat);
+    }
+
+    private static HostTensor range(int start, int count) {
+        long[] numbers = new long[count];
+        for (int i = 0; i < count; i++) {
+            numbers[i] = start + i;
+        }
+        return HostTensor.of(Shape.of(count), numbers);
+    }
+}

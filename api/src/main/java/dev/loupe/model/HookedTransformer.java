@@ -1,0 +1,542 @@
+package dev.loupe.model;
+
+import dev.loupe.graph.Graph;
+import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.HookHandle;
+import dev.loupe.hook.HookNames;
+import dev.loupe.model.RunRequest.Returns;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.spi.Architectures;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.Checkpoint;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.TensorFactory;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
+
+/**
+ * A transformer language model with every activation within reach: it can be read, cached and changed while the model
+ * runs. The vocabulary is that of TransformerLens's {@code HookedTransformer}.
+ *
+ * <p>Safe for use from many threads: a run takes the hooks that are on the model when it begins. Apart from those
+ * hooks a model never changes.
+ *
+ * <pre>{@code
+ * try (HookedTransformer model = HookedTransformer.fromPretrained("toy-gpt2")) {
+ *   CachedRun run = model.runWithCache("The capital of France is");
+ *   Tensor pattern = run.cache().get("pattern", 3); // [batch, head, query, key]
+ * }
+ * }</pre>
+ */
+public final class HookedTransformer implements AutoCloseable {
+
+    private final TransformerConfig config;
+    private final LoadOptions options;
+    private final Backend backend;
+    private final boolean ownsBackend;
+    private final Map<String, Tensor> flatWeights;
+    private final Weights weights;
+    private final TextTokens text;
+    private final HookRegistry registry = new HookRegistry();
+    private final HookNames hookNames;
+    private final ModelRuns runs;
+
+    HookedTransformer(
+            TransformerConfig config,
+            LoadOptions options,
+            ArchitectureProvider architecture,
+            Backend backend,
+            boolean ownsBackend,
+            Graph graph,
+            Map<String, Tensor> flatWeights,
+            TextTokens text) {
+        this.config = config;
+        this.options = options;
+        this.backend = backend;
+        this.ownsBackend = ownsBackend;
+        this.flatWeights = flatWeights;
+        this.text = text;
+        this.weights = new Weights(config, options.dtype(), new TensorFactory(backend), flatWeights);
+        this.hookNames = new HookNames(graph.hookPoints(), config.nLayers());
+        this.runs = new ModelRuns(
+                this, architecture, backend, options.dtype(), name -> weights.flat(name).handle());
+    }
+
+    // Where models come from.
+
+    /**
+     * Loads a model as the original does by default: weights processed, float32, on the CPU.
+     *
+     * @param name a bundled model ({@code toy-gpt2}), a directory, an alias ({@code gpt2-small}) or a repository on
+     *     the Hugging Face Hub
+     * @throws IllegalArgumentException if there is no such model, or it can't be understood
+     */
+    public static HookedTransformer fromPretrained(String name) {
+        return fromPretrained(name, LoadOptions.defaults());
+    }
+
+    /** Loads a model with options. */
+    public static HookedTransformer fromPretrained(String name, LoadOptions options) {
+        return ModelLoading.load(name, options, Optional.empty());
+    }
+
+    /** Loads a model onto a backend that is open already and stays open when the model is closed. */
+    public static HookedTransformer fromPretrained(String name, LoadOptions options, Backend backend) {
+        return ModelLoading.load(name, options, Optional.of(backend));
+    }
+
+    /** Loads a model with its weights as they are in the checkpoint. */
+    public static HookedTransformer fromPretrainedNoProcessing(String name) {
+        return fromPretrained(name, LoadOptions.noProcessing());
+    }
+
+    /** Loads a model from a checkpoint that was opened by hand. */
+    public static HookedTransformer fromCheckpoint(Checkpoint checkpoint, LoadOptions options) {
+        return ModelLoading.load(checkpoint, options, Optional.empty());
+    }
+
+    /**
+     * A model with random weights: normal with standard deviation 0.02, biases 0, norms' weights 1. The same seed
+     * gives the same model on every backend.
+     *
+     * @throws IllegalArgumentException if the config's architecture isn't on the class path
+     */
+    public static HookedTransformer fromConfig(TransformerConfig config, long seed, LoadOptions options) {
+        return ModelLoading.random(
+                Architectures.byId(config.architecture()), config, seed, options, Optional.empty());
+    }
+
+    /** A model with random weights of an architecture at hand, on a backend that stays open when it is closed. */
+    public static HookedTransformer fromConfig(
+            ArchitectureProvider architecture,
+            TransformerConfig config,
+            long seed,
+            LoadOptions options,
+            Backend backend) {
+        return ModelLoading.random(architecture, config, seed, options, Optional.of(backend));
+    }
+
+    /** A model with given weights, by their names in the graph, on a backend that stays open when it is closed. */
+    public static HookedTransformer fromWeights(
+            ArchitectureProvider architecture,
+            TransformerConfig config,
+            Map<String, HostTensor> weights,
+            LoadOptions options,
+            Backend backend) {
+        return ModelLoading.given(architecture, config, weights, options, backend);
+    }
+
+    // What it is.
+
+    /** The config, as it is after weight processing. */
+    public TransformerConfig config() {
+        return config;
+    }
+
+    /** How the model was loaded. */
+    public LoadOptions options() {
+        return options;
+    }
+
+    /** The floating-point type of weights and activations. */
+    public DType dtype() {
+        return options.dtype();
+    }
+
+    /** The backend that it runs on. */
+    public Backend backend() {
+        return backend;
+    }
+
+    /** Makes tensors on the model's backend. */
+    public TensorFactory tensors() {
+        return new TensorFactory(backend);
+    }
+
+    /** The hook points and what they may be called. */
+    public HookNames hookNames() {
+        return hookNames;
+    }
+
+    /** The graph of a plain run, for those who want to see or export it. */
+    public Graph graph() {
+        return runs.graph(GraphOptions.plain(options.dtype()));
+    }
+
+    // Running.
+
+    /** Runs a request: the general form of everything below. */
+    public RunResult run(RunRequest request) {
+        return runs.run(request, registry.snapshot());
+    }
+
+    /** Logits [batch, pos, d_vocab]. */
+    public Tensor forward(Tokens tokens) {
+        return run(RunRequest.of(tokens).build()).logits();
+    }
+
+    /** Logits [1, pos, d_vocab] of a text. */
+    public Tensor forward(String input) {
+        return forward(toTokens(input));
+    }
+
+    /** Mean cross-entropy of each next token, in nats; padding doesn't count. */
+    public double loss(Tokens tokens) {
+        try (RunResult result = run(RunRequest.of(tokens).returns(Returns.LOSS).build())) {
+            return result.loss();
+        }
+    }
+
+    /** Mean cross-entropy of a text's tokens, in nats. */
+    public double loss(String input) {
+        return loss(toTokens(input));
+    }
+
+    /** Cross-entropy of each next token [batch, pos−1], in nats; 0 where either side is padding. */
+    public Tensor lossPerToken(Tokens tokens) {
+        return run(RunRequest.of(tokens).returns(Returns.LOSS).build()).lossPerToken();
+    }
+
+    /** Logits, and every standard activation. */
+    public CachedRun runWithCache(Tokens tokens) {
+        return runWithCache(tokens, HookFilter.standard());
+    }
+
+    /** Logits, and every standard activation, of a text. */
+    public CachedRun runWithCache(String input) {
+        return runWithCache(toTokens(input));
+    }
+
+    /** Logits, and chosen activations. */
+    public CachedRun runWithCache(Tokens tokens, HookFilter names) {
+        RunResult result = run(RunRequest.of(tokens).observe(names).build());
+        return new CachedRun(result.logits(), result.cache());
+    }
+
+    /** Logits of a run with hooks, which belong to this run alone. */
+    public Tensor runWithHooks(Tokens tokens, Hook... hooks) {
+        return run(RunRequest.of(tokens).hooks(hooks).build()).logits();
+    }
+
+    /** Logits of a text, run with hooks, which belong to this run alone. */
+    public Tensor runWithHooks(String input, Hook... hooks) {
+        return runWithHooks(toTokens(input), hooks);
+    }
+
+    /** An empty key/value cache for a batch. */
+    public KeyValueCache newKeyValueCache(int batch) {
+        return new KeyValueCache(config, options.dtype(), batch, tensors());
+    }
+
+    // Hooks that stay.
+
+    /** Adds a hook, after those that are there; it runs until it is removed or the hooks are reset. */
+    public HookHandle addHook(Hook hook) {
+        return registry.add(hook, false, false);
+    }
+
+    /**
+     * Adds a hook.
+     *
+     * @param permanent whether it survives {@link #resetHooks()}; permanent hooks run before others
+     * @param prepend whether it runs before those of its kind that are there
+     * @throws dev.loupe.hook.UnknownHookException if it names a point that the model doesn't have
+     */
+    public HookHandle addHook(Hook hook, boolean permanent, boolean prepend) {
+        hook.points().select(hookNames);
+        return registry.add(hook, permanent, prepend);
+    }
+
+    /** Adds a hook that survives {@link #resetHooks()}. */
+    public HookHandle addPermanentHook(Hook hook) {
+        return addHook(hook, true, false);
+    }
+
+    /** Removes a hook; the same as closing its handle. */
+    public void removeHook(HookHandle handle) {
+        handle.close();
+    }
+
+    /** Removes all hooks but the permanent ones. */
+    public void resetHooks() {
+        resetHooks(false);
+    }
+
+    /** Removes all hooks. */
+    public void resetHooks(boolean includingPermanent) {
+        registry.reset(includingPermanent);
+    }
+
+    /**
+     * Adds hooks for the time of a try-with-resources block: {@code try (HookHandle scope = model.hooks(…))}.
+     *
+     * @throws dev.loupe.hook.UnknownHookException if one names a point that the model doesn't have; none is added
+     */
+    public HookHandle hooks(Hook... hooks) {
+        for (Hook hook : hooks) {
+            hook.points().select(hookNames);
+        }
+        List<HookHandle> handles = new ArrayList<>();
+        for (Hook hook : hooks) {
+            handles.add(registry.add(hook, false, false));
+        }
+        return () -> handles.forEach(HookHandle::close);
+    }
+
+    // Text.
+
+    /** The tokenizer, if the model has one. */
+    public Optional<Tokenizer> tokenizer() {
+        return text.hasTokenizer() ? Optional.of(text.tokenizer()) : Optional.empty();
+    }
+
+    /** The tokens of a text, with BOS in front unless the model's habit is another. */
+    public Tokens toTokens(String input) {
+        return toTokens(input, config.defaultPrependBos());
+    }
+
+    /** The tokens of a text, with BOS in front (never twice) or without. */
+    public Tokens toTokens(String input, boolean prependBos) {
+        return toTokens(List.of(input), prependBos, false);
+    }
+
+    /** The tokens of several texts, padded on the right. */
+    public Tokens toTokens(List<String> inputs) {
+        return toTokens(inputs, config.defaultPrependBos(), false);
+    }
+
+    /**
+     * The tokens of several texts.
+     *
+     * @throws IllegalStateException if the model has no tokenizer; says why
+     * @throws IllegalArgumentException if a text has no tokens
+     */
+    public Tokens toTokens(List<String> inputs, boolean prependBos, boolean padLeft) {
+        return text.encode(inputs, prependBos, padLeft);
+    }
+
+    /** The text of some ids, special tokens included. */
+    public String toString(long[] ids) {
+        return toString(ids, false);
+    }
+
+    /** The text of some ids, special tokens kept or dropped. */
+    public String toString(long[] ids, boolean skipSpecialTokens) {
+        return text.tokenizer().decode(ids, skipSpecialTokens);
+    }
+
+    /** The text of each token of a text, BOS included if it is the model's habit. */
+    public List<String> toStrTokens(String input) {
+        return toStrTokens(toTokens(input).row(0));
+    }
+
+    /** The text of each token of a text, with BOS in front or without. */
+    public List<String> toStrTokens(String input, boolean prependBos) {
+        return text.strings(text.encode(input, prependBos));
+    }
+
+    /** The text of each token. */
+    public List<String> toStrTokens(long[] ids) {
+        return text.strings(ids);
+    }
+
+    /**
+     * The id of a text that is one token.
+     *
+     * @throws IllegalArgumentException if it is more or fewer; says which tokens it has
+     */
+    public long toSingleToken(String input) {
+        return text.single(input);
+    }
+
+    /** The first position of a token in a text. */
+    public int getTokenPosition(String token, String input) {
+        return getTokenPosition(toSingleToken(token), toTokens(input).row(0), false);
+    }
+
+    /**
+     * The first or last position of a token among ids.
+     *
+     * @throws IllegalArgumentException if it isn't there
+     */
+    public int getTokenPosition(long token, long[] ids, boolean last) {
+        return text.position(token, ids, last);
+    }
+
+    // Generation.
+
+    /** The text with its continuation, special tokens dropped. */
+    public String generate(String prompt, GenerateOptions how) {
+        return generate(List.of(prompt), how).get(0);
+    }
+
+    /** Several texts with their continuations, special tokens dropped. */
+    public List<String> generate(List<String> prompts, GenerateOptions how) {
+        return generate(toTokens(prompts, config.defaultPrependBos(), true), how).stream()
+                .map(ids -> toString(ids, true))
+                .toList();
+    }
+
+    /** Prompts and continuations as ids, without padding; sequences that ended early are filled up with EOS. */
+    public List<long[]> generate(Tokens prompt, GenerateOptions how) {
+        return generate(prompt, how, step -> {});
+    }
+
+    /** As {@link #generate(Tokens, GenerateOptions)}, telling each step's new ids, one for each sequence. */
+    public List<long[]> generate(Tokens prompt, GenerateOptions how, Consumer<long[]> onStep) {
+        try (Generation generation = stream(prompt, how)) {
+            while (generation.hasNext()) {
+                onStep.accept(generation.next());
+            }
+            return generation.tokens();
+        }
+    }
+
+    /**
+     * A continuation, token by token.
+     *
+     * @throws IllegalArgumentException if prompt and new tokens together are longer than n_ctx
+     */
+    public Generation stream(Tokens prompt, GenerateOptions how) {
+        Set<Long> ends = new HashSet<>(config.eosIds());
+        text.eos().ifPresent(id -> ends.add((long) id));
+        long filler = text.eos().isPresent() ? text.eos().getAsInt() : text.pad();
+        return new Generation(this, prompt, how, filler, ends);
+    }
+
+    // Weights.
+
+    /** A weight under its name in the graph, in the graph's flat layout. */
+    public Tensor weight(String name) {
+        return weights.flat(name);
+    }
+
+    /** Names of the weights in the graph. */
+    public Set<String> weightNames() {
+        return new java.util.TreeSet<>(flatWeights.keySet());
+    }
+
+    /** Token embedding [d_vocab, d_model]. */
+    public Tensor W_E() {
+        return weights.flat("embed.W_E");
+    }
+
+    /** Learned positions [n_ctx, d_model]. */
+    public Tensor W_pos() {
+        return weights.flat("pos_embed.W_pos");
+    }
+
+    /** Embedding and positions, one under the other [d_vocab + n_ctx, d_model]. */
+    public Tensor W_E_pos() {
+        return Tensor.concat(0, W_E(), W_pos());
+    }
+
+    /** Unembedding [d_model, d_vocab]. */
+    public Tensor W_U() {
+        return weights.flat("unembed.W_U");
+    }
+
+    /** Bias of the unembedding [d_vocab]. */
+    public Tensor b_U() {
+        return weights.flatOrZeros("unembed.b_U", config.dVocab());
+    }
+
+    /** Query weights [layer, head, d_model, d_head]. */
+    public Tensor W_Q() {
+        return weights.stacked(weights::query);
+    }
+
+    /** Key weights [layer, head, d_model, d_head]; grouped heads repeated. */
+    public Tensor W_K() {
+        return weights.stacked(layer -> weights.grouped(weights.ungrouped("W_K", layer)));
+    }
+
+    /** Value weights [layer, head, d_model, d_head]; grouped heads repeated. */
+    public Tensor W_V() {
+        return weights.stacked(layer -> weights.grouped(weights.ungrouped("W_V", layer)));
+    }
+
+    /** Key weights as they are [layer, kv_head, d_model, d_head]. */
+    public Tensor _W_K() {
+        return weights.stacked(layer -> weights.ungrouped("W_K", layer));
+    }
+
+    /** Value weights as they are [layer, kv_head, d_model, d_head]. */
+    public Tensor _W_V() {
+        return weights.stacked(layer -> weights.ungrouped("W_V", layer));
+    }
+
+    /** Output weights [layer, head, d_head, d_model]. */
+    public Tensor W_O() {
+        return weights.stacked(weights::output);
+    }
+
+    /** Query biases [layer, head, d_head]. */
+    public Tensor b_Q() {
+        return weights.stacked(layer -> weights.bias("b_Q", layer, config.nHeads()));
+    }
+
+    /** Key biases [layer, head, d_head]; grouped heads repeated. */
+    public Tensor b_K() {
+        return weights.stacked(layer -> weights.grouped(weights.bias("b_K", layer, config.nKeyValueHeads())));
+    }
+
+    /** Value biases [layer, head, d_head]; grouped heads repeated. */
+    public Tensor b_V() {
+        return weights.stacked(layer -> weights.grouped(weights.bias("b_V", layer, config.nKeyValueHeads())));
+    }
+
+    /** Output biases [layer, d_model]. */
+    public Tensor b_O() {
+        return weights.stackedFlatOrZeros("attn.b_O", config.dModel());
+    }
+
+    /** Weights into the MLP [layer, d_model, d_mlp]. */
+    public Tensor W_in() {
+        return weights.stackedFlat("mlp.W_in");
+    }
+
+    /** Gate weights of the MLP [layer, d_model, d_mlp]. */
+    public Tensor W_gate() {
+        return weights.stackedFlat("mlp.W_gate");
+    }
+
+    /** Biases into the MLP [layer, d_mlp]. */
+    public Tensor b_in() {
+        return weights.stackedFlatOrZeros("mlp.b_in", config.dMlp());
+    }
+
+    /** Weights out of the MLP [layer, d_mlp, d_model]. */
+    public Tensor W_out() {
+        return weights.stackedFlat("mlp.W_out");
+    }
+
+    /** Biases out of the MLP [layer, d_model]. */
+    public Tensor b_out() {
+        return weights.stackedFlatOrZeros("mlp.b_out", config.dModel());
+    }
+
+    /** Frees weights and prepared graphs, and the backend if it was opened for this model. Idempotent. */
+    @Override
+    public void close() {
+        runs.close();
+        flatWeights.values().forEach(Tensor::close);
+        if (ownsBackend) {
+            backend.close();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return "HookedTransformer " + config.modelName() + " (" + config.architecture() + ", " + config.nLayers()
+                + " layers, " + options.dtype() + ") on " + backend.id() + " " + backend.device();
+    }
+}

@@ -1,0 +1,162 @@
+package dev.loupe.model;
+
+import dev.loupe.graph.Graph;
+import dev.loupe.graph.Value;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.Backends;
+import dev.loupe.spi.Checkpoint;
+import dev.loupe.spi.CheckpointLoader;
+import dev.loupe.spi.Placement;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import dev.loupe.tensor.Tensor;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Consumer;
+
+/** Puts a model together: opens the backend, reads the weights, moves them in. */
+final class ModelLoading {
+
+    private ModelLoading() {}
+
+    static HookedTransformer load(String name, LoadOptions options, Optional<Backend> backend) {
+        List<CheckpointLoader> loaders = ServiceLoader.load(CheckpointLoader.class).stream()
+                .map(ServiceLoader.Provider::get)
+                .toList();
+        if (loaders.isEmpty()) {
+            throw new IllegalStateException("Nothing on the class path can load '" + name
+                    + "'. Add the artifact dev.loupe:loupe-architectures.");
+        }
+        if (loaders.size() > 1) {
+            throw new IllegalStateException("Several checkpoint loaders are on the class path: "
+                    + loaders.stream().map(CheckpointLoader::id).toList() + "; keep one");
+        }
+        try (Checkpoint checkpoint = loaders.get(0).open(name, options)) {
+            return load(checkpoint, options, backend);
+        }
+    }
+
+    static HookedTransformer load(Checkpoint checkpoint, LoadOptions options, Optional<Backend> given) {
+        TransformerConfig config = checkpoint.config();
+        TextTokens text = new TextTokens(
+                config, checkpoint.tokenizer().orElse(null), checkpoint.tokenizerProblem());
+        return assemble(
+                checkpoint.architecture(),
+                config,
+                options,
+                given,
+                text,
+                sink -> checkpoint.readWeights(sink::accept));
+    }
+
+    static HookedTransformer random(
+            ArchitectureProvider architecture,
+            TransformerConfig config,
+            long seed,
+            LoadOptions options,
+            Optional<Backend> given) {
+        Graph graph = architecture.build(config, GraphOptions.plain(options.dtype()));
+        return assemble(architecture, config, options, given, noTokenizer(config), sink -> {
+            for (Map.Entry<String, Value> weight : new java.util.TreeMap<>(graph.weights()).entrySet()) {
+                if (!graph.constants().containsKey(weight.getKey())) {
+                    Shape shape = weight.getValue().type().shape();
+                    sink.accept(weight.getKey(), random(weight.getKey(), shape, seed, options));
+                }
+            }
+        });
+    }
+
+    private static HostTensor random(String name, Shape shape, long seed, LoadOptions options) {
+        HostTensor tensor = HostTensor.allocate(options.dtype(), shape);
+        String last = name.substring(name.lastIndexOf('.') + 1);
+        // Each weight has a generator of its own, so that the numbers don't depend on the order.
+        Random random = new Random(seed * 31 + name.hashCode());
+        int count = (int) shape.elements();
+        for (int i = 0; i < count; i++) {
+            tensor.setDouble(i, last.startsWith("b") ? 0 : last.equals("w") ? 1 : 0.02 * random.nextGaussian());
+        }
+        return tensor;
+    }
+
+    static HookedTransformer given(
+            ArchitectureProvider architecture,
+            TransformerConfig config,
+            Map<String, HostTensor> weights,
+            LoadOptions options,
+            Backend backend) {
+        return assemble(
+                architecture,
+                config,
+                options,
+                Optional.of(backend),
+                noTokenizer(config),
+                sink -> weights.forEach((name, weight) -> sink.accept(name, weight.to(options.dtype()))));
+    }
+
+    private static TextTokens noTokenizer(TransformerConfig config) {
+        return new TextTokens(config, null, "it was made from a config, not from a checkpoint");
+    }
+
+    private static HookedTransformer assemble(
+            ArchitectureProvider architecture,
+            TransformerConfig config,
+            LoadOptions options,
+            Optional<Backend> given,
+            TextTokens text,
+            Consumer<Checkpoint.WeightConsumer> source) {
+        Graph graph = architecture.build(config, GraphOptions.plain(options.dtype()));
+        Backend backend = given.orElseGet(() -> open(options));
+        Map<String, Tensor> weights = new LinkedHashMap<>();
+        try {
+            if (!backend.capabilities().computeDTypes().contains(options.dtype())) {
+                throw new UnsupportedOperationException("Backend '" + backend.id() + "' on " + backend.device()
+                        + " can't compute in " + options.dtype() + "; it can in "
+                        + new TreeSet<>(backend.capabilities().computeDTypes()));
+            }
+            graph.constants().forEach((name, constant) -> accept(graph, backend, weights, name, constant));
+            source.accept((name, weight) -> accept(graph, backend, weights, name, weight));
+            Set<String> missing = new TreeSet<>(graph.weights().keySet());
+            missing.removeAll(weights.keySet());
+            if (!missing.isEmpty()) {
+                throw new IllegalArgumentException("'" + config.modelName() + "' lacks weights: " + missing);
+            }
+            return new HookedTransformer(
+                    config, options, architecture, backend, given.isEmpty(), graph, weights, text);
+        } catch (RuntimeException | Error e) {
+            weights.values().forEach(Tensor::close);
+            if (given.isEmpty()) {
+                backend.close();
+            }
+            throw e;
+        }
+    }
+
+    private static Backend open(LoadOptions options) {
+        BackendOptions how =
+                new BackendOptions(options.device(), options.threads(), options.nDevices(), Map.of());
+        String id = options.backend();
+        return id == null ? Backends.openDefault(how) : Backends.open(id, how);
+    }
+
+    private static void accept(
+            Graph graph, Backend backend, Map<String, Tensor> weights, String name, HostTensor weight) {
+        Value value = graph.weights().get(name);
+        if (value == null) {
+            throw new IllegalArgumentException("The graph has no weight '" + name + "'");
+        }
+        if (!value.type().shape().equals(weight.shape()) || value.type().dtype() != weight.dtype()) {
+            throw new IllegalArgumentException("Weight '" + name + "' should be " + value.type() + ", found " + weight);
+        }
+        Placement placement = new Placement(
+                Math.max(graph.regions().indexOf(value.region()), 0), graph.regions().size());
+        weights.put(name, Tensor.wrap(backend, backend.upload(weight, placement), name));
+    }
+}

@@ -1,0 +1,393 @@
+package dev.loupe.model;
+
+import dev.loupe.graph.Graph;
+import dev.loupe.graph.TensorType;
+import dev.loupe.graph.Value;
+import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookFunction;
+import dev.loupe.hook.HookNames;
+import dev.loupe.hook.HookPoint;
+import dev.loupe.internal.ModelRunner;
+import dev.loupe.internal.PlanRequest;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.WeightSource;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.TensorFactory;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/** Turns a {@link RunRequest}, which speaks of tokens and layers, into a run of a graph, and its results back. */
+final class ModelRuns implements AutoCloseable {
+
+    private final HookedTransformer model;
+    private final TransformerConfig config;
+    private final ArchitectureProvider architecture;
+    private final Backend backend;
+    private final DType dtype;
+    private final ModelRunner runner;
+    private final Map<GraphOptions, Graph> graphs = new ConcurrentHashMap<>();
+
+    ModelRuns(
+            HookedTransformer model,
+            ArchitectureProvider architecture,
+            Backend backend,
+            DType dtype,
+            WeightSource weights) {
+        this.model = model;
+        this.config = model.config();
+        this.architecture = architecture;
+        this.backend = backend;
+        this.dtype = dtype;
+        this.runner = new ModelRunner(backend, weights);
+    }
+
+    Graph graph(GraphOptions options) {
+        return graphs.computeIfAbsent(options, key -> architecture.build(config, key));
+    }
+
+    RunResult run(RunRequest request, List<Hook> modelHooks) {
+        HookNames names = model.hookNames();
+        boolean cached = request.keyValueCache().isPresent();
+        Graph graph = graph(
+                new GraphOptions(dtype, cached, request.logitPositions().isPresent()));
+        Map<String, Tensor> feeds = feeds(request, names);
+        Geometry geometry = geometry(request, feeds);
+        check(geometry, feeds, graph);
+        Range range = range(request, graph);
+        Map<String, List<HookFunction>> hooks = hooks(request, modelHooks, names, range);
+        Set<String> observed = observed(request, names, range);
+        Set<String> outputs = outputs(request);
+        if (outputs.isEmpty() && observed.isEmpty() && hooks.isEmpty()) {
+            return new RunResult(null, null, Double.NaN, null, new ActivationCache(model, Map.of(), true));
+        }
+        Map<String, Tensor> given = new HashMap<>(feeds);
+        request.keyValueCache().ifPresent(cache -> addPast(cache, given));
+        Set<String> inputs = geometry.inputNames();
+        inputs.addAll(given.keySet());
+        List<Tensor> own = new ArrayList<>();
+        request.logitPositions().ifPresent(positions -> {
+            Tensor selected = selected(positions, geometry.positions());
+            own.add(selected);
+            given.put(StandardNames.SELECTED_POSITIONS, selected);
+            inputs.add(StandardNames.SELECTED_POSITIONS);
+        });
+        inputs.retainAll(graph.inputs().keySet());
+        PlanRequest plan = new PlanRequest(inputs, feeds.keySet(), observed, hooks.keySet(), outputs);
+        ModelRunner.Results results;
+        try {
+            results = runner.run(
+                    graph,
+                    plan,
+                    name -> {
+                        Tensor known = given.get(name);
+                        if (known != null) {
+                            return known;
+                        }
+                        Tensor made = geometry.input(name, backend);
+                        if (made == null) {
+                            throw new IllegalArgumentException("The graph of '" + config.architecture()
+                                    + "' wants an input '" + name + "' that Loupe doesn't know");
+                        }
+                        own.add(made);
+                        return made;
+                    },
+                    (point, activation) -> apply(hooks.getOrDefault(point.name(), List.of()), point, activation));
+        } finally {
+            // The run may hand an input back as a result only where it was fed by the caller.
+            own.forEach(Tensor::close);
+        }
+        request.keyValueCache().ifPresent(cache -> extend(cache, results, geometry));
+        return result(request, results, geometry);
+    }
+
+    // What is fed.
+
+    private Map<String, Tensor> feeds(RunRequest request, HookNames names) {
+        Map<String, Tensor> feeds = new LinkedHashMap<>();
+        request.feeds().forEach((name, value) -> feeds.put(names.resolve(name).name(), value));
+        request.startAtLayer().ifPresent(layer -> {
+            int start = layer(layer, "start_at_layer");
+            if (start == config.nLayers()) {
+                throw new IllegalArgumentException("start_at_layer " + layer + " is beyond the last layer; there are "
+                        + config.nLayers() + " layers");
+            }
+            request.residual().ifPresent(residual -> feeds.put("blocks." + start + ".hook_resid_pre", residual));
+        });
+        return feeds;
+    }
+
+    private int layer(int layer, String what) {
+        int index = layer < 0 ? layer + config.nLayers() : layer;
+        if (index < 0 || index > config.nLayers()) {
+            throw new IllegalArgumentException(what + " " + layer + " is out of range: the model has "
+                    + config.nLayers() + " layers, so it goes from " + -config.nLayers() + " to " + config.nLayers());
+        }
+        return index;
+    }
+
+    private Geometry geometry(RunRequest request, Map<String, Tensor> feeds) {
+        long @Nullable [][] ids = request.tokens().map(Tokens::ids).orElse(null);
+        boolean[][] mask = request.tokens().map(Tokens::mask).orElseGet(() -> maskFromFeeds(feeds));
+        boolean[][] keyMask =
+                request.keyValueCache().map(cache -> cache.maskWith(mask)).orElse(mask);
+        return new Geometry(ids, mask, keyMask);
+    }
+
+    private static boolean[][] maskFromFeeds(Map<String, Tensor> feeds) {
+        for (Map.Entry<String, Tensor> feed : feeds.entrySet()) {
+            boolean square = feed.getKey().endsWith("pattern") || feed.getKey().endsWith("attn_scores");
+            if (!square && feed.getValue().rank() >= 2) {
+                boolean[][] mask =
+                        new boolean[(int) feed.getValue().size(0)][(int) feed.getValue().size(1)];
+                for (boolean[] row : mask) {
+                    Arrays.fill(row, true);
+                }
+                return mask;
+            }
+        }
+        throw new IllegalArgumentException("The run has nothing to start from: give it tokens, or a residual stream"
+                + " [batch, pos, d_model] to start at a layer");
+    }
+
+    private void check(Geometry geometry, Map<String, Tensor> feeds, Graph graph) {
+        if (geometry.batch() == 0 || geometry.positions() == 0) {
+            throw new IllegalArgumentException("The run has no positions: batch " + geometry.batch() + ", positions "
+                    + geometry.positions());
+        }
+        if (geometry.longest() > config.nCtx()) {
+            throw new IllegalArgumentException("The context is too long: " + geometry.longest() + " tokens"
+                    + (geometry.past() == 0 ? "" : " with those in the key/value cache") + ", but n_ctx of '"
+                    + config.modelName() + "' is " + config.nCtx());
+        }
+        long[][] ids = geometry.ids();
+        if (ids != null) {
+            for (int row = 0; row < ids.length; row++) {
+                for (int i = 0; i < ids[row].length; i++) {
+                    if (ids[row][i] < 0 || ids[row][i] >= config.dVocab()) {
+                        throw new IllegalArgumentException("Token id " + ids[row][i] + " at [" + row + ", " + i
+                                + "] is out of range: '" + config.modelName() + "' has ids from 0 to "
+                                + (config.dVocab() - 1));
+                    }
+                }
+            }
+        }
+        feeds.forEach((name, tensor) -> {
+            Value hook = graph.hooks().get(name);
+            if (hook != null) {
+                checkFits(name, "fed into", tensor, hook.type(), geometry);
+            }
+        });
+    }
+
+    private static void checkFits(String name, String how, Tensor tensor, TensorType type, Geometry geometry) {
+        Shape expected = type.resolve(geometry.symbols());
+        if (tensor.dtype() != type.dtype() || !tensor.shape().equals(expected)) {
+            throw new IllegalArgumentException("What is " + how + " " + name + " should be " + type.dtype() + " "
+                    + expected + " " + Arrays.toString(type.dims()) + ", found " + tensor.describe());
+        }
+    }
+
+    private static void addPast(KeyValueCache cache, Map<String, Tensor> given) {
+        for (int layer = 0; layer < cache.layers(); layer++) {
+            given.put(StandardNames.pastKeys(layer), cache.keys(layer));
+            given.put(StandardNames.pastValues(layer), cache.values(layer));
+        }
+    }
+
+    private Tensor selected(int[] positions, int count) {
+        long[] resolved = new long[positions.length];
+        for (int i = 0; i < positions.length; i++) {
+            resolved[i] = positions[i] < 0 ? positions[i] + count : positions[i];
+            if (resolved[i] < 0 || resolved[i] >= count) {
+                throw new IllegalArgumentException(
+                        "Logits were asked for at position " + positions[i] + "; the run has " + count + " positions");
+            }
+        }
+        return new TensorFactory(backend).of(HostTensor.of(Shape.of(resolved.length), resolved));
+    }
+
+    // What is hooked and observed.
+
+    /** The points that a run passes: values numbered from {@code from} to {@code to}. */
+    private record Range(int from, int to, Graph graph) {
+        boolean passes(HookPoint point) {
+            Value value = graph.hooks().get(point.name());
+            return value != null && value.id() >= from && value.id() <= to;
+        }
+    }
+
+    private Range range(RunRequest request, Graph graph) {
+        int from = 0;
+        int to = Integer.MAX_VALUE;
+        if (request.startAtLayer().isPresent()) {
+            int start = layer(request.startAtLayer().get(), "start_at_layer");
+            Value entry = graph.hooks().get("blocks." + start + ".hook_resid_pre");
+            from = entry == null ? 0 : entry.id();
+        }
+        if (request.stopAtLayer().isPresent()) {
+            int stop = layer(request.stopAtLayer().get(), "stop_at_layer");
+            Value end = graph.outputs().get(StandardNames.residualEntering(stop));
+            to = end == null ? to : end.id();
+        }
+        return new Range(from, to, graph);
+    }
+
+    private Map<String, List<HookFunction>> hooks(
+            RunRequest request, List<Hook> modelHooks, HookNames names, Range range) {
+        Map<String, List<HookFunction>> byPoint = new LinkedHashMap<>();
+        for (Hook hook : modelHooks) {
+            for (HookPoint point : hook.points().select(names)) {
+                if (range.passes(point)) {
+                    byPoint.computeIfAbsent(point.name(), key -> new ArrayList<>())
+                            .add(hook.function());
+                }
+            }
+        }
+        for (Hook hook : request.hooks()) {
+            List<HookPoint> points = hook.points().select(names);
+            List<HookPoint> passed = points.stream().filter(range::passes).toList();
+            if (passed.isEmpty() || hook.points().byName() && passed.size() < points.size()) {
+                List<HookPoint> missed = new ArrayList<>(points);
+                missed.removeAll(passed);
+                throw new IllegalArgumentException(
+                        missed.isEmpty()
+                                ? "The hook at " + hook.points() + " matches no hook point"
+                                : "The hook at " + missed + " could not fire: the run goes " + span(request));
+            }
+            for (HookPoint point : passed) {
+                byPoint.computeIfAbsent(point.name(), key -> new ArrayList<>()).add(hook.function());
+            }
+        }
+        return byPoint;
+    }
+
+    private Set<String> observed(RunRequest request, HookNames names, Range range) {
+        List<HookPoint> points = request.observed().select(names);
+        Set<String> observed = new HashSet<>();
+        for (HookPoint point : points) {
+            if (range.passes(point)) {
+                observed.add(point.name());
+            } else if (request.observed().byName()) {
+                throw new IllegalArgumentException(
+                        "There is nothing to observe at " + point + ": the run goes " + span(request));
+            }
+        }
+        return observed;
+    }
+
+    private String span(RunRequest request) {
+        return "from " + request.startAtLayer().map(layer -> "layer " + layer).orElse("the embedding") + " to "
+                + request.stopAtLayer().map(layer -> "the entrance of layer " + layer).orElse("the end");
+    }
+
+    private static Tensor apply(List<HookFunction> functions, HookPoint point, Tensor activation) {
+        Tensor current = activation;
+        for (HookFunction function : functions) {
+            Tensor next;
+            try {
+                next = function.apply(current, point);
+            } catch (RuntimeException | Error e) {
+                e.addSuppressed(new HookFailure("thrown by a hook at " + point));
+                throw e;
+            }
+            if (next == null) {
+                continue;
+            }
+            if (next.backend() != current.backend()
+                    || next.dtype() != current.dtype()
+                    || !next.shape().equals(current.shape())) {
+                throw new IllegalArgumentException("A hook at " + point + " returned " + next.describe()
+                        + "; it must return " + activation.describe() + ", or null to keep the activation");
+            }
+            current = next;
+        }
+        return current;
+    }
+
+    /** Rides along with what a hook threw and says where. */
+    private static final class HookFailure extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        HookFailure(String message) {
+            super(message, null, false, false);
+        }
+    }
+
+    // What comes back.
+
+    private Set<String> outputs(RunRequest request) {
+        Set<String> outputs = new HashSet<>();
+        RunRequest.Returns returns = request.returns();
+        boolean loss = returns == RunRequest.Returns.LOSS || returns == RunRequest.Returns.BOTH;
+        if (request.stopAtLayer().isPresent()) {
+            if (returns != RunRequest.Returns.NONE) {
+                throw new IllegalArgumentException(
+                        "A run that stops at a layer has no " + returns + "; it returns the residual stream");
+            }
+            int stop = layer(request.stopAtLayer().get(), "stop_at_layer");
+            outputs.add(StandardNames.residualEntering(stop));
+        }
+        if (loss && (request.logitPositions().isPresent() || request.keyValueCache().isPresent())) {
+            throw new IllegalArgumentException("The loss needs the logits of all positions in one run:"
+                    + " ask for it without logitsAt and without a key/value cache");
+        }
+        if (returns == RunRequest.Returns.LOGITS || returns == RunRequest.Returns.BOTH) {
+            outputs.add(StandardNames.LOGITS);
+        }
+        if (loss) {
+            outputs.add(StandardNames.LOSS_PER_TOKEN);
+        }
+        request.keyValueCache().ifPresent(cache -> {
+            for (int layer = 0; layer < cache.layers(); layer++) {
+                outputs.add(StandardNames.keys(layer));
+                outputs.add(StandardNames.values(layer));
+            }
+        });
+        return outputs;
+    }
+
+    private static void extend(KeyValueCache cache, ModelRunner.Results results, Geometry geometry) {
+        List<Tensor> keys = new ArrayList<>();
+        List<Tensor> values = new ArrayList<>();
+        for (int layer = 0; layer < cache.layers(); layer++) {
+            keys.add(results.outputs().get(StandardNames.keys(layer)));
+            values.add(results.outputs().get(StandardNames.values(layer)));
+        }
+        cache.replace(keys, values, geometry.keyMask());
+    }
+
+    private RunResult result(RunRequest request, ModelRunner.Results results, Geometry geometry) {
+        Tensor perToken = results.outputs().get(StandardNames.LOSS_PER_TOKEN);
+        double loss = Double.NaN;
+        if (perToken != null) {
+            loss = Arrays.stream(perToken.toDoubleArray()).sum() / geometry.pairs();
+        }
+        Tensor residual = request.stopAtLayer()
+                .map(layer -> results.outputs()
+                        .get(StandardNames.residualEntering(layer(layer, "stop_at_layer"))))
+                .orElse(null);
+        return new RunResult(
+                results.outputs().get(StandardNames.LOGITS),
+                perToken,
+                loss,
+                residual,
+                new ActivationCache(model, results.observed(), true));
+    }
+
+    @Override
+    public void close() {
+        runner.close();
+    }
+}

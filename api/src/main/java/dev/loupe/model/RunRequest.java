@@ -1,0 +1,217 @@
+package dev.loupe.model;
+
+import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run is given, what it is to watch, what it is to change and what it is to give back. Nothing is computed
+ * that this doesn't need.
+ */
+public final class RunRequest {
+
+    /** What a run computes beside the activations that are observed. */
+    public enum Returns {
+        /** Logits. */
+        LOGITS,
+        /** The loss, per token and mean. */
+        LOSS,
+        /** Both. */
+        BOTH,
+        /** Neither: the unembedding, and whatever else isn't needed, is left out. */
+        NONE
+    }
+
+    private final @Nullable Tokens tokens;
+    private final Map<String, Tensor> feeds;
+    private final HookFilter observed;
+    private final List<Hook> hooks;
+    private final Returns returns;
+    private final int @Nullable [] logitPositions;
+    private final @Nullable Integer startAtLayer;
+    private final @Nullable Tensor residual;
+    private final @Nullable Integer stopAtLayer;
+    private final @Nullable KeyValueCache keyValueCache;
+
+    private RunRequest(Builder b) {
+        this.tokens = b.tokens;
+        this.feeds = new LinkedHashMap<>(b.feeds);
+        this.observed = b.observed;
+        this.hooks = List.copyOf(b.hooks);
+        this.returns = b.returns == null ? (b.stopAtLayer == null ? Returns.LOGITS : Returns.NONE) : b.returns;
+        this.logitPositions = b.logitPositions;
+        this.startAtLayer = b.startAtLayer;
+        this.residual = b.residual;
+        this.stopAtLayer = b.stopAtLayer;
+        this.keyValueCache = b.keyValueCache;
+    }
+
+    /** A builder; logits are returned unless it is told otherwise. */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /** A builder for a run on these tokens. */
+    public static Builder of(Tokens tokens) {
+        return new Builder().tokens(tokens);
+    }
+
+    /** The tokens, if given. */
+    public Optional<Tokens> tokens() {
+        return Optional.ofNullable(tokens);
+    }
+
+    /** Values fed into hook points, by name. */
+    public Map<String, Tensor> feeds() {
+        return feeds;
+    }
+
+    /** Which points are observed. */
+    public HookFilter observed() {
+        return observed;
+    }
+
+    /** The run's own hooks, in order. */
+    public List<Hook> hooks() {
+        return hooks;
+    }
+
+    /** What is computed beside the observed activations. */
+    public Returns returns() {
+        return returns;
+    }
+
+    /** Positions at which logits are wanted; all if empty. Negative ones count from the end. */
+    public Optional<int[]> logitPositions() {
+        return logitPositions == null ? Optional.empty() : Optional.of(logitPositions.clone());
+    }
+
+    /** The layer before which {@link #residual} is fed. */
+    public Optional<Integer> startAtLayer() {
+        return Optional.ofNullable(startAtLayer);
+    }
+
+    /** The residual stream fed at {@link #startAtLayer}. */
+    public Optional<Tensor> residual() {
+        return Optional.ofNullable(residual);
+    }
+
+    /** The layer before which the run stops. */
+    public Optional<Integer> stopAtLayer() {
+        return Optional.ofNullable(stopAtLayer);
+    }
+
+    /** Keys and values of earlier positions. */
+    public Optional<KeyValueCache> keyValueCache() {
+        return Optional.ofNullable(keyValueCache);
+    }
+
+    /** Collects a request. */
+    public static final class Builder {
+        private @Nullable Tokens tokens;
+        private final Map<String, Tensor> feeds = new LinkedHashMap<>();
+        private HookFilter observed = HookFilter.none();
+        private final List<Hook> hooks = new ArrayList<>();
+        private @Nullable Returns returns;
+        private int @Nullable [] logitPositions;
+        private @Nullable Integer startAtLayer;
+        private @Nullable Tensor residual;
+        private @Nullable Integer stopAtLayer;
+        private @Nullable KeyValueCache keyValueCache;
+
+        private Builder() {}
+
+        /** The tokens to run on. */
+        public Builder tokens(Tokens value) {
+            tokens = value;
+            return this;
+        }
+
+        /**
+         * Feeds a value into a hook point: it takes the place of what would enter the point, and nothing is computed
+         * for its sake. Hooks at the point see it.
+         *
+         * @param name full or short name
+         * @param value of the point's shape
+         */
+        public Builder feed(String name, Tensor value) {
+            feeds.put(name, value);
+            return this;
+        }
+
+        /** Observes points: their values, after all hooks, are in the result's cache. */
+        public Builder observe(HookFilter filter) {
+            observed = filter;
+            return this;
+        }
+
+        /** Observes points by full or short name. */
+        public Builder observe(String... names) {
+            return observe(HookFilter.names(names));
+        }
+
+        /** Adds hooks, after those given before. */
+        public Builder hooks(Hook... more) {
+            return hooks(Arrays.asList(more));
+        }
+
+        /** Adds hooks, after those given before. */
+        public Builder hooks(List<Hook> more) {
+            hooks.addAll(more);
+            return this;
+        }
+
+        /** What to compute beside the observed activations. */
+        public Builder returns(Returns value) {
+            returns = value;
+            return this;
+        }
+
+        /** Logits at these positions only, [batch, positions.length, d_vocab]; negative ones count from the end. */
+        public Builder logitsAt(int... positions) {
+            logitPositions = positions.clone();
+            return this;
+        }
+
+        /**
+         * Starts before a layer, inclusive, with a residual stream.
+         *
+         * @param layer negative counts from the end
+         * @param entering float [batch, pos, d_model]
+         */
+        public Builder startAtLayer(int layer, Tensor entering) {
+            startAtLayer = layer;
+            residual = entering;
+            return this;
+        }
+
+        /**
+         * Stops before a layer, exclusive: the residual stream that would enter it is returned. The number of layers
+         * stops before the final norm.
+         *
+         * @param layer negative counts from the end
+         */
+        public Builder stopAtLayer(@Nullable Integer layer) {
+            stopAtLayer = layer;
+            return this;
+        }
+
+        /** Goes on from earlier positions; the cache is extended by the run. */
+        public Builder keyValueCache(@Nullable KeyValueCache cache) {
+            keyValueCache = cache;
+            return this;
+        }
+
+        /** The request. */
+        public RunRequest build() {
+            return new RunRequest(this);
+        }
+    }
+}

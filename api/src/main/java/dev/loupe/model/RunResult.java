@@ -1,0 +1,71 @@
+package dev.loupe.model;
+
+import dev.loupe.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/** What a run gave back. Asking for something that wasn't requested throws {@link IllegalStateException}. */
+public final class RunResult implements AutoCloseable {
+
+    private final @Nullable Tensor logits;
+    private final @Nullable Tensor lossPerToken;
+    private final double loss;
+    private final @Nullable Tensor residual;
+    private final ActivationCache cache;
+
+    RunResult(
+            @Nullable Tensor logits,
+            @Nullable Tensor lossPerToken,
+            double loss,
+            @Nullable Tensor residual,
+            ActivationCache cache) {
+        this.logits = logits;
+        this.lossPerToken = lossPerToken;
+        this.loss = loss;
+        this.residual = residual;
+        this.cache = cache;
+    }
+
+    /** Logits [batch, pos, d_vocab], or at the chosen positions. */
+    public Tensor logits() {
+        return require(logits, "logits", "returns(LOGITS)");
+    }
+
+    /** Cross-entropy of each next token [batch, pos−1]; 0 where either side is padding. */
+    public Tensor lossPerToken() {
+        return require(lossPerToken, "the loss", "returns(LOSS)");
+    }
+
+    /** Mean cross-entropy, in nats, over positions where both tokens are real; NaN if there are none. */
+    public double loss() {
+        require(lossPerToken, "the loss", "returns(LOSS)");
+        return loss;
+    }
+
+    /** The residual stream [batch, pos, d_model] that would enter the layer at which the run stopped. */
+    public Tensor residual() {
+        return require(residual, "the residual", "stopAtLayer(…)");
+    }
+
+    /** The observed activations. */
+    public ActivationCache cache() {
+        return cache;
+    }
+
+    private static Tensor require(@Nullable Tensor tensor, String what, String how) {
+        if (tensor == null) {
+            throw new IllegalStateException("This run wasn't asked for " + what + "; ask with " + how);
+        }
+        return tensor;
+    }
+
+    /** Frees everything that was returned. */
+    @Override
+    public void close() {
+        for (Tensor tensor : new @Nullable Tensor[] {logits, lossPerToken, residual}) {
+            if (tensor != null) {
+                tensor.close();
+            }
+        }
+        cache.close();
+    }
+}

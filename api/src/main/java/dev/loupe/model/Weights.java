@@ -1,0 +1,95 @@
+package dev.loupe.model;
+
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.TensorFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.function.IntFunction;
+
+/**
+ * A model's weights under the names and in the shapes that papers use. The graph keeps them flat, one matrix for all
+ * heads; here they are taken apart. A bias that the model doesn't have is zero.
+ */
+final class Weights {
+
+    private final TransformerConfig config;
+    private final DType dtype;
+    private final TensorFactory factory;
+    private final Map<String, Tensor> flat;
+
+    Weights(TransformerConfig config, DType dtype, TensorFactory factory, Map<String, Tensor> flat) {
+        this.config = config;
+        this.dtype = dtype;
+        this.factory = factory;
+        this.flat = flat;
+    }
+
+    Tensor flat(String name) {
+        Tensor weight = flat.get(name);
+        if (weight == null) {
+            throw new IllegalArgumentException("The model '" + config.modelName() + "' has no weight '" + name
+                    + "'; it has " + new TreeSet<>(flat.keySet()));
+        }
+        return weight;
+    }
+
+    Tensor flatOrZeros(String name, long... shape) {
+        Tensor weight = flat.get(name);
+        return weight == null ? factory.zeros(dtype, shape) : weight;
+    }
+
+    /** {@code [d, heads·width] -> [heads, d, width]}. */
+    private static Tensor inHeads(Tensor flat, long heads) {
+        return flat.splitAxis(1, heads, -1).permute(1, 0, 2);
+    }
+
+    Tensor query(int layer) {
+        return inHeads(flat("blocks." + layer + ".attn.W_Q"), config.nHeads());
+    }
+
+    Tensor ungrouped(String name, int layer) {
+        return inHeads(flat("blocks." + layer + ".attn." + name), config.nKeyValueHeads());
+    }
+
+    Tensor output(int layer) {
+        return flat("blocks." + layer + ".attn.W_O").splitAxis(0, config.nHeads(), config.dHead());
+    }
+
+    Tensor bias(String name, int layer, long heads) {
+        return flatOrZeros("blocks." + layer + ".attn." + name, heads * config.dHead())
+                .reshape(heads, config.dHead());
+    }
+
+    /** Repeats each key/value head, which stands first, for the query heads that read it. */
+    Tensor grouped(Tensor perHead) {
+        int group = config.nHeads() / config.nKeyValueHeads();
+        if (group == 1) {
+            return perHead;
+        }
+        long[] sizes = perHead.unsqueeze(1).shape().toArray();
+        sizes[1] = group;
+        return perHead.unsqueeze(1).expand(sizes).mergeAxes(0, 2);
+    }
+
+    Tensor stacked(IntFunction<Tensor> ofLayer) {
+        if (config.nLayers() == 0) {
+            throw new IllegalStateException("A model without layers has no weights in them");
+        }
+        List<Tensor> layers = new ArrayList<>();
+        for (int layer = 0; layer < config.nLayers(); layer++) {
+            layers.add(ofLayer.apply(layer));
+        }
+        return Tensor.stack(0, layers);
+    }
+
+    Tensor stackedFlat(String nameInBlock) {
+        return stacked(layer -> flat("blocks." + layer + "." + nameInBlock));
+    }
+
+    Tensor stackedFlatOrZeros(String nameInBlock, long size) {
+        return stacked(layer -> flatOrZeros("blocks." + layer + "." + nameInBlock, size));
+    }
+}

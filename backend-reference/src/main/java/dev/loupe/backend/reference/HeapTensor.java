@@ -1,0 +1,346 @@
+package dev.loupe.backend.reference;
+
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HalfFloats;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+
+/**
+ * A tensor in a Java array: row-major, without gaps, possibly shared with other tensors. It is written while
+ * it is computed and never afterwards.
+ *
+ * <p>Most ops don't care which of the seven data types they work on. They {@link #load} some elements into
+ * an array of doubles (if the type is a floating one) or longs (if not), do their arithmetic there, and
+ * {@link #store} the result, which rounds it to the type. For {@code + - * /} and square roots of float32
+ * that gives the same bits as float arithmetic: a double has more than twice the digits of a float, so
+ * rounding twice does no harm (Figueroa 1995, "When is double rounding innocuous?").
+ */
+final class HeapTensor implements TensorHandle {
+
+    private final DType dtype;
+    private final Shape shape;
+    private final int size;
+    private final Object array;
+
+    private HeapTensor(DType dtype, Shape shape, Object array) {
+        this.dtype = dtype;
+        this.shape = shape;
+        this.size = (int) shape.elements();
+        this.array = array;
+    }
+
+    /**
+     * A tensor of zeros.
+     *
+     * @throws IllegalArgumentException if it has more elements than a tensor can hold
+     */
+    static HeapTensor zeros(DType dtype, Shape shape) {
+        int size = HostTensor.byteSize(dtype, shape) / dtype.bytes();
+        return new HeapTensor(
+                dtype,
+                shape,
+                switch (dtype) {
+                    case FLOAT32 -> new float[size];
+                    case FLOAT64 -> new double[size];
+                    case FLOAT16, BFLOAT16 -> new short[size];
+                    case INT64 -> new long[size];
+                    case INT32 -> new int[size];
+                    case BOOL -> new boolean[size];
+                });
+    }
+
+    /** A tensor with a copy of the data. */
+    static HeapTensor of(HostTensor host) {
+        HeapTensor tensor = zeros(host.dtype(), host.shape());
+        ByteBuffer data = host.data();
+        switch (host.dtype()) {
+            case FLOAT32 -> data.asFloatBuffer().get(tensor.floats());
+            case FLOAT64 -> data.asDoubleBuffer().get(tensor.doubles());
+            case FLOAT16, BFLOAT16 -> data.asShortBuffer().get((short[]) tensor.array);
+            case INT64 -> data.asLongBuffer().get(tensor.longs());
+            case INT32 -> data.asIntBuffer().get((int[]) tensor.array);
+            case BOOL -> {
+                boolean[] values = (boolean[]) tensor.array;
+                for (int i = 0; i < values.length; i++) {
+                    values[i] = data.get(i) != 0;
+                }
+            }
+        }
+        return tensor;
+    }
+
+    /** A copy of the data for use elsewhere. */
+    HostTensor toHost() {
+        HostTensor host = HostTensor.allocateHeap(dtype, shape);
+        ByteBuffer data = host.data();
+        switch (dtype) {
+            case FLOAT32 -> data.asFloatBuffer().put(floats());
+            case FLOAT64 -> data.asDoubleBuffer().put(doubles());
+            case FLOAT16, BFLOAT16 -> data.asShortBuffer().put((short[]) array);
+            case INT64 -> data.asLongBuffer().put(longs());
+            case INT32 -> data.asIntBuffer().put((int[]) array);
+            case BOOL -> {
+                boolean[] values = (boolean[]) array;
+                for (int i = 0; i < values.length; i++) {
+                    data.put(i, (byte) (values[i] ? 1 : 0));
+                }
+            }
+        }
+        return host;
+    }
+
+    /** The same elements in the same order under another shape; the array is shared. */
+    HeapTensor withShape(Shape other) {
+        return new HeapTensor(dtype, other, array);
+    }
+
+    @Override
+    public DType dtype() {
+        return dtype;
+    }
+
+    @Override
+    public Shape shape() {
+        return shape;
+    }
+
+    /** The number of elements. */
+    int size() {
+        return size;
+    }
+
+    /** The array itself, of a float32 tensor. */
+    float[] floats() {
+        return (float[]) array;
+    }
+
+    /** The array itself, of a float64 tensor. */
+    double[] doubles() {
+        return (double[]) array;
+    }
+
+    /** The array itself, of an int64 tensor. */
+    long[] longs() {
+        return (long[]) array;
+    }
+
+    /** The array itself, whatever it is, for {@link System#arraycopy}. */
+    Object array() {
+        return array;
+    }
+
+    /** Reads {@code count} elements, every {@code step}-th from {@code start} on; of a floating type. */
+    void load(int start, int step, double[] into, int count) {
+        switch (dtype) {
+            case FLOAT32 -> {
+                float[] values = floats();
+                for (int i = 0; i < count; i++) {
+                    into[i] = values[start + i * step];
+                }
+            }
+            case FLOAT64 -> {
+                double[] values = doubles();
+                for (int i = 0; i < count; i++) {
+                    into[i] = values[start + i * step];
+                }
+            }
+            case FLOAT16 -> {
+                short[] values = (short[]) array;
+                for (int i = 0; i < count; i++) {
+                    into[i] = HalfFloats.fromFloat16(values[start + i * step]);
+                }
+            }
+            case BFLOAT16 -> {
+                short[] values = (short[]) array;
+                for (int i = 0; i < count; i++) {
+                    into[i] = HalfFloats.fromBfloat16(values[start + i * step]);
+                }
+            }
+            default -> throw new IllegalStateException(dtype + " is not read as doubles");
+        }
+    }
+
+    /**
+     * Reads {@code count} elements, every {@code step}-th from {@code start} on; of an integer type, or bool
+     * as 0 and 1.
+     */
+    void load(int start, int step, long[] into, int count) {
+        switch (dtype) {
+            case INT64 -> {
+                long[] values = longs();
+                for (int i = 0; i < count; i++) {
+                    into[i] = values[start + i * step];
+                }
+            }
+            case INT32 -> {
+                int[] values = (int[]) array;
+                for (int i = 0; i < count; i++) {
+                    into[i] = values[start + i * step];
+                }
+            }
+            case BOOL -> {
+                boolean[] values = (boolean[]) array;
+                for (int i = 0; i < count; i++) {
+                    into[i] = values[start + i * step] ? 1 : 0;
+                }
+            }
+            default -> throw new IllegalStateException(dtype + " is not read as longs");
+        }
+    }
+
+    /** Writes {@code count} elements from {@code start} on, converted as {@link dev.loupe.graph.Op.Cast} says. */
+    void store(double[] from, int start, int count) {
+        switch (dtype) {
+            case FLOAT32 -> {
+                float[] values = floats();
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = (float) from[i];
+                }
+            }
+            case FLOAT64 -> System.arraycopy(from, 0, array, start, count);
+            case FLOAT16 -> {
+                short[] values = (short[]) array;
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = HalfFloats.toFloat16(roundedToOdd(from[i]));
+                }
+            }
+            case BFLOAT16 -> {
+                short[] values = (short[]) array;
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = HalfFloats.toBfloat16(roundedToOdd(from[i]));
+                }
+            }
+            case INT64 -> {
+                long[] values = longs();
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = (long) from[i];
+                }
+            }
+            case INT32 -> {
+                int[] values = (int[]) array;
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = (int) from[i];
+                }
+            }
+            case BOOL -> {
+                boolean[] values = (boolean[]) array;
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = from[i] != 0;
+                }
+            }
+        }
+    }
+
+    /** Writes {@code count} elements from {@code start} on, converted as {@link dev.loupe.graph.Op.Cast} says. */
+    void store(long[] from, int start, int count) {
+        switch (dtype) {
+            case FLOAT32 -> {
+                float[] values = floats();
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = (float) from[i];
+                }
+            }
+            case FLOAT64, FLOAT16, BFLOAT16 -> {
+                double[] exact = new double[count];
+                for (int i = 0; i < count; i++) {
+                    exact[i] = (double) from[i];
+                }
+                store(exact, start, count);
+            }
+            case INT64 -> System.arraycopy(from, 0, array, start, count);
+            case INT32 -> {
+                int[] values = (int[]) array;
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = (int) from[i];
+                }
+            }
+            case BOOL -> {
+                boolean[] values = (boolean[]) array;
+                for (int i = 0; i < count; i++) {
+                    values[start + i] = from[i] != 0;
+                }
+            }
+        }
+    }
+
+    /** Copies {@code count} elements of a tensor of the same type, every {@code step}-th from {@code start} on. */
+    void copy(HeapTensor from, int start, int step, int at, int count) {
+        if (step == 1) {
+            System.arraycopy(from.array, start, array, at, count);
+            return;
+        }
+        switch (dtype) {
+            case FLOAT32 -> {
+                float[] source = from.floats();
+                float[] target = floats();
+                for (int i = 0; i < count; i++) {
+                    target[at + i] = source[start + i * step];
+                }
+            }
+            case FLOAT64 -> {
+                double[] source = from.doubles();
+                double[] target = doubles();
+                for (int i = 0; i < count; i++) {
+                    target[at + i] = source[start + i * step];
+                }
+            }
+            case INT64 -> {
+                long[] source = from.longs();
+                long[] target = longs();
+                for (int i = 0; i < count; i++) {
+                    target[at + i] = source[start + i * step];
+                }
+            }
+            default -> {
+                for (int i = 0; i < count; i++) {
+                    System.arraycopy(from.array, start + i * step, array, at + i, 1);
+                }
+            }
+        }
+    }
+
+    /** Sets every element to one number, converted to the data type. */
+    void fill(double value) {
+        double[] one = {value};
+        store(one, 0, Math.min(1, size));
+        for (int done = 1; done < size; done += Math.min(done, size - done)) {
+            System.arraycopy(array, 0, array, done, Math.min(done, size - done));
+        }
+    }
+
+    /**
+     * The double as a float, inexact ones to the neighbour whose last bit is 1. Rounding that once more, to
+     * fewer bits, gives what rounding the double at once would have given (Boldo and Melquiond 2008).
+     */
+    private static float roundedToOdd(double value) {
+        float nearest = (float) value;
+        boolean lastBitIsOne = (Float.floatToRawIntBits(nearest) & 1) == 1;
+        if (nearest == value || lastBitIsOne || Double.isNaN(value)) {
+            return nearest;
+        }
+        return nearest < value ? Math.nextUp(nearest) : Math.nextDown(nearest);
+    }
+
+    @Override
+    public long nativeBytes() {
+        return 0;
+    }
+
+    @Override
+    public String device() {
+        return ReferenceBackendProvider.DEVICE;
+    }
+
+    /** Nothing to do: the array goes when nobody refers to it. */
+    @Override
+    public void close() {}
+
+    /** The type and shape, without the elements. */
+    @Override
+    public String toString() {
+        return dtype + " " + Arrays.toString(shape.toArray());
+    }
+}

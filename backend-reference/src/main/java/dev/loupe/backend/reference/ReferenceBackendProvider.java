@@ -1,0 +1,55 @@
+package dev.loupe.backend.reference;
+
+import com.google.auto.service.AutoService;
+import dev.loupe.spi.Availability;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.BackendProvider;
+import dev.loupe.spi.BackendUnavailableException;
+import dev.loupe.spi.SpiVersion;
+
+/** Offers the pure-Java backend, {@code reference}. It runs wherever Java does, on the CPU only. */
+@AutoService(BackendProvider.class)
+public final class ReferenceBackendProvider implements BackendProvider {
+
+    static final String ID = "reference";
+    static final String DEVICE = "cpu";
+
+    /** For {@link java.util.ServiceLoader}. */
+    public ReferenceBackendProvider() {}
+
+    @Override
+    public String id() {
+        return ID;
+    }
+
+    @Override
+    public int spiVersion() {
+        return SpiVersion.CURRENT;
+    }
+
+    @Override
+    public int priority(String device) {
+        return device.equals(DEVICE) ? 100 : 0;
+    }
+
+    @Override
+    public Availability probe() {
+        return new Availability.Available(
+                "pure Java " + Runtime.version().feature() + " on " + System.getProperty("os.arch") + ", device cpu");
+    }
+
+    @Override
+    public Backend open(BackendOptions options) {
+        if (!options.device().equals(DEVICE)) {
+            throw new BackendUnavailableException("The backend 'reference' runs on the device 'cpu' only, asked for '"
+                    + options.device() + "'; ask for 'cpu' or choose another backend");
+        }
+        if (options.devices() != 1) {
+            throw new BackendUnavailableException("The backend 'reference' runs on one device, asked to spread over "
+                    + options.devices() + "; ask for 1 or choose another backend");
+        }
+        int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
+        return new ReferenceBackend(new Workers(threads));
+    }
+}
