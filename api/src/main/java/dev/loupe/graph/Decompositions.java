@@ -75,8 +75,7 @@ public final class Decompositions {
             }
             case GELU_TANH -> {
                 Value cube = b.mul(b.mul(x, x), x);
-                Value inner = b.mul(
-                        b.add(x, b.mul(cube, b.scalar(0.044715, x))), b.scalar(Math.sqrt(2 / Math.PI), x));
+                Value inner = b.mul(b.add(x, b.mul(cube, b.scalar(0.044715, x))), b.scalar(Math.sqrt(2 / Math.PI), x));
                 Value tanh = b.unary(Op.UnaryKind.TANH, inner);
                 yield b.mul(b.mul(x, b.scalar(0.5, x)), b.add(tanh, b.scalar(1, x)));
             }

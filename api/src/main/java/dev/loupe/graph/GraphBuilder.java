@@ -104,8 +104,8 @@ public final class GraphBuilder {
      */
     public Value shortcut(Value target, Value replacement, Shortcut.Kind kind) {
         if (!target.type().equals(replacement.type())) {
-            throw new IllegalArgumentException("A shortcut needs two values of one type, got " + target.type() + " and "
-                    + replacement.type());
+            throw new IllegalArgumentException(
+                    "A shortcut needs two values of one type, got " + target.type() + " and " + replacement.type());
         }
         pendingShortcuts.add(new Value[] {target, replacement});
         shortcutKinds.add(kind);
@@ -131,8 +131,7 @@ public final class GraphBuilder {
      * @throws IllegalArgumentException if the inputs don't fit the op
      */
     public List<Value> applyAll(Op op, List<Value> operands) {
-        List<TensorType> types =
-                op.infer(operands.stream().map(Value::type).toList());
+        List<TensorType> types = op.infer(operands.stream().map(Value::type).toList());
         List<Value> results = new ArrayList<>();
         for (int i = 0; i < types.size(); i++) {
             results.add(add(types.get(i), new Value.Result(op, List.copyOf(operands), i)));

@@ -100,7 +100,8 @@ final class TypeRules {
             case DIV, POW -> floating(op, left);
             default -> number(op, left);
         }
-        return List.of(TensorType.of(out, broadcast(op, inputs, left.dims(), inputs.get(1).dims())));
+        return List.of(TensorType.of(
+                out, broadcast(op, inputs, left.dims(), inputs.get(1).dims())));
     }
 
     static List<TensorType> where(Op op, List<TensorType> inputs) {
@@ -112,7 +113,8 @@ final class TypeRules {
         TensorType b = inputs.get(2);
         same(op, inputs.subList(1, 3));
         Dim[] values = broadcast(op, inputs, a.dims(), b.dims());
-        return List.of(TensorType.of(a.dtype(), broadcast(op, inputs, inputs.get(0).dims(), values)));
+        return List.of(
+                TensorType.of(a.dtype(), broadcast(op, inputs, inputs.get(0).dims(), values)));
     }
 
     private static Dim[] broadcast(Op op, List<TensorType> inputs, Dim[] a, Dim[] b) {
@@ -311,7 +313,11 @@ final class TypeRules {
     static List<TensorType> reshape(Op.Reshape op, List<TensorType> inputs) {
         TensorType x = one(op, inputs);
         if (x.isFixed() && x.shape().elements() != op.shape().elements()) {
-            throw bad(op, inputs, "has " + x.shape().elements() + " elements, not " + op.shape().elements());
+            throw bad(
+                    op,
+                    inputs,
+                    "has " + x.shape().elements() + " elements, not "
+                            + op.shape().elements());
         }
         return List.of(TensorType.of(x.dtype(), op.shape()));
     }
@@ -486,11 +492,13 @@ final class TypeRules {
                 && k.dim(2).isFixed()
                 && k.dim(2).value() > 0
                 && q.dim(2).value() % k.dim(2).value() == 0
-                && java.util.Arrays.equals(
-                        mask.dims(), new Dim[] {q.dim(0), Dim.of(1), q.dim(1), k.dim(1)});
+                && java.util.Arrays.equals(mask.dims(), new Dim[] {q.dim(0), Dim.of(1), q.dim(1), k.dim(1)});
         if (!fits) {
-            throw bad(op, inputs, "needs q [b, p, h, d], k [b, t, kv, d], v [b, t, kv, e], mask bool [b, 1, p, t]"
-                    + " and h a multiple of kv");
+            throw bad(
+                    op,
+                    inputs,
+                    "needs q [b, p, h, d], k [b, t, kv, d], v [b, t, kv, e], mask bool [b, 1, p, t]"
+                            + " and h a multiple of kv");
         }
         Dim[] out = q.dims();
         out[3] = v.dim(3);

@@ -20,8 +20,11 @@ public sealed interface Availability {
      * @param remedy what to do about it: the artifact to add, the setting to change
      * @param cause the failure behind it, if there was one
      */
-    record Unavailable(Reason reason, String detail, String remedy, @Nullable Throwable cause)
-            implements Availability {}
+    record Unavailable(
+            Reason reason,
+            String detail,
+            String remedy,
+            @Nullable Throwable cause) implements Availability {}
 
     /** Kinds of obstacles. */
     enum Reason {

@@ -32,16 +32,15 @@ public final class Segments {
         List<TensorType> types = new ArrayList<>(inputs);
         types.addAll(op.infer(inputs));
         List<Integer> in = IntStream.range(0, inputs.size()).boxed().toList();
-        List<Integer> out =
-                IntStream.range(inputs.size(), types.size()).boxed().toList();
+        List<Integer> out = IntStream.range(inputs.size(), types.size()).boxed().toList();
         return new Segment(
                 "", Placement.ANYWHERE, false, types, in, List.of(), List.of(new Segment.Step(op, in, out)), out);
     }
 
     /** The segment with every composite op that {@code keep} doesn't want replaced by what defines it. */
     public static Segment decompose(Segment segment, Predicate<Op> keep) {
-        boolean nothingToDo = segment.steps().stream()
-                .allMatch(step -> !step.op().isComposite() || keep.test(step.op()));
+        boolean nothingToDo =
+                segment.steps().stream().allMatch(step -> !step.op().isComposite() || keep.test(step.op()));
         if (nothingToDo) {
             return segment;
         }
@@ -61,8 +60,7 @@ public final class Segments {
                 segment.outputs());
     }
 
-    private static void lower(
-            Segment.Step step, Predicate<Op> keep, List<TensorType> types, List<Segment.Step> steps) {
+    private static void lower(Segment.Step step, Predicate<Op> keep, List<TensorType> types, List<Segment.Step> steps) {
         if (!step.op().isComposite() || keep.test(step.op())) {
             steps.add(step);
             return;

@@ -34,8 +34,7 @@ final class Einsum {
         return product(operands[0], terms[0], operands[1], terms[1], result, sizes);
     }
 
-    private static void check(
-            String pattern, Tensor[] operands, String term, int operand, Map<Character, Long> sizes) {
+    private static void check(String pattern, Tensor[] operands, String term, int operand, Map<Character, Long> sizes) {
         if (term.length() != operands[operand].rank()) {
             throw bad(pattern, operands, "'" + term + "' doesn't name each axis");
         }

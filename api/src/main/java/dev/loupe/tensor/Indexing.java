@@ -116,9 +116,8 @@ final class Indexing {
         long[] shape = new long[tensor.rank()];
         java.util.Arrays.fill(shape, 1);
         shape[axis] = positions.length;
-        Tensor indices = tensor.factory()
-                .of(positions, shape)
-                .expand(value.shape().toArray());
+        Tensor indices =
+                tensor.factory().of(positions, shape).expand(value.shape().toArray());
         return tensor.scatterElements(axis, indices, value);
     }
 

@@ -12,7 +12,8 @@ final class TensorFormat {
 
     static String format(Tensor tensor) {
         HostTensor host = tensor.toHost();
-        StringBuilder text = new StringBuilder("Tensor ").append(tensor.describe()).append('\n');
+        StringBuilder text =
+                new StringBuilder("Tensor ").append(tensor.describe()).append('\n');
         append(text, host, 0, 0, host.shape().elements() > SUMMARISE_OVER);
         return text.toString();
     }
@@ -49,12 +50,14 @@ final class TensorFormat {
             return host.getDouble(index) != 0 ? "true" : "false";
         }
         if (host.dtype().isInteger()) {
-            return Long.toString(host.dtype() == DType.INT64 ? host.data().getLong(index * 8) : (long)
-                    host.getDouble(index));
+            return Long.toString(
+                    host.dtype() == DType.INT64 ? host.data().getLong(index * 8) : (long) host.getDouble(index));
         }
         double value = host.getDouble(index);
         double magnitude = Math.abs(value);
-        boolean plain = magnitude == 0 || magnitude >= 1e-3 && magnitude < 1e5 || Double.isNaN(value)
+        boolean plain = magnitude == 0
+                || magnitude >= 1e-3 && magnitude < 1e5
+                || Double.isNaN(value)
                 || Double.isInfinite(value);
         return String.format(Locale.ROOT, plain ? "%.4f" : "%.3e", value);
     }

@@ -139,8 +139,9 @@ record Header(Map<String, String> metadata, Map<String, StoredTensor> tensors) {
         }
         Integer bits = BITS.get(type);
         if (bits == null) {
-            throw new IllegalArgumentException(where + "has the data type '" + type
-                    + "', which the format doesn't know; it knows " + BITS.keySet() + ". Get or convert the file again.");
+            throw new IllegalArgumentException(
+                    where + "has the data type '" + type + "', which the format doesn't know; it knows " + BITS.keySet()
+                            + ". Get or convert the file again.");
         }
         long[] sizes = wholeNumbers(where, "shape", shape);
         long[] places = wholeNumbers(where, "data_offsets", offsets);
@@ -154,8 +155,8 @@ record Header(Map<String, String> metadata, Map<String, StoredTensor> tensors) {
         try {
             needed = Math.multiplyExact(tensorShape.elements(), bits);
         } catch (ArithmeticException e) {
-            throw new IllegalArgumentException(where + "has the shape " + tensorShape
-                    + ", more elements than any file can hold." + DAMAGED);
+            throw new IllegalArgumentException(
+                    where + "has the shape " + tensorShape + ", more elements than any file can hold." + DAMAGED);
         }
         if (needed % 8 != 0 || needed / 8 != found) {
             throw new IllegalArgumentException(where + "of type " + type + " and shape " + tensorShape + " needs "
@@ -168,8 +169,8 @@ record Header(Map<String, String> metadata, Map<String, StoredTensor> tensors) {
         long[] result = new long[values.size()];
         for (int i = 0; i < result.length; i++) {
             if (!(values.get(i) instanceof Long number) || number < 0) {
-                throw new IllegalArgumentException(
-                        where + "should have whole numbers from 0 on as " + field + ", found " + values + "." + DAMAGED);
+                throw new IllegalArgumentException(where + "should have whole numbers from 0 on as " + field
+                        + ", found " + values + "." + DAMAGED);
             }
             result[i] = number;
         }
@@ -202,8 +203,8 @@ record Header(Map<String, String> metadata, Map<String, StoredTensor> tensors) {
             before = "tensor '" + tensor.name() + "'";
         }
         if (next != dataSize) {
-            throw new IllegalArgumentException(source + ": " + (dataSize - next) + " bytes after " + before
-                    + " belong to no tensor." + DAMAGED);
+            throw new IllegalArgumentException(
+                    source + ": " + (dataSize - next) + " bytes after " + before + " belong to no tensor." + DAMAGED);
         }
     }
 }

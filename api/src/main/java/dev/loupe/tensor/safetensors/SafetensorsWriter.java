@@ -150,7 +150,8 @@ public final class SafetensorsWriter {
         int width = tensor.dtype().bytes();
         ByteBuffer swapped = ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < data.capacity(); i += CHUNK) {
-            ByteBuffer some = data.slice(i, Math.min(CHUNK, data.capacity() - i)).order(ByteOrder.nativeOrder());
+            ByteBuffer some =
+                    data.slice(i, Math.min(CHUNK, data.capacity() - i)).order(ByteOrder.nativeOrder());
             swapped.clear();
             ElementCopy.copySame(some, width, swapped);
             writeFully(channel, swapped.position(0).limit(some.capacity()));
