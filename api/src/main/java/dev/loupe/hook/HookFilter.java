@@ -36,7 +36,9 @@ public final class HookFilter {
     public static HookFilter standard() {
         return new HookFilter(
                 "all standard points",
-                names -> names.points().stream().filter(point -> !point.optional()).toList());
+                names -> names.points().stream()
+                        .filter(point -> !point.optional())
+                        .toList());
     }
 
     /** Every point, the optional ones too. */

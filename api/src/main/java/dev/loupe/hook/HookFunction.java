@@ -14,5 +14,6 @@ public interface HookFunction {
      * @param point where
      * @return a tensor of the same shape and data type to go on with, or null to keep the activation
      */
-    @Nullable Tensor apply(Tensor activation, HookPoint point);
+    @Nullable
+    Tensor apply(Tensor activation, HookPoint point);
 }

@@ -52,14 +52,14 @@ final class Cut {
 
     private void chooseShortcuts(boolean compiles) {
         for (Shortcut shortcut : graph.shortcuts()) {
-            boolean edited = touches(shortcut.bypassed(), request.edited()) || touches(shortcut.bypassed(), request.fed());
+            boolean edited =
+                    touches(shortcut.bypassed(), request.edited()) || touches(shortcut.bypassed(), request.fed());
             boolean observed = touches(shortcut.bypassed(), request.observed());
-            boolean taken =
-                    switch (shortcut.kind()) {
-                        case FUSION -> !compiles && !edited && !observed;
-                        case DETOUR_UNLESS_TOUCHED -> !edited && !observed;
-                        case DETOUR_UNLESS_EDITED -> !edited;
-                    };
+            boolean taken = switch (shortcut.kind()) {
+                case FUSION -> !compiles && !edited && !observed;
+                case DETOUR_UNLESS_TOUCHED -> !edited && !observed;
+                case DETOUR_UNLESS_EDITED -> !edited;
+            };
             if (taken) {
                 shortcuts.put(shortcut.target(), shortcut.replacement());
             } else if (edited && touches(shortcut.exclusive(), request.edited())) {
@@ -163,7 +163,9 @@ final class Cut {
             if (needed.get(root)) {
                 continue;
             }
-            if (!isFed(root) && value(root).source() instanceof Value.Input input && !request.inputs().contains(input.name())) {
+            if (!isFed(root)
+                    && value(root).source() instanceof Value.Input input
+                    && !request.inputs().contains(input.name())) {
                 throw missing(start, input.name());
             }
             needed.set(root);
@@ -203,6 +205,7 @@ final class Cut {
         if (needed.get(root) || isWeight(root) || isFed(root)) {
             return true;
         }
-        return value(root).source() instanceof Value.Input input && request.inputs().contains(input.name());
+        return value(root).source() instanceof Value.Input input
+                && request.inputs().contains(input.name());
     }
 }

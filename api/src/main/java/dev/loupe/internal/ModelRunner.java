@@ -170,7 +170,8 @@ public final class ModelRunner implements AutoCloseable {
     private Results results(Plan plan, @Nullable Place[] places) {
         Map<String, Tensor> observed = new LinkedHashMap<>();
         plan.observed()
-                .forEach((name, place) -> observed.put(name, place(places, place).tensor(backend, name)));
+                .forEach(
+                        (name, place) -> observed.put(name, place(places, place).tensor(backend, name)));
         Map<String, Tensor> outputs = new LinkedHashMap<>();
         plan.outputs()
                 .forEach((name, place) -> outputs.put(name, place(places, place).tensor(backend, name)));

@@ -56,8 +56,7 @@ record Plan(
 
         @Override
         public boolean equals(Object other) {
-            return other == this
-                    || other instanceof Key key && hash == key.hash && segment.equals(key.segment);
+            return other == this || other instanceof Key key && hash == key.hash && segment.equals(key.segment);
         }
 
         @Override

@@ -1,7 +1,6 @@
 package dev.loupe.internal;
 
 import dev.loupe.graph.Graph;
-import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
 import dev.loupe.spi.Placement;
 import dev.loupe.spi.Segment;
@@ -234,7 +233,8 @@ final class Planner {
                                 && cut.value(root).region().equals(chunk.region()));
         outputs.forEach(writer::write);
         Placement placement = new Placement(
-                Math.max(graph.regions().indexOf(chunk.region()), 0), graph.regions().size());
+                Math.max(graph.regions().indexOf(chunk.region()), 0),
+                graph.regions().size());
         Segment segment = writer.segment(chunk.region(), placement, whole, outputs);
         return new Plan.RunSegment(
                 new Plan.Key(segment),

@@ -50,7 +50,8 @@ final class SegmentWriter {
                 written.add(sibling);
                 to.add(slot(sibling));
             }
-            steps.add(new Segment.Step(result.op(), reads.stream().map(this::slot).toList(), to));
+            steps.add(
+                    new Segment.Step(result.op(), reads.stream().map(this::slot).toList(), to));
         } else {
             inputs.add(root);
             slot(root);

@@ -183,7 +183,8 @@ public final class ActivationCache implements AutoCloseable {
         try (SafetensorsFile stored = SafetensorsFile.open(file)) {
             Map<String, Tensor> found = new LinkedHashMap<>();
             for (String name : stored.names()) {
-                found.put(model.hookNames().resolve(name).name(), model.tensors().of(stored.read(name)));
+                found.put(
+                        model.hookNames().resolve(name).name(), model.tensors().of(stored.read(name)));
             }
             Map<String, Tensor> ordered = new LinkedHashMap<>();
             model.hookNames().points().forEach(point -> {

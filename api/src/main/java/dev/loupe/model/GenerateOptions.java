@@ -106,14 +106,6 @@ public record GenerateOptions(
     /** The same options with hooks that run at every step. */
     public GenerateOptions withHooks(Hook... list) {
         return new GenerateOptions(
-                maxNewTokens,
-                temperature,
-                topK,
-                topP,
-                freqPenalty,
-                seed,
-                stopAtEos,
-                useKeyValueCache,
-                List.of(list));
+                maxNewTokens, temperature, topK, topP, freqPenalty, seed, stopAtEos, useKeyValueCache, List.of(list));
     }
 }

@@ -51,18 +51,18 @@ record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) 
     }
 
     /** The graph input of that name, or null if it is none of those given by {@link #inputNames}. */
-    @Nullable Tensor input(String name, Backend backend) {
-        HostTensor data =
-                switch (name) {
-                    case StandardNames.TOKENS -> ids == null ? null : longs(ids);
-                    case StandardNames.TOKEN_MASK -> booleans(mask);
-                    case StandardNames.ATTENTION_MASK -> booleans(keyMask);
-                    case StandardNames.POSITIONS -> longs(positionsOf(past()));
-                    case StandardNames.KEY_POSITIONS -> longs(positionsOf(0));
-                    case StandardNames.QUERY_INDEX -> range(past(), positions());
-                    case StandardNames.KEY_INDEX -> range(0, past() + positions());
-                    default -> null;
-                };
+    @Nullable
+    Tensor input(String name, Backend backend) {
+        HostTensor data = switch (name) {
+            case StandardNames.TOKENS -> ids == null ? null : longs(ids);
+            case StandardNames.TOKEN_MASK -> booleans(mask);
+            case StandardNames.ATTENTION_MASK -> booleans(keyMask);
+            case StandardNames.POSITIONS -> longs(positionsOf(past()));
+            case StandardNames.KEY_POSITIONS -> longs(positionsOf(0));
+            case StandardNames.QUERY_INDEX -> range(past(), positions());
+            case StandardNames.KEY_INDEX -> range(0, past() + positions());
+            default -> null;
+        };
         return data == null ? null : new TensorFactory(backend).of(data);
     }
 

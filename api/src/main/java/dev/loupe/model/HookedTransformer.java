@@ -67,7 +67,11 @@ public final class HookedTransformer implements AutoCloseable {
         this.weights = new Weights(config, options.dtype(), new TensorFactory(backend), flatWeights);
         this.hookNames = new HookNames(graph.hookPoints(), config.nLayers());
         this.runs = new ModelRuns(
-                this, architecture, backend, options.dtype(), name -> weights.flat(name).handle());
+                this,
+                architecture,
+                backend,
+                options.dtype(),
+                name -> weights.flat(name).handle());
     }
 
     // Where models come from.
@@ -110,8 +114,7 @@ public final class HookedTransformer implements AutoCloseable {
      * @throws IllegalArgumentException if the config's architecture isn't on the class path
      */
     public static HookedTransformer fromConfig(TransformerConfig config, long seed, LoadOptions options) {
-        return ModelLoading.random(
-                Architectures.byId(config.architecture()), config, seed, options, Optional.empty());
+        return ModelLoading.random(Architectures.byId(config.architecture()), config, seed, options, Optional.empty());
     }
 
     /** A model with random weights of an architecture at hand, on a backend that stays open when it is closed. */

@@ -46,15 +46,9 @@ final class ModelLoading {
 
     static HookedTransformer load(Checkpoint checkpoint, LoadOptions options, Optional<Backend> given) {
         TransformerConfig config = checkpoint.config();
-        TextTokens text = new TextTokens(
-                config, checkpoint.tokenizer().orElse(null), checkpoint.tokenizerProblem());
+        TextTokens text = new TextTokens(config, checkpoint.tokenizer().orElse(null), checkpoint.tokenizerProblem());
         return assemble(
-                checkpoint.architecture(),
-                config,
-                options,
-                given,
-                text,
-                sink -> checkpoint.readWeights(sink::accept));
+                checkpoint.architecture(), config, options, given, text, sink -> checkpoint.readWeights(sink::accept));
     }
 
     static HookedTransformer random(
@@ -128,8 +122,7 @@ final class ModelLoading {
             if (!missing.isEmpty()) {
                 throw new IllegalArgumentException("'" + config.modelName() + "' lacks weights: " + missing);
             }
-            return new HookedTransformer(
-                    config, options, architecture, backend, given.isEmpty(), graph, weights, text);
+            return new HookedTransformer(config, options, architecture, backend, given.isEmpty(), graph, weights, text);
         } catch (RuntimeException | Error e) {
             weights.values().forEach(Tensor::close);
             if (given.isEmpty()) {
@@ -140,8 +133,7 @@ final class ModelLoading {
     }
 
     private static Backend open(LoadOptions options) {
-        BackendOptions how =
-                new BackendOptions(options.device(), options.threads(), options.nDevices(), Map.of());
+        BackendOptions how = new BackendOptions(options.device(), options.threads(), options.nDevices(), Map.of());
         String id = options.backend();
         return id == null ? Backends.openDefault(how) : Backends.open(id, how);
     }
@@ -156,7 +148,8 @@ final class ModelLoading {
             throw new IllegalArgumentException("Weight '" + name + "' should be " + value.type() + ", found " + weight);
         }
         Placement placement = new Placement(
-                Math.max(graph.regions().indexOf(value.region()), 0), graph.regions().size());
+                Math.max(graph.regions().indexOf(value.region()), 0),
+                graph.regions().size());
         weights.put(name, Tensor.wrap(backend, backend.upload(weight, placement), name));
     }
 }

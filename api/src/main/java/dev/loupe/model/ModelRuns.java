@@ -60,8 +60,8 @@ final class ModelRuns implements AutoCloseable {
     RunResult run(RunRequest request, List<Hook> modelHooks) {
         HookNames names = model.hookNames();
         boolean cached = request.keyValueCache().isPresent();
-        Graph graph = graph(
-                new GraphOptions(dtype, cached, request.logitPositions().isPresent()));
+        Graph graph =
+                graph(new GraphOptions(dtype, cached, request.logitPositions().isPresent()));
         Map<String, Tensor> feeds = feeds(request, names);
         Geometry geometry = geometry(request, feeds);
         check(geometry, feeds, graph);
@@ -149,8 +149,8 @@ final class ModelRuns implements AutoCloseable {
         for (Map.Entry<String, Tensor> feed : feeds.entrySet()) {
             boolean square = feed.getKey().endsWith("pattern") || feed.getKey().endsWith("attn_scores");
             if (!square && feed.getValue().rank() >= 2) {
-                boolean[][] mask =
-                        new boolean[(int) feed.getValue().size(0)][(int) feed.getValue().size(1)];
+                boolean[][] mask = new boolean[(int) feed.getValue().size(0)]
+                        [(int) feed.getValue().size(1)];
                 for (boolean[] row : mask) {
                     Arrays.fill(row, true);
                 }
@@ -163,8 +163,8 @@ final class ModelRuns implements AutoCloseable {
 
     private void check(Geometry geometry, Map<String, Tensor> feeds, Graph graph) {
         if (geometry.batch() == 0 || geometry.positions() == 0) {
-            throw new IllegalArgumentException("The run has no positions: batch " + geometry.batch() + ", positions "
-                    + geometry.positions());
+            throw new IllegalArgumentException(
+                    "The run has no positions: batch " + geometry.batch() + ", positions " + geometry.positions());
         }
         if (geometry.longest() > config.nCtx()) {
             throw new IllegalArgumentException("The context is too long: " + geometry.longest() + " tokens"
@@ -289,7 +289,9 @@ final class ModelRuns implements AutoCloseable {
 
     private String span(RunRequest request) {
         return "from " + request.startAtLayer().map(layer -> "layer " + layer).orElse("the embedding") + " to "
-                + request.stopAtLayer().map(layer -> "the entrance of layer " + layer).orElse("the end");
+                + request.stopAtLayer()
+                        .map(layer -> "the entrance of layer " + layer)
+                        .orElse("the end");
     }
 
     private static Tensor apply(List<HookFunction> functions, HookPoint point, Tensor activation) {
@@ -339,7 +341,9 @@ final class ModelRuns implements AutoCloseable {
             int stop = layer(request.stopAtLayer().get(), "stop_at_layer");
             outputs.add(StandardNames.residualEntering(stop));
         }
-        if (loss && (request.logitPositions().isPresent() || request.keyValueCache().isPresent())) {
+        if (loss
+                && (request.logitPositions().isPresent()
+                        || request.keyValueCache().isPresent())) {
             throw new IllegalArgumentException("The loss needs the logits of all positions in one run:"
                     + " ask for it without logitsAt and without a key/value cache");
         }
@@ -375,8 +379,7 @@ final class ModelRuns implements AutoCloseable {
             loss = Arrays.stream(perToken.toDoubleArray()).sum() / geometry.pairs();
         }
         Tensor residual = request.stopAtLayer()
-                .map(layer -> results.outputs()
-                        .get(StandardNames.residualEntering(layer(layer, "stop_at_layer"))))
+                .map(layer -> results.outputs().get(StandardNames.residualEntering(layer(layer, "stop_at_layer"))))
                 .orElse(null);
         return new RunResult(
                 results.outputs().get(StandardNames.LOGITS),

@@ -25,8 +25,9 @@ final class Sampler {
     int next(double[] logits, int[] counts) {
         for (int i = 0; i < logits.length; i++) {
             if (Double.isNaN(logits[i])) {
-                throw new IllegalArgumentException("The logit of token " + i + " is NaN, so no next token can be chosen."
-                        + " Observe the residual stream to find the first layer where NaN appears.");
+                throw new IllegalArgumentException(
+                        "The logit of token " + i + " is NaN, so no next token can be chosen."
+                                + " Observe the residual stream to find the first layer where NaN appears.");
             }
         }
         if (options.temperature() == 0) {

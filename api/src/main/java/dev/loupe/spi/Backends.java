@@ -94,7 +94,9 @@ public final class Backends {
         if (named.isEmpty()) {
             List<String> ids = all.stream().map(Seen::id).toList();
             throw new BackendUnavailableException("There is no backend '" + id + "' on the class path."
-                    + (ids.isEmpty() ? "" : " The nearest name is '" + Nearest.to(id, ids, 1).get(0) + "'.")
+                    + (ids.isEmpty()
+                            ? ""
+                            : " The nearest name is '" + Nearest.to(id, ids, 1).get(0) + "'.")
                     + " Add the artifact dev.loupe:loupe-backend-" + id + " or choose another.\n" + report(all));
         }
         if (named.size() > 1) {
@@ -121,9 +123,10 @@ public final class Backends {
                     + " dev.loupe:loupe-backend-onnx, loupe-backend-pytorch, loupe-backend-reference.\n" + report(all));
         }
         if (available.size() > 1 && priority(available.get(0), options) == priority(available.get(1), options)) {
-            throw new BackendUnavailableException("Backends '" + available.get(0).id() + "' and '"
-                    + available.get(1).id() + "' have the same priority on " + options.device()
-                    + "; name the one to use");
+            throw new BackendUnavailableException(
+                    "Backends '" + available.get(0).id() + "' and '"
+                            + available.get(1).id() + "' have the same priority on " + options.device()
+                            + "; name the one to use");
         }
         return open(available.get(0), options);
     }
