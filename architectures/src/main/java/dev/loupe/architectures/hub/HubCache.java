@@ -1,0 +1,126 @@
+package dev.loupe.architectures.hub;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Optional;
+import java.util.UUID;
+
+/**
+ * One model's directory in the cache, in the layout of {@code huggingface_hub}: {@code refs/main} holds the
+ * commit that the branch was last seen at, {@code snapshots/COMMIT/FILE} is a link to {@code blobs/ETAG}, and
+ * {@code .no_exist/COMMIT/FILE} remembers that a commit has no such file.
+ */
+final class HubCache {
+
+    private final Path cache;
+    private final String folder;
+
+    HubCache(Path cache, Repository repository) {
+        this.cache = cache;
+        this.folder = "models--" + repository.name().replace("/", "--");
+    }
+
+    Path directory() {
+        return cache.resolve(folder);
+    }
+
+    Path blob(String etag) {
+        return directory().resolve("blobs").resolve(etag);
+    }
+
+    Path lock(String etag) {
+        return cache.resolve(".locks").resolve(folder).resolve(etag + ".lock");
+    }
+
+    Path snapshot(String commit) {
+        return directory().resolve("snapshots").resolve(commit);
+    }
+
+    /** The commit that a revision was last seen at. */
+    Optional<String> commit(Repository repository) throws IOException {
+        if (repository.isCommit()) {
+            return Optional.of(repository.revision());
+        }
+        Path ref = directory().resolve("refs").resolve(repository.revision());
+        if (!Files.isRegularFile(ref)) {
+            return Optional.empty();
+        }
+        String commit = Files.readString(ref).strip();
+        return Repository.isCommit(commit) ? Optional.of(commit) : Optional.empty();
+    }
+
+    void rememberCommit(Repository repository, String commit) throws IOException {
+        if (!repository.isCommit() && !commit(repository).equals(Optional.of(commit))) {
+            Path ref = directory().resolve("refs").resolve(repository.revision());
+            Files.createDirectories(ref.resolveSibling(""));
+            Path temporary = ref.resolveSibling(ref.getFileName() + "." + UUID.randomUUID() + ".tmp");
+            Files.write(temporary, commit.getBytes(StandardCharsets.UTF_8));
+            move(temporary, ref);
+        }
+    }
+
+    /** A file of a commit, if it is here. */
+    Optional<Path> file(String commit, String file) {
+        Path path = snapshot(commit).resolve(file);
+        return Files.isRegularFile(path) ? Optional.of(path) : Optional.empty();
+    }
+
+    boolean isKnownMissing(String commit, String file) {
+        return Files.exists(absence(commit, file));
+    }
+
+    void rememberMissing(String commit, String file) throws IOException {
+        Path marker = absence(commit, file);
+        Files.createDirectories(marker.resolveSibling(""));
+        try {
+            Files.createFile(marker);
+        } catch (FileAlreadyExistsException e) {
+            // Another process remembered it first.
+            return;
+        }
+    }
+
+    private Path absence(String commit, String file) {
+        return directory().resolve(".no_exist").resolve(commit).resolve(file);
+    }
+
+    /**
+     * Makes a blob a file of a snapshot: by a relative link, so that the cache can be moved; where links aren't
+     * allowed, by moving the blob there, as {@code huggingface_hub} does.
+     */
+    Path publish(String etag, String commit, String file) throws IOException {
+        Path place = snapshot(commit).resolve(file);
+        Path parent = place.resolveSibling("");
+        Files.createDirectories(parent);
+        Path temporary = parent.resolve("." + UUID.randomUUID() + ".tmp");
+        try {
+            link(temporary, parent.relativize(blob(etag)));
+        } catch (UnsupportedOperationException | IOException e) {
+            if (!Files.exists(blob(etag))) {
+                throw e instanceof IOException io ? io : new IOException(e);
+            }
+            move(blob(etag), place);
+            return place;
+        }
+        move(temporary, place);
+        return place;
+    }
+
+    /** Apart, so that a test can play a file system without links. */
+    void link(Path link, Path target) throws IOException {
+        Files.createSymbolicLink(link, target);
+    }
+
+    static void move(Path from, Path to) throws IOException {
+        try {
+            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } catch (AtomicMoveNotSupportedException e) {
+            Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
+        }
+    }
+}
