@@ -276,7 +276,7 @@ final class TypeRules {
         if (op.step() == 1 && op.start() == 0 && op.end() < 0) {
             return size.plus(Dim.of(op.end()));
         }
-        if (op.step() == 1 && op.start() < 0 && (toEnd || op.end() < 0 && op.end() >= op.start())) {
+        if (op.step() == 1 && op.start() < 0 && (toEnd || (op.end() < 0 && op.end() >= op.start()))) {
             return Dim.of((toEnd ? 0 : op.end()) - op.start());
         }
         if (op.step() == 1 && op.start() >= 0 && op.end() >= op.start()) {
@@ -516,7 +516,7 @@ final class TypeRules {
             Dim size = data.dim(i);
             Dim part = update.dim(i);
             fits = i == op.axis()
-                    ? !size.isFixed() || part.isFixed() && op.start() + part.value() <= size.value()
+                    ? !size.isFixed() || (part.isFixed() && op.start() + part.value() <= size.value())
                     : size.equals(part);
         }
         if (!fits) {

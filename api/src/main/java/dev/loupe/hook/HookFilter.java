@@ -84,7 +84,8 @@ public final class HookFilter {
 
     private static List<HookPoint> matching(HookNames names, String glob) {
         StringBuilder regex = new StringBuilder();
-        for (char c : glob.toCharArray()) {
+        for (int i = 0; i < glob.length(); i++) {
+            char c = glob.charAt(i);
             regex.append(c == '*' ? ".*" : c == '?' ? "." : Pattern.quote(String.valueOf(c)));
         }
         Pattern pattern = Pattern.compile(regex.toString());

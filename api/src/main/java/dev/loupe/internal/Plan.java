@@ -14,6 +14,7 @@ import java.util.Map;
  * @param observed place of the value that leaves each observed hook point
  * @param outputs place of each wanted output
  */
+@SuppressWarnings("ArrayRecordComponent") // nobody compares actions
 record Plan(
         int places,
         Map<String, Integer> inputs,
@@ -56,7 +57,7 @@ record Plan(
 
         @Override
         public boolean equals(Object other) {
-            return other == this || other instanceof Key key && hash == key.hash && segment.equals(key.segment);
+            return other == this || (other instanceof Key key && hash == key.hash && segment.equals(key.segment));
         }
 
         @Override

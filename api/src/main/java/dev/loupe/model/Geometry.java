@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param mask [batch][pos]: new positions that are real
  * @param keyMask [batch][past+pos]: all positions that are real
  */
+@SuppressWarnings("ArrayRecordComponent") // never compared
 record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) {
 
     int batch() {

@@ -258,7 +258,7 @@ final class ModelRuns implements AutoCloseable {
         for (Hook hook : request.hooks()) {
             List<HookPoint> points = hook.points().select(names);
             List<HookPoint> passed = points.stream().filter(range::passes).toList();
-            if (passed.isEmpty() || hook.points().byName() && passed.size() < points.size()) {
+            if (passed.isEmpty() || (hook.points().byName() && passed.size() < points.size())) {
                 List<HookPoint> missed = new ArrayList<>(points);
                 missed.removeAll(passed);
                 throw new IllegalArgumentException(

@@ -63,7 +63,7 @@ final class TextTokens {
 
     long[] encode(String text, boolean prependBos) {
         long[] ids = tokenizer().encode(text);
-        if (!prependBos || ids.length > 0 && ids[0] == bos()) {
+        if (!prependBos || (ids.length > 0 && ids[0] == bos())) {
             return ids;
         }
         long[] withBos = new long[ids.length + 1];

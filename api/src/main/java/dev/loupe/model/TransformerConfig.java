@@ -1,5 +1,6 @@
 package dev.loupe.model;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
@@ -107,6 +108,7 @@ public record TransformerConfig(
      * @param inverseFrequencies radians per position of each pair of entries, scaling included; dims/2 of them
      * @param attentionScaling factor on cosine and sine, 1 but in yarn
      */
+    @SuppressWarnings("ArrayRecordComponent") // copied on the way in and out, compared by content below
     public record Rotary(int dims, double[] inverseFrequencies, double attentionScaling) {
 
         /** Checks the number of frequencies. */
@@ -116,6 +118,19 @@ public record TransformerConfig(
                         + inverseFrequencies.length + " frequencies");
             }
             inverseFrequencies = inverseFrequencies.clone();
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Rotary rotary
+                    && dims == rotary.dims
+                    && attentionScaling == rotary.attentionScaling
+                    && Arrays.equals(inverseFrequencies, rotary.inverseFrequencies);
+        }
+
+        @Override
+        public int hashCode() {
+            return Arrays.hashCode(inverseFrequencies) * 31 + dims;
         }
 
         @Override

@@ -22,7 +22,8 @@ final class Einsum {
             terms[i] = terms[i].strip();
             check(pattern, operands, terms[i], i, sizes);
         }
-        for (char letter : result.toCharArray()) {
+        for (int i = 0; i < result.length(); i++) {
+            char letter = result.charAt(i);
             if (!sizes.containsKey(letter) || result.indexOf(letter) != result.lastIndexOf(letter)) {
                 throw bad(pattern, operands, "the result's letters must stand in the operands, each once");
             }
@@ -59,7 +60,8 @@ final class Einsum {
         String rightTerm = keep(bTerm, result + aTerm);
         StringBuilder batch = new StringBuilder();
         StringBuilder inner = new StringBuilder();
-        for (char letter : leftTerm.toCharArray()) {
+        for (int i = 0; i < leftTerm.length(); i++) {
+            char letter = leftTerm.charAt(i);
             if (rightTerm.indexOf(letter) >= 0) {
                 (result.indexOf(letter) >= 0 ? batch : inner).append(letter);
             }

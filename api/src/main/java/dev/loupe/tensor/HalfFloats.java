@@ -8,20 +8,20 @@ public final class HalfFloats {
     /** Widens an IEEE 754 binary16. Exact. */
     public static float fromFloat16(short bits) {
         int sign = (bits & 0x8000) << 16;
-        int exponent = bits >> 10 & 0x1f;
+        int exponent = (bits >> 10) & 0x1f;
         int mantissa = bits & 0x3ff;
         if (exponent == 0) {
             float magnitude = mantissa * 0x1p-24f;
             return sign == 0 ? magnitude : -magnitude;
         }
         int wide = exponent == 0x1f ? 0xff : exponent + (127 - 15);
-        return Float.intBitsToFloat(sign | wide << 23 | mantissa << 13);
+        return Float.intBitsToFloat(sign | (wide << 23) | (mantissa << 13));
     }
 
     /** Narrows to an IEEE 754 binary16; what is too large becomes infinite, NaN stays NaN. */
     public static short toFloat16(float value) {
         int bits = Float.floatToRawIntBits(value);
-        int sign = bits >>> 16 & 0x8000;
+        int sign = (bits >>> 16) & 0x8000;
         int magnitude = bits & 0x7fffffff;
         if (magnitude > 0x7f800000) {
             return (short) (sign | 0x7e00);
@@ -34,8 +34,8 @@ public final class HalfFloats {
             float shifted = Float.intBitsToFloat(magnitude) + 0.5f;
             return (short) (sign | (Float.floatToRawIntBits(shifted) - Float.floatToRawIntBits(0.5f)));
         }
-        int odd = magnitude >>> 13 & 1;
-        return (short) (sign | (magnitude + 0xc8000fff + odd) >>> 13);
+        int odd = (magnitude >>> 13) & 1;
+        return (short) (sign | ((magnitude + 0xc8000fff + odd) >>> 13));
     }
 
     /** Widens a bfloat16. Exact. */
@@ -47,8 +47,8 @@ public final class HalfFloats {
     public static short toBfloat16(float value) {
         int bits = Float.floatToRawIntBits(value);
         if (Float.isNaN(value)) {
-            return (short) (bits >>> 16 | 0x40);
+            return (short) ((bits >>> 16) | 0x40);
         }
-        return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+        return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
     }
 }

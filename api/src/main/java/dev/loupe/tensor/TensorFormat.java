@@ -56,7 +56,7 @@ final class TensorFormat {
         double value = host.getDouble(index);
         double magnitude = Math.abs(value);
         boolean plain = magnitude == 0
-                || magnitude >= 1e-3 && magnitude < 1e5
+                || (magnitude >= 1e-3 && magnitude < 1e5)
                 || Double.isNaN(value)
                 || Double.isInfinite(value);
         return String.format(Locale.ROOT, plain ? "%.4f" : "%.3e", value);
