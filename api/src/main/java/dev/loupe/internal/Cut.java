@@ -41,7 +41,8 @@ final class Cut {
         return value;
     }
 
-    private Value output(String name) {
+    /** The output of that name. */
+    Value output(String name) {
         Value value = graph.outputs().get(name);
         if (value == null) {
             throw new IllegalArgumentException("The graph has no output '" + name + "'; it has "

@@ -59,7 +59,7 @@ final class Planner {
         });
         Map<String, Integer> outputs = new LinkedHashMap<>();
         for (String name : new TreeSet<>(request.outputs())) {
-            outputs.put(name, cut.rootOf(graph.outputs().get(name)));
+            outputs.put(name, cut.rootOf(cut.output(name)));
         }
         results.addAll(observed.values());
         results.addAll(outputs.values());
@@ -228,9 +228,9 @@ final class Planner {
         SegmentWriter writer = new SegmentWriter(
                 cut,
                 root -> members.contains(root)
-                        || whole
+                        || (whole
                                 && cut.isResult(root)
-                                && cut.value(root).region().equals(chunk.region()));
+                                && cut.value(root).region().equals(chunk.region())));
         outputs.forEach(writer::write);
         Placement placement = new Placement(
                 Math.max(graph.regions().indexOf(chunk.region()), 0),

@@ -11,6 +11,7 @@ import dev.loupe.tensor.safetensors.SafetensorsWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -159,7 +160,7 @@ public final class ActivationCache implements AutoCloseable {
 
     private Map<String, Tensor> transform(UnaryOperator<Tensor> function) {
         Map<String, Tensor> result = new LinkedHashMap<>();
-        Map<Tensor, Tensor> done = new java.util.IdentityHashMap<>();
+        IdentityHashMap<Tensor, Tensor> done = new IdentityHashMap<>();
         activations.forEach((name, tensor) -> result.put(name, done.computeIfAbsent(tensor, function)));
         return result;
     }

@@ -125,7 +125,7 @@ record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) 
     private static HostTensor range(int start, int count) {
         long[] numbers = new long[count];
         for (int i = 0; i < count; i++) {
-            numbers[i] = start + i;
+            numbers[i] = (long) start + i;
         }
         return HostTensor.of(Shape.of(count), numbers);
     }

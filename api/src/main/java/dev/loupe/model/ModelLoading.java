@@ -47,8 +47,7 @@ final class ModelLoading {
     static HookedTransformer load(Checkpoint checkpoint, LoadOptions options, Optional<Backend> given) {
         TransformerConfig config = checkpoint.config();
         TextTokens text = new TextTokens(config, checkpoint.tokenizer().orElse(null), checkpoint.tokenizerProblem());
-        return assemble(
-                checkpoint.architecture(), config, options, given, text, sink -> checkpoint.readWeights(sink::accept));
+        return assemble(checkpoint.architecture(), config, options, given, text, checkpoint::readWeights);
     }
 
     static HookedTransformer random(
