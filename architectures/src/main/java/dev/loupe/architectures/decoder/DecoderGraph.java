@@ -21,6 +21,12 @@ import dev.loupe.model.TransformerConfig;
  */
 public final class DecoderGraph {
 
+    /**
+     * Key in {@link TransformerConfig#extra} of a {@link Double}: logits x become {@code cap·tanh(x/cap)}, behind
+     * {@code unembed.hook_out}.
+     */
+    public static final String LOGITS_SOFT_CAP = "output_logits_soft_cap";
+
     private DecoderGraph() {}
 
     /**
