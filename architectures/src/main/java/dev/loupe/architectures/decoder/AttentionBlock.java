@@ -43,7 +43,7 @@ final class AttentionBlock {
         Value queryInput = b.optionalHook(name("hook_q_input"), copies);
         Value keyInput = b.optionalHook(name("hook_k_input"), groups);
         Value valueInput = b.optionalHook(name("hook_v_input"), groups);
-        Value x = parts.scaleNormalized(name("ln1"), parts.normalize(name("ln1"), residual));
+        Value x = parts.withParameters(name("ln1"), parts.normalize(name("ln1"), residual));
         Value q = heads("Q", "attn.hook_q", queryInput, x, heads);
         Value k = heads("K", "attn.hook_k", keyInput, x, kvHeads);
         Value v = heads("V", "attn.hook_v", valueInput, x, kvHeads);

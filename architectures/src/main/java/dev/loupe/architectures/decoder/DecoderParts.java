@@ -88,30 +88,28 @@ final class DecoderParts {
     }
 
     /**
-     * A norm with its hook points. Layer norm's {@code hook_normalized} comes after weight and bias, RMS
-     * norm's before the weight, as in the original.
+     * A norm with its hook points, before weight and bias.
      *
      * @param scope where the hook points and the parameters are: {@code blocks.0.ln1}
-     * @return what leaves {@code hook_normalized}, and for RMS norm is still to be {@linkplain #scaleNormalized
-     *     multiplied} by the weight
+     * @return what leaves {@code hook_normalized}
      */
     Value normalize(String scope, Value x) {
         GraphBuilder b = builder;
         boolean centres = config.normalization().centres();
         Value spread = centres ? b.sub(x, b.reduce(Op.ReduceKind.MEAN, x, -1)) : x;
         Value scale = b.hook(scope + ".hook_scale", Decompositions.rootMeanSquare(b, spread, config.eps()));
-        Value full = b.div(spread, scale);
-        if (centres && hasWeight(scope + ".w")) {
-            full = b.add(b.mul(full, weight(scope + ".w")), weight(scope + ".b"));
-        }
-        Value fused = centres ? plainNorm(scope, x) : b.apply(new Op.RmsNorm(config.eps()), x);
-        return b.hook(scope + ".hook_normalized", b.shortcut(full, fused, Shortcut.Kind.FUSION));
+        Op fused = centres ? new Op.LayerNorm(config.eps()) : new Op.RmsNorm(config.eps());
+        Value normalized = b.shortcut(b.div(spread, scale), b.apply(fused, x), Shortcut.Kind.FUSION);
+        return b.hook(scope + ".hook_normalized", normalized);
     }
 
-    /** What reads a norm sees this: the normalised value times the weight, if that isn't in it or folded away. */
-    Value scaleNormalized(String scope, Value normalized) {
-        boolean weightIsLeft = !config.normalization().centres() && hasWeight(scope + ".w");
-        return weightIsLeft ? builder.mul(normalized, weight(scope + ".w")) : normalized;
+    /** What readers of a norm see: the normalised value times the weight plus the bias, unless they are folded. */
+    Value withParameters(String scope, Value normalized) {
+        if (!hasWeight(scope + ".w")) {
+            return normalized;
+        }
+        Value scaled = builder.mul(normalized, weight(scope + ".w"));
+        return hasWeight(scope + ".b") ? builder.add(scaled, weight(scope + ".b")) : scaled;
     }
 
     /** The whole norm, parameters included, without hook points. */

@@ -19,7 +19,7 @@ final class MlpBlock {
         String scope = DecoderWeights.inBlock(layer, "mlp.");
         String norm = DecoderWeights.inBlock(layer, "ln2");
         Value input = b.optionalHook(DecoderWeights.inBlock(layer, "hook_mlp_in"), residual);
-        Value x = parts.scaleNormalized(norm, parts.normalize(norm, input));
+        Value x = parts.withParameters(norm, parts.normalize(norm, input));
         Value post = parts.config().gatedMlp() ? gated(parts, scope, x) : plain(parts, scope, x);
         Value hidden = b.hook(scope + "hook_post", post);
         return b.hook(DecoderWeights.inBlock(layer, "hook_mlp_out"), parts.project(hidden, scope, "out"));

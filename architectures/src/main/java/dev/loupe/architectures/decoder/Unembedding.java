@@ -22,7 +22,7 @@ final class Unembedding {
             Value selected = parts.input(StandardNames.SELECTED_POSITIONS, DType.INT64, SELECTED);
             normalized = b.gather(normalized, 1, selected);
         }
-        Value x = b.hook("unembed.hook_in", parts.scaleNormalized(NORM, normalized));
+        Value x = b.hook("unembed.hook_in", parts.withParameters(NORM, normalized));
         Value logits = softCapped(parts, b.hook("unembed.hook_out", parts.project(x, "unembed.", "U")));
         b.output(StandardNames.LOGITS, logits);
         if (!parts.options().selectPositions() && !parts.options().keyValueCache()) {
