@@ -36,7 +36,7 @@ public final class Gpt2Architecture implements ArchitectureProvider {
     @Override
     public boolean accepts(CheckpointConfig config) {
         return config.modelType().equals("gpt2")
-                || config.modelType().isEmpty() && config.architectures().contains("GPT2LMHeadModel");
+                || (config.modelType().isEmpty() && config.architectures().contains("GPT2LMHeadModel"));
     }
 
     @Override

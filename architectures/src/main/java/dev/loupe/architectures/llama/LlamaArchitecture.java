@@ -34,7 +34,7 @@ public final class LlamaArchitecture implements ArchitectureProvider {
     @Override
     public boolean accepts(CheckpointConfig config) {
         return config.modelType().equals("llama")
-                || config.modelType().isEmpty() && config.architectures().contains("LlamaForCausalLM");
+                || (config.modelType().isEmpty() && config.architectures().contains("LlamaForCausalLM"));
     }
 
     @Override

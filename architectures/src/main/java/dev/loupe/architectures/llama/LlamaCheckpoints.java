@@ -35,7 +35,7 @@ public final class LlamaCheckpoints {
             CheckpointConfig config, String architecture, int maxPositions, int keyValueHeads) {
         int width = config.integer("hidden_size");
         int heads = config.integer("num_attention_heads");
-        if (heads < 1 || !config.has("head_dim") && width % heads != 0) {
+        if (heads < 1 || (!config.has("head_dim") && width % heads != 0)) {
             throw new IllegalArgumentException(config.source() + ": 'hidden_size' " + width
                     + " can't be divided among 'num_attention_heads' " + heads
                     + " heads, and there is no 'head_dim'");

@@ -39,7 +39,7 @@ public final class MistralArchitecture implements ArchitectureProvider {
     @Override
     public boolean accepts(CheckpointConfig config) {
         return config.modelType().equals("mistral")
-                || config.modelType().isEmpty() && config.architectures().contains("MistralForCausalLM");
+                || (config.modelType().isEmpty() && config.architectures().contains("MistralForCausalLM"));
     }
 
     @Override
@@ -52,7 +52,7 @@ public final class MistralArchitecture implements ArchitectureProvider {
     // A null says that there is no window; a missing key leaves it at Mistral's own.
     private static @Nullable Integer window(CheckpointConfig config) {
         String key = "sliding_window";
-        if (!config.bool("use_sliding_window", true) || config.keys().contains(key) && !config.has(key)) {
+        if (!config.bool("use_sliding_window", true) || (config.keys().contains(key) && !config.has(key))) {
             return null;
         }
         return config.integer(key, WINDOW);

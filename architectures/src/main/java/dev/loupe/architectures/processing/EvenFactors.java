@@ -42,8 +42,7 @@ record EvenFactors(DMatrixRMaj left, DMatrixRMaj right) {
     }
 
     private static QRDecomposition<DMatrixRMaj> qr(DMatrixRMaj matrix) {
-        QRDecomposition<DMatrixRMaj> qr =
-                DecompositionFactory_DDRM.qr(matrix.getNumRows(), matrix.getNumCols());
+        QRDecomposition<DMatrixRMaj> qr = DecompositionFactory_DDRM.qr(matrix.getNumRows(), matrix.getNumCols());
         if (!qr.decompose(matrix)) {
             throw new ArithmeticException("A head's weights could not be factored");
         }

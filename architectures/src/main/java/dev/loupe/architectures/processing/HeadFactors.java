@@ -37,8 +37,8 @@ final class HeadFactors {
             EvenFactors even = EvenFactors.of(values.block(0, dModel, kv * width, width), right);
             values.setBlock(0, dModel, kv * width, even.left(), 0);
             for (int member = 0; member < group; member++) {
-                DMatrixRMaj part = CommonOps_DDRM.extract(
-                        even.right(), 0, width, member * dModel, (member + 1) * dModel);
+                DMatrixRMaj part =
+                        CommonOps_DDRM.extract(even.right(), 0, width, member * dModel, (member + 1) * dModel);
                 output.setBlock((kv * group + member) * width, width, 0, part, 0);
             }
         }
@@ -68,9 +68,7 @@ final class HeadFactors {
         int rows = config.dModel();
         DMatrixRMaj all = new DMatrixRMaj(projection.bias().isPresent() ? rows + 1 : rows, width);
         CommonOps_DDRM.insert(projection.matrix().block(0, rows, head * width, width), all, 0, 0);
-        projection
-                .bias()
-                .ifPresent(bias -> CommonOps_DDRM.insert(bias.block(0, 1, head * width, width), all, rows, 0));
+        projection.bias().ifPresent(bias -> CommonOps_DDRM.insert(bias.block(0, 1, head * width, width), all, rows, 0));
         return all;
     }
 

@@ -24,7 +24,7 @@ record ProcessingSteps(
         TransformerConfig.Normalization norm = config.normalization();
         boolean foldLn = options.foldLn() && !norm.folded();
         boolean refactor = options.refactorFactoredAttnMatrices();
-        boolean valueBiases = config.hasBias("b_V") || foldLn && norm.centres();
+        boolean valueBiases = config.hasBias("b_V") || (foldLn && norm.centres());
         boolean rotary = config.positions() == TransformerConfig.Positions.ROTARY;
         return new ProcessingSteps(
                 config,

@@ -42,7 +42,8 @@ public final class StandardProcessing implements WeightProcessing {
      *
      * @param config the model before processing
      */
-    public static WeightProcessing of(ArchitectureProvider architecture, TransformerConfig config, LoadOptions options) {
+    public static WeightProcessing of(
+            ArchitectureProvider architecture, TransformerConfig config, LoadOptions options) {
         ProcessingSteps asked = ProcessingSteps.of(config, options);
         if (asked.changesNothing() || architecture.supportsProcessing()) {
             return new StandardProcessing(asked);
@@ -69,8 +70,7 @@ public final class StandardProcessing implements WeightProcessing {
             biases.add("b_K");
         }
         return config.toBuilder()
-                .normalization(
-                        steps.foldLn() ? config.normalization().fold() : config.normalization())
+                .normalization(steps.foldLn() ? config.normalization().fold() : config.normalization())
                 .biases(biases)
                 .build();
     }
