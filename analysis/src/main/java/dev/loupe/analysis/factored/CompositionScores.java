@@ -23,8 +23,9 @@ public final class CompositionScores {
      */
     public static Tensor of(FactoredMatrix left, FactoredMatrix right) {
         if (left.rdim() != right.ldim()) {
-            throw new IllegalArgumentException("Composition needs as many columns on the left as rows on the right; got "
-                    + left.shape() + " and " + right.shape());
+            throw new IllegalArgumentException(
+                    "Composition needs as many columns on the left as rows on the right; got " + left.shape() + " and "
+                            + right.shape());
         }
         // Turning the outer sides changes no norm, and leaves small matrices: [inner, d]·[d, inner].
         Tensor from = left.collapseL();

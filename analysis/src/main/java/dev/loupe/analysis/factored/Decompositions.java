@@ -84,8 +84,7 @@ final class Decompositions {
             }
         }
         Shape shape = shape(batch, n);
-        return new ComplexTensor(
-                MatrixBatch.upload(real, shape, square), MatrixBatch.upload(imaginary, shape, square));
+        return new ComplexTensor(MatrixBatch.upload(real, shape, square), MatrixBatch.upload(imaginary, shape, square));
     }
 
     /** Frobenius norms of A·B. */

@@ -33,8 +33,8 @@ public final class FactoredMatrix {
      */
     public FactoredMatrix(Tensor a, Tensor b) {
         if (a.rank() < 2 || b.rank() < 2 || a.size(-1) != b.size(-2)) {
-            throw new IllegalArgumentException("Factors are [..., rows, inner] and [..., inner, columns]; got "
-                    + a.shape() + " and " + b.shape());
+            throw new IllegalArgumentException(
+                    "Factors are [..., rows, inner] and [..., inner, columns]; got " + a.shape() + " and " + b.shape());
         }
         this.a = a;
         this.b = b;
@@ -51,8 +51,8 @@ public final class FactoredMatrix {
             long x = i <= left.length ? left[left.length - i] : 1;
             long y = i <= right.length ? right[right.length - i] : 1;
             if (x != y && x != 1 && y != 1) {
-                throw new IllegalArgumentException("Leading sizes don't broadcast: " + Arrays.toString(left) + " and "
-                        + Arrays.toString(right));
+                throw new IllegalArgumentException(
+                        "Leading sizes don't broadcast: " + Arrays.toString(left) + " and " + Arrays.toString(right));
             }
             result[result.length - i] = x == 1 ? y : x;
         }
@@ -221,9 +221,7 @@ public final class FactoredMatrix {
         }
         requireEqual(rdim(), right.size(-2), right.shape(), "on the right");
         // The smaller inner size is kept: that of the factors, or that between the product and the matrix.
-        return mdim() <= rdim()
-                ? new FactoredMatrix(a, b.matmul(right))
-                : new FactoredMatrix(AB(), right);
+        return mdim() <= rdim() ? new FactoredMatrix(a, b.matmul(right)) : new FactoredMatrix(AB(), right);
     }
 
     /** A matrix [..., n, rows] times this. */
@@ -233,9 +231,7 @@ public final class FactoredMatrix {
                     "A matrix has two axes at least, got " + left.shape() + "; use vecmat for a vector");
         }
         requireEqual(ldim(), left.size(-1), left.shape(), "on the left");
-        return mdim() <= ldim()
-                ? new FactoredMatrix(left.matmul(a), b)
-                : new FactoredMatrix(left, AB());
+        return mdim() <= ldim() ? new FactoredMatrix(left.matmul(a), b) : new FactoredMatrix(left, AB());
     }
 
     /** This times another factored matrix; the smaller of the two inner sizes is kept. */

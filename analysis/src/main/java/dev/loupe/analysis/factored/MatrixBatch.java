@@ -31,11 +31,8 @@ final class MatrixBatch {
             }
         }
         long[] sizes = tensor.shape().toArray();
-        return new MatrixBatch(
-                numbers,
-                Arrays.copyOf(sizes, sizes.length - 2),
-                (int) sizes[sizes.length - 2],
-                (int) sizes[sizes.length - 1]);
+        return new MatrixBatch(numbers, Arrays.copyOf(sizes, sizes.length - 2), (int) sizes[sizes.length - 2], (int)
+                sizes[sizes.length - 1]);
     }
 
     /** The matrix at a row-major index into a batch whose leading sizes this one's broadcast to. */

@@ -21,8 +21,8 @@ public record ColorScale(List<String> light, List<String> dark, double low, doub
             "#2166ac", "#053061");
     private static final List<String> RED_BLUE_DARK =
             List.of("#ffb09c", "#f4735e", "#c43a3a", "#6d2230", "#202127", "#1d3a5f", "#2f6fb0", "#66a9e0", "#b5dcff");
-    private static final List<String> BLUES = List.of(
-            "#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b");
+    private static final List<String> BLUES =
+            List.of("#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b");
     private static final List<String> BLUES_DARK =
             List.of("#202127", "#1b3252", "#1f4f85", "#2c72b3", "#4f97d4", "#86bdea", "#c9e4ff");
 

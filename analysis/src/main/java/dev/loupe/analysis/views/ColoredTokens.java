@@ -24,8 +24,8 @@ public final class ColoredTokens extends View {
         }
         for (Series one : series) {
             if (one.values.length != labels.size()) {
-                throw new IllegalArgumentException("'" + one.name + "' has " + one.values.length + " values for "
-                        + labels.size() + " tokens");
+                throw new IllegalArgumentException(
+                        "'" + one.name + "' has " + one.values.length + " values for " + labels.size() + " tokens");
             }
         }
         this.scale = b.scale == null

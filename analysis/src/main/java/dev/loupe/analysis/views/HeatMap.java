@@ -36,7 +36,8 @@ public final class HeatMap extends View {
         this.columns = b.columns == null ? Labels.numbers(width) : Labels.visible(b.columns);
         Matrices.requireSize(b.title, values, rows.size(), columns.size());
         this.scale = b.scale == null ? ColorScale.fitting(List.<double[][]>of(values)) : b.scale;
-        this.texts = b.texts == null ? null : b.texts.stream().map(Labels::visible).toList();
+        this.texts =
+                b.texts == null ? null : b.texts.stream().map(Labels::visible).toList();
         this.tips = b.tips;
         requireCells("texts", texts);
         requireCells("tips", tips);
@@ -46,8 +47,8 @@ public final class HeatMap extends View {
         boolean fits = cells == null
                 || cells.size() == rows.size() && cells.stream().allMatch(row -> row.size() == columns.size());
         if (!fits) {
-            throw new IllegalArgumentException("The " + what + " of '" + title() + "' don't have " + rows.size()
-                    + " rows of " + columns.size());
+            throw new IllegalArgumentException(
+                    "The " + what + " of '" + title() + "' don't have " + rows.size() + " rows of " + columns.size());
         }
     }
 
@@ -80,7 +81,8 @@ public final class HeatMap extends View {
         return scale;
     }
 
-    @Nullable List<List<String>> texts() {
+    @Nullable
+    List<List<String>> texts() {
         return texts;
     }
 

@@ -28,9 +28,15 @@ final class HeatMapDrawing {
             cellWidth = Math.max(5, Math.min(34, 620 / most));
             cellHeight = cellWidth;
         } else {
-            cellWidth = Math.max(44, Math.min(120, 8 + LETTER * longest(texts.stream()
-                    .flatMap(List::stream)
-                    .toList())));
+            cellWidth = Math.max(
+                    44,
+                    Math.min(
+                            120,
+                            8
+                                    + LETTER
+                                            * longest(texts.stream()
+                                                    .flatMap(List::stream)
+                                                    .toList())));
             cellHeight = 22;
         }
         left = 30 + LETTER * Math.min(LONGEST, longest(map.rows()));

@@ -39,8 +39,8 @@ public final class HtmlPage {
 
     /** The page's text. */
     public String html() {
-        String data = Json.write(Map.of(
-                "title", title, "views", views.stream().map(View::json).toList()));
+        String data = Json.write(
+                Map.of("title", title, "views", views.stream().map(View::json).toList()));
         return """
                 <!DOCTYPE html>
                 <html lang="en">
@@ -64,13 +64,8 @@ public final class HtmlPage {
                 %s</script>
                 </body>
                 </html>
-                """
-                .formatted(
-                        Xml.escape(title),
-                        resource("views.css"),
-                        data,
-                        script(d3()),
-                        script(resource("views.js")));
+                """.formatted(
+                        Xml.escape(title), resource("views.css"), data, script(d3()), script(resource("views.js")));
     }
 
     /** Writes the page to a file. */

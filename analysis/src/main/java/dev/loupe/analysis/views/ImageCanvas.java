@@ -21,15 +21,14 @@ final class ImageCanvas implements Canvas {
         int width = (int) Math.ceil(drawing.width() * zoom);
         int height = (int) Math.ceil(drawing.height() * zoom);
         if (!(zoom > 0) || (long) width * height > 400_000_000L) {
-            throw new IllegalArgumentException(
-                    "A picture of " + width + " by " + height + " pixels can't be drawn; choose another zoom than " + zoom);
+            throw new IllegalArgumentException("A picture of " + width + " by " + height
+                    + " pixels can't be drawn; choose another zoom than " + zoom);
         }
         BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
         Graphics2D graphics = image.createGraphics();
         try {
             graphics.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
-            graphics.setRenderingHint(
-                    RenderingHints.KEY_FRACTIONALMETRICS, RenderingHints.VALUE_FRACTIONALMETRICS_ON);
+            graphics.setRenderingHint(RenderingHints.KEY_FRACTIONALMETRICS, RenderingHints.VALUE_FRACTIONALMETRICS_ON);
             graphics.scale(zoom, zoom);
             drawing.draw(new ImageCanvas(graphics));
         } finally {
@@ -48,13 +47,13 @@ final class ImageCanvas implements Canvas {
     public void text(String text, double x, double y, double size, Anchor anchor, double turn, Color color) {
         graphics.setColor(color);
         graphics.setFont(new Font(Font.SANS_SERIF, Font.PLAIN, 1).deriveFont((float) size));
-        double length = graphics.getFontMetrics().getStringBounds(text, graphics).getWidth();
-        double shift =
-                switch (anchor) {
-                    case START -> 0;
-                    case MIDDLE -> -length / 2;
-                    case END -> -length;
-                };
+        double length =
+                graphics.getFontMetrics().getStringBounds(text, graphics).getWidth();
+        double shift = switch (anchor) {
+            case START -> 0;
+            case MIDDLE -> -length / 2;
+            case END -> -length;
+        };
         AffineTransform before = graphics.getTransform();
         graphics.translate(x, y);
         graphics.rotate(Math.toRadians(turn));

@@ -81,14 +81,8 @@ final class Json {
         out.append('"');
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            boolean plain = c >= ' '
-                    && c < 0x7F
-                    && c != '"'
-                    && c != '\\'
-                    && c != '<'
-                    && c != '>'
-                    && c != '&'
-                    && c != '\'';
+            boolean plain =
+                    c >= ' ' && c < 0x7F && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' && c != '\'';
             // Letters of all languages stay readable; separators, surrogates left alone and the like are escaped.
             if (plain || Character.isLetterOrDigit(c)) {
                 out.append(c);

@@ -26,13 +26,13 @@ final class Labels {
                 case '\r' -> out.append("\\r");
                 case '\t' -> out.append("\\t");
                 default -> {
-                    boolean pair = Character.isHighSurrogate(c)
-                            && i + 1 < end
-                            && Character.isLowSurrogate(text.charAt(i + 1));
+                    boolean pair =
+                            Character.isHighSurrogate(c) && i + 1 < end && Character.isLowSurrogate(text.charAt(i + 1));
                     if (pair) {
                         out.append(c).append(text.charAt(++i));
                     } else if (Character.isISOControl(c) || Character.isSurrogate(c) || c >= 0xFFFE) {
-                        out.append("\\u").append(Integer.toHexString(0x10000 | c).substring(1));
+                        out.append("\\u")
+                                .append(Integer.toHexString(0x10000 | c).substring(1));
                     } else {
                         out.append(c);
                     }
