@@ -47,9 +47,9 @@ final class Json {
             case '"':
                 return string();
             case 't':
-                return word("true", Boolean.TRUE);
+                return word("true", true);
             case 'f':
-                return word("false", Boolean.FALSE);
+                return word("false", false);
             case 'n':
                 return word("null", null);
             default:
@@ -181,7 +181,7 @@ final class Json {
         }
     }
 
-    private <T extends @Nullable Object> T word(String word, T value) throws JsonException {
+    private @Nullable Object word(String word, @Nullable Object value) throws JsonException {
         if (!text.startsWith(word, position)) {
             throw expected("a value");
         }
