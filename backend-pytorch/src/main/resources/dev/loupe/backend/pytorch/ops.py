@@ -37,21 +37,26 @@ class Ops(Module):
     z = torch.scaled_dot_product_attention(queries, keys, values, mask, 0., False, scale=scale, enable_gqa=grouped)
     sees_nothing = torch.logical_not(torch.any(mask, 3, True))
     return torch.transpose(torch.masked_fill(z, sees_nothing, 0), 1, 2)
+  def order(self: __torch__.Ops, x: Tensor, dim: int, largest: bool) -> Tensor:
+    by_size = torch.argsort(x, stable=True, dim=dim, descending=largest)
+    nan = torch.gather(torch.ne(x, x), dim, by_size)
+    nan_first = torch.argsort(nan, stable=True, dim=dim, descending=True)
+    return torch.gather(by_size, dim, nan_first)
   def top_k(self: __torch__.Ops, x: Tensor, k: int, dim: int, largest: bool) -> Tuple[Tensor, Tensor]:
     values, indices = torch.topk(x, k, dim, largest, True)
     if torch.eq(k, 0):
-      unsettled = False
+      settled = True
     else:
       last = torch.slice(values, dim, torch.sub(k, 1), k)
       tie_inside = torch.any(torch.eq(torch.slice(values, dim, 1, k), torch.slice(values, dim, 0, torch.sub(k, 1))))
       tie_at_edge = torch.any(torch.gt(torch.sum(torch.eq(x, last), [dim]), 1))
-      some_nan = torch.any(torch.ne(values, values))
-      unsettled = bool(torch.logical_or(torch.logical_or(tie_inside, tie_at_edge), some_nan))
-    if unsettled:
-      sorted_values, order = torch.sort(x, stable=True, dim=dim, descending=largest)
-      best = (torch.slice(sorted_values, dim, 0, k), torch.slice(order, dim, 0, k))
-    else:
+      nan = torch.any(torch.ne(x, x))
+      settled = bool(torch.logical_not(torch.logical_or(torch.logical_or(tie_inside, tie_at_edge), nan)))
+    if settled:
       best = (values, indices)
+    else:
+      first = torch.slice((self).order(x, dim, largest, ), dim, 0, k)
+      best = (torch.gather(x, dim, first), first)
     return best
   def index_select(self: __torch__.Ops, x: Tensor, dim: int, indices: Tensor) -> Tensor:
     return torch.index_select(x, dim, torch.reshape(indices, [-1]))
