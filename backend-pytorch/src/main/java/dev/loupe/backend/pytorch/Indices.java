@@ -23,8 +23,12 @@ final class Indices {
         if (on.isCpu() || axis < 0) {
             return;
         }
-        IndexOutOfBoundsException wrong =
-                firstWrong(on, op, in[1], Shape.of(in[1].getShape().getShape()), in[0].getShape().get(axis));
+        IndexOutOfBoundsException wrong = firstWrong(
+                on,
+                op,
+                in[1],
+                Shape.of(in[1].getShape().getShape()),
+                in[0].getShape().get(axis));
         if (wrong != null) {
             throw wrong;
         }
@@ -39,7 +43,8 @@ final class Indices {
         PyTorchHandle indices = (PyTorchHandle) inputs.get(1);
         PtNDArray array = indices.acquire();
         try {
-            return firstWrong(on, op, array, indices.shape(), inputs.get(0).shape().size(axis));
+            return firstWrong(
+                    on, op, array, indices.shape(), inputs.get(0).shape().size(axis));
         } finally {
             indices.release();
         }
@@ -62,9 +67,8 @@ final class Indices {
         for (int i = 0; i < shape.elements(); i++) {
             long index = numbers.data().getLong(i * Long.BYTES);
             if (index < 0 || index >= size) {
-                return new IndexOutOfBoundsException(
-                        op + ": index " + index + " at place " + i + " of the indices " + shape
-                                + " is not in [0, " + size + ")");
+                return new IndexOutOfBoundsException(op + ": index " + index + " at place " + i + " of the indices "
+                        + shape + " is not in [0, " + size + ")");
             }
         }
         return null;

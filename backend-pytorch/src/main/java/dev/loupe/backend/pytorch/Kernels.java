@@ -4,7 +4,6 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.UnaryKind;
-import dev.loupe.tensor.DType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;

@@ -130,8 +130,9 @@ final class NativeLibraries {
     }
 
     private Availability otherPlatforms(List<Properties> found, String version) {
-        List<String> classifiers =
-                found.stream().map(natives -> natives.getProperty("classifier", "?")).toList();
+        List<String> classifiers = found.stream()
+                .map(natives -> natives.getProperty("classifier", "?"))
+                .toList();
         return new Unavailable(
                 Reason.UNSUPPORTED_PLATFORM,
                 "the libtorch on the class path is for " + classifiers + ", this is " + platform,
@@ -147,7 +148,8 @@ final class NativeLibraries {
     /** The platform in the words of DJL's classifiers: {@code linux-x86_64}. */
     static String platform(String osName, String osArch) {
         String os = osName.toLowerCase(Locale.ROOT);
-        String prefix = os.startsWith("win") ? "win" : os.startsWith("mac") ? "osx" : os.startsWith("linux") ? "linux" : os;
+        String prefix =
+                os.startsWith("win") ? "win" : os.startsWith("mac") ? "osx" : os.startsWith("linux") ? "linux" : os;
         return prefix + "-" + ("amd64".equals(osArch) ? "x86_64" : osArch);
     }
 

@@ -72,13 +72,12 @@ final class TorchDevice implements AutoCloseable {
 
     PtNDArray full(DType dtype, Shape shape, double value) {
         DataType type = TorchTypes.toTorch(dtype);
-        double element =
-                switch (dtype) {
-                    case BOOL -> value != 0 ? 1 : 0;
-                    case INT32 -> (int) value;
-                    case INT64 -> Math.min((long) value, Long.MAX_VALUE - 1023);
-                    default -> value;
-                };
+        double element = switch (dtype) {
+            case BOOL -> value != 0 ? 1 : 0;
+            case INT32 -> (int) value;
+            case INT64 -> Math.min((long) value, Long.MAX_VALUE - 1023);
+            default -> value;
+        };
         return Torch.full(manager, type, shape.toArray(), element);
     }
 

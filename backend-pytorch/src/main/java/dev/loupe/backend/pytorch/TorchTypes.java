@@ -26,9 +26,10 @@ final class TorchTypes {
             case INT64 -> DataType.INT64;
             case INT32 -> DataType.INT32;
             case BOOL -> DataType.BOOLEAN;
-            case BFLOAT16 -> throw new UnsupportedOperationException("The backend 'pytorch' doesn't have " + type
-                    + " (DJL's native library can't make such tensors); it has float32, float64, float16, int64,"
-                    + " int32 and bool. Convert to float32, in which every bfloat16 is exact");
+            case BFLOAT16 ->
+                throw new UnsupportedOperationException("The backend 'pytorch' doesn't have " + type
+                        + " (DJL's native library can't make such tensors); it has float32, float64, float16, int64,"
+                        + " int32 and bool. Convert to float32, in which every bfloat16 is exact");
         };
     }
 
@@ -45,8 +46,9 @@ final class TorchTypes {
             case INT64 -> DType.INT64;
             case INT32 -> DType.INT32;
             case BOOLEAN -> DType.BOOL;
-            default -> throw new UnsupportedOperationException("Loupe's backend 'pytorch' doesn't have DJL's type "
-                    + type + "; it has float32, float64, float16, int64, int32 and bool. Convert with toType first");
+            default ->
+                throw new UnsupportedOperationException("Loupe's backend 'pytorch' doesn't have DJL's type " + type
+                        + "; it has float32, float64, float16, int64, int32 and bool. Convert with toType first");
         };
     }
 }

@@ -53,12 +53,11 @@ record OpCase(String name, Op op, List<HostTensor> operands, long seed) {
             double[] values = {Double.NaN, Double.NEGATIVE_INFINITY, Double.POSITIVE_INFINITY, 0.0, -0.0, 0.5, 1.5};
             return fill == Fill.SPECIAL ? values[random.nextInt(values.length)] : Double.NaN;
         }
-        double number =
-                switch (fill) {
-                    case POSITIVE -> 0.5 + 2 * random.nextDouble();
-                    case TIES, TIES_AND_NAN -> random.nextInt(3) - 1;
-                    default -> random.nextGaussian() * (dtype.isFloating() ? 1 : 5);
-                };
+        double number = switch (fill) {
+            case POSITIVE -> 0.5 + 2 * random.nextDouble();
+            case TIES, TIES_AND_NAN -> random.nextInt(3) - 1;
+            default -> random.nextGaussian() * (dtype.isFloating() ? 1 : 5);
+        };
         return dtype.isFloating() ? number : Math.rint(number);
     }
 

@@ -58,12 +58,11 @@ class OpsTest {
         for (DType dtype : ALL) {
             Cases c = new Cases(dtype, 1000);
             for (UnaryKind kind : UnaryKind.values()) {
-                boolean takes =
-                        switch (kind) {
-                            case NOT -> dtype == DType.BOOL;
-                            case NEG, ABS, SIGN, RELU -> dtype != DType.BOOL;
-                            default -> dtype.isFloating();
-                        };
+                boolean takes = switch (kind) {
+                    case NOT -> dtype == DType.BOOL;
+                    case NEG, ABS, SIGN, RELU -> dtype != DType.BOOL;
+                    default -> dtype.isFloating();
+                };
                 if (takes) {
                     for (long[] shape : SHAPES) {
                         c.add(new Op.Unary(kind), Fill.NORMAL, shape);
@@ -72,13 +71,12 @@ class OpsTest {
                 }
             }
             for (BinaryKind kind : BinaryKind.values()) {
-                boolean takes =
-                        switch (kind) {
-                            case AND, OR -> dtype == DType.BOOL;
-                            case EQ, NE -> true;
-                            case DIV, POW -> dtype.isFloating();
-                            default -> dtype != DType.BOOL;
-                        };
+                boolean takes = switch (kind) {
+                    case AND, OR -> dtype == DType.BOOL;
+                    case EQ, NE -> true;
+                    case DIV, POW -> dtype.isFloating();
+                    default -> dtype != DType.BOOL;
+                };
                 if (takes) {
                     for (Fill fill : kind == BinaryKind.POW
                             ? List.of(Fill.POSITIVE)
@@ -319,10 +317,13 @@ class OpsTest {
     void givesWhatTheReferenceGives(OpCase test) {
         List<HostTensor> actual = run(torch, test.op(), test.operands());
         List<HostTensor> expected = run(
-                reference, inReference(test.op()), test.operands().stream().map(OpsTest::widen).toList());
+                reference,
+                inReference(test.op()),
+                test.operands().stream().map(OpsTest::widen).toList());
         assertThat(actual).hasSameSizeAs(expected);
         for (int i = 0; i < actual.size(); i++) {
-            DType dtype = test.op().infer(test.operands().stream()
+            DType dtype = test.op()
+                    .infer(test.operands().stream()
                             .map(x -> dev.loupe.graph.TensorType.of(x.dtype(), x.shape()))
                             .toList())
                     .get(i)
@@ -350,13 +351,12 @@ class OpsTest {
         double[] got = actual.toDoubleArray();
         double[] want = expected.toDoubleArray();
         // Relative to the numbers that went in: unit roundoff times a few dozen.
-        double roundoff =
-                switch (dtype) {
-                    case FLOAT64 -> 1e-14;
-                    case FLOAT32 -> 4e-6;
-                    case FLOAT16 -> 2e-3;
-                    default -> 0;
-                };
+        double roundoff = switch (dtype) {
+            case FLOAT64 -> 1e-14;
+            case FLOAT32 -> 4e-6;
+            case FLOAT16 -> 2e-3;
+            default -> 0;
+        };
         for (int i = 0; i < want.length; i++) {
             String where = test + " element " + i;
             if (Double.isNaN(want[i]) || Double.isInfinite(want[i])) {
