@@ -74,7 +74,9 @@ final class CacheTest {
         assertThat(last.get("resid_pre", 0).shape()).isEqualTo(Shape.of(2, 2, 24));
         assertThat(last.get("q", 0).shape()).isEqualTo(Shape.of(2, 2, 3, 8));
         assertThat(last.get("pattern", 0).shape()).isEqualTo(Shape.of(2, 3, 2, 6));
-        assertThat(CACHE.batchRow(1).get("embed").maxAbsDifference(CACHE.get("embed").slice(0, 1, 2)))
+        assertThat(CACHE.batchRow(1)
+                        .get("embed")
+                        .maxAbsDifference(CACHE.get("embed").slice(0, 1, 2)))
                 .isZero();
     }
 
@@ -84,9 +86,10 @@ final class CacheTest {
         CACHE.save(file);
         ActivationCache loaded = ActivationCache.load(file, MODEL);
         assertThat(loaded.keys()).containsExactlyElementsOf(CACHE.keys());
-        CACHE.items().forEach((name, tensor) -> assertThat(loaded.get(name).maxAbsDifference(tensor))
-                .as(name)
-                .isZero());
+        CACHE.items()
+                .forEach((name, tensor) -> assertThat(loaded.get(name).maxAbsDifference(tensor))
+                        .as(name)
+                        .isZero());
     }
 
     @Test

@@ -84,7 +84,8 @@ final class GenerationTest {
             }
             long[] onwards = ending.generate(PROMPT, GenerateOptions.greedy(8).withStopAtEos(false))
                     .get(0);
-            assertThat(onwards).isEqualTo(MODEL.generate(PROMPT, GenerateOptions.greedy(8)).get(0));
+            assertThat(onwards)
+                    .isEqualTo(MODEL.generate(PROMPT, GenerateOptions.greedy(8)).get(0));
         }
     }
 
@@ -144,8 +145,8 @@ final class GenerationTest {
                 .hasMessageContaining("5 tokens of prompt")
                 .hasMessageContaining("is 32");
         Tokens prompt = PROMPT;
-        GenerateOptions poisoned = GenerateOptions.greedy(2)
-                .withHooks(Hook.at("resid_post", 2, (act, point) -> act.mul(Double.NaN)));
+        GenerateOptions poisoned =
+                GenerateOptions.greedy(2).withHooks(Hook.at("resid_post", 2, (act, point) -> act.mul(Double.NaN)));
         assertThatThrownBy(() -> MODEL.generate(prompt, poisoned)).hasMessageContaining("NaN");
     }
 }

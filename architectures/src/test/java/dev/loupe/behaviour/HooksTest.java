@@ -129,10 +129,13 @@ final class HooksTest {
         Tensor plain = MODEL.runWithCache(TOKENS).cache().get("pattern", 1);
         RunResult edited = MODEL.run(RunRequest.of(TOKENS)
                 .observe("pattern1")
-                .hooks(Hook.at("q_input", 1, (act, point) -> act.with(
-                        dev.loupe.tensor.Index.at(
-                                dev.loupe.tensor.Index.all(), dev.loupe.tensor.Index.all(), 2),
-                        act.factory().randn(5, act.size(-1)).to(DType.FLOAT64))))
+                .hooks(Hook.at(
+                        "q_input",
+                        1,
+                        (act, point) -> act.with(
+                                dev.loupe.tensor.Index.at(
+                                        dev.loupe.tensor.Index.all(), dev.loupe.tensor.Index.all(), 2),
+                                act.factory().randn(5, act.size(-1)).to(DType.FLOAT64))))
                 .build());
         Tensor pattern = edited.cache().get("pattern", 1);
         assertThat(pattern.slice(1, 0, 2).maxAbsDifference(plain.slice(1, 0, 2)))
@@ -146,7 +149,7 @@ final class HooksTest {
         assertThatThrownBy(() -> MODEL.runWithHooks(
                         TOKENS,
                         Hook.at("q_input", 1, (act, point) -> act),
-                        Hook.at("blocks.1.ln1.hook_normalized", (act, point) -> act)))
+                        Hook.at("blocks.1.ln1.hook_normalized", (act, point) -> act.mul(2))))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("blocks.1.hook_q_input")
                 .hasMessageContaining("blocks.1.ln1.hook_normalized");

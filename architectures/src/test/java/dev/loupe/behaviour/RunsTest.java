@@ -55,8 +55,10 @@ final class RunsTest {
 
     @Test
     void negativeLayersCountFromTheEnd() {
-        Tensor byNumber = MODEL.run(RunRequest.of(TOKENS).stopAtLayer(2).build()).residual();
-        Tensor fromEnd = MODEL.run(RunRequest.of(TOKENS).stopAtLayer(-1).build()).residual();
+        Tensor byNumber =
+                MODEL.run(RunRequest.of(TOKENS).stopAtLayer(2).build()).residual();
+        Tensor fromEnd =
+                MODEL.run(RunRequest.of(TOKENS).stopAtLayer(-1).build()).residual();
         assertThat(fromEnd.maxAbsDifference(byNumber)).isZero();
         CachedRun run = MODEL.runWithCache(TOKENS);
         assertThat(run.cache().get("resid_post", -1)).isSameAs(run.cache().get("resid_post", 2));
@@ -64,9 +66,13 @@ final class RunsTest {
 
     @Test
     void aRunThatStopsCachesOnlyWhatItPassed() {
-        RunResult run = MODEL.run(
-                RunRequest.of(TOKENS).stopAtLayer(1).observe(HookFilter.standard()).build());
-        assertThat(run.cache().keys()).contains("blocks.0.hook_resid_post").noneMatch(name -> name.startsWith("blocks.1"));
+        RunResult run = MODEL.run(RunRequest.of(TOKENS)
+                .stopAtLayer(1)
+                .observe(HookFilter.standard())
+                .build());
+        assertThat(run.cache().keys())
+                .contains("blocks.0.hook_resid_post")
+                .noneMatch(name -> name.startsWith("blocks.1"));
         assertThatThrownBy(run::logits).isInstanceOf(IllegalStateException.class);
     }
 
@@ -145,12 +151,9 @@ final class RunsTest {
 
     @Test
     void nothingIsComputedThatNobodyAskedFor() {
-        RunResult run =
-                MODEL.run(RunRequest.of(TOKENS).returns(Returns.NONE).build());
+        RunResult run = MODEL.run(RunRequest.of(TOKENS).returns(Returns.NONE).build());
         assertThat(run.cache().size()).isZero();
-        assertThatThrownBy(run::loss)
-                .isInstanceOf(IllegalStateException.class)
-                .hasMessageContaining("returns(LOSS)");
+        assertThatThrownBy(run::loss).isInstanceOf(IllegalStateException.class).hasMessageContaining("returns(LOSS)");
     }
 
     @Test

@@ -50,7 +50,8 @@ final class CacheCommand implements Callable<Integer> {
     @Option(
             names = "--names",
             paramLabel = "GLOB[,GLOB…]",
-            description = "Hook points to observe, such as '*hook_pattern' or 'blocks.3.*'. Default: all standard ones.")
+            description =
+                    "Hook points to observe, such as '*hook_pattern' or 'blocks.3.*'. Default: all standard ones.")
     private @Nullable String names;
 
     @Option(names = "--weights", description = "Add each weight as weights.W_Q and so on.")

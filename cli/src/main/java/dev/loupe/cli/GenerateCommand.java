@@ -75,15 +75,7 @@ final class GenerateCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         GenerateOptions how = new GenerateOptions(
-                maxNewTokens,
-                temperature,
-                topK,
-                topP,
-                freqPenalty,
-                seed,
-                !ignoreEos,
-                !noKeyValueCache,
-                List.of());
+                maxNewTokens, temperature, topK, topP, freqPenalty, seed, !ignoreEos, !noKeyValueCache, List.of());
         try (HookedTransformer model = options.load()) {
             Tokens tokens = prompt.tokens(model);
             try (Generation generation = model.stream(tokens, how)) {

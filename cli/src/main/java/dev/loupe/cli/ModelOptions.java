@@ -13,11 +13,13 @@ final class ModelOptions {
             names = {"-m", "--model"},
             defaultValue = "toy-gpt2",
             paramLabel = "M",
-            description = "A bundled model, a directory, or a model on the Hugging Face Hub. Default: ${DEFAULT-VALUE}.")
+            description =
+                    "A bundled model, a directory, or a model on the Hugging Face Hub. Default: ${DEFAULT-VALUE}.")
     String model = "toy-gpt2";
 
     @Option(names = "--backend", paramLabel = "ID", description = "Compute backend; see 'loupe backends'.")
-    @Nullable String backend;
+    @Nullable
+    String backend;
 
     @Option(names = "--device", defaultValue = "cpu", description = "cpu, cuda or cuda:N. Default: ${DEFAULT-VALUE}.")
     String device = "cpu";

@@ -26,9 +26,10 @@ final class ModelsCommand implements Callable<Integer> {
         out.println("On the Hugging Face Hub, by alias:");
         Architectures.all()
                 .forEach(provider -> provider.pretrained()
-                        .forEach(model -> out.println(Output.format(
-                                "  %-20s %-45s %s", model.alias(), model.repository(), provider.id()))));
-        out.println("Any other repository (org/name, --revision for a branch, tag or commit) or directory works, if an");
+                        .forEach(model -> out.println(
+                                Output.format("  %-20s %-45s %s", model.alias(), model.repository(), provider.id()))));
+        out.println(
+                "Any other repository (org/name, --revision for a branch, tag or commit) or directory works, if an");
         out.println("installed architecture accepts its config.json; see 'loupe architectures'.");
         out.flush();
         return 0;

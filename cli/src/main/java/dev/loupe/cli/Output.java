@@ -45,7 +45,9 @@ final class Output {
 
     /** A token for display: its text in quotation marks with line breaks made visible, or its id. */
     static String token(HookedTransformer model, long id) {
-        return model.tokenizer().isPresent() ? quote(model.toStrTokens(new long[] {id}).get(0)) : "#" + id;
+        return model.tokenizer().isPresent()
+                ? quote(model.toStrTokens(new long[] {id}).get(0))
+                : "#" + id;
     }
 
     static String quote(String text) {

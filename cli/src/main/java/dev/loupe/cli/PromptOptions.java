@@ -18,26 +18,30 @@ final class PromptOptions {
     /** One of the two. */
     static final class Input {
         @Option(names = "--prompt", paramLabel = "TEXT", description = "The text.")
-        @Nullable String prompt;
+        @Nullable
+        String prompt;
 
         @Option(
                 names = "--tokens",
                 paramLabel = "IDS",
                 description = "Token ids, used as they are: '5,6,7;8,9,10' is a batch of two.")
-        @Nullable String tokens;
+        @Nullable
+        String tokens;
     }
 
     @Option(
             names = "--attention-mask",
             paramLabel = "MASK",
             description = "1 for real tokens, 0 for padding: '1,1,1;0,1,1'. Goes with --tokens.")
-    @Nullable String attentionMask;
+    @Nullable
+    String attentionMask;
 
     @Option(
             names = "--prepend-bos",
             negatable = true,
             description = "Whether a BOS token goes in front of the text; the model's habit unless given.")
-    @Nullable Boolean prependBos;
+    @Nullable
+    Boolean prependBos;
 
     /** The tokens; rows of different lengths are padded on the left, so that the last position is the last token. */
     Tokens tokens(HookedTransformer model) {
