@@ -38,7 +38,9 @@ final class PromptOptions {
 
     @Option(
             names = "--prepend-bos",
-            negatable = true,
+            arity = "0..1",
+            fallbackValue = "true",
+            paramLabel = "true|false",
             description = "Whether a BOS token goes in front of the text; the model's habit unless given.")
     @Nullable
     Boolean prependBos;
