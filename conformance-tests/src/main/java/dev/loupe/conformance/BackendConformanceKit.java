@@ -1,10 +1,14 @@
 package dev.loupe.conformance;
 
+import dev.loupe.spi.Availability;
 import dev.loupe.spi.BackendOptions;
 import dev.loupe.spi.BackendProvider;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.apiguardian.api.API;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DynamicNode;
 import org.junit.jupiter.api.MethodOrderer;
@@ -13,7 +17,6 @@ import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.extension.ExtendWith;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Tests a backend by every rule of {@code SPEC.md}. A backend's author adds this artifact in test scope and writes
@@ -67,9 +70,11 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
     @Override
     public final void start(KitSettings.Settings settings) {
         BackendProvider provider = provider();
-        BackendOptions options = settings.device().isEmpty() ? options() : options().withDevice(settings.device());
+        BackendOptions options =
+                settings.device().isEmpty() ? options() : options().withDevice(settings.device());
         bench = new Bench(provider, options);
-        Deviations deviations = Deviations.load(provider.id(), provider.getClass().getClassLoader());
+        Deviations deviations =
+                Deviations.load(provider.id(), provider.getClass().getClassLoader());
         session = new Session(getClass().getSimpleName(), settings.seed(), settings.only(), deviations, new Report());
         reportFolder = settings.reportFolder().orElseGet(this::reportFolder);
     }
@@ -127,9 +132,32 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
     /** Writes the report and closes the backends. */
     @AfterAll
     final void finish() {
-        if (bench != null) {
-            bench.close();
+        Bench used = bench();
+        try {
+            new ReportWriter(
+                            "backend " + used.provider().id() + " on "
+                                    + used.options().device(),
+                            facts(used),
+                            session().report(),
+                            session().selection().isEverything())
+                    .write(KitSettings.started(reportFolder));
+        } finally {
+            used.close();
         }
+    }
+
+    private Map<String, String> facts(Bench used) {
+        Map<String, String> facts = new LinkedHashMap<>();
+        facts.put("backend", used.provider().id());
+        facts.put("device", used.options().device());
+        if (used.provider().probe() instanceof Availability.Available available) {
+            facts.put("found", available.detail());
+            facts.put("types", used.types().toString());
+            facts.put("computes in", used.floats().toString());
+            facts.put("deterministic", Boolean.toString(used.capabilities().deterministic()));
+        }
+        facts.putAll(session().facts());
+        return facts;
     }
 
     private Session session() {

@@ -89,7 +89,9 @@ final class DiscoveryRules {
             provider.probe();
             best = Math.min(best, System.nanoTime() - start);
         }
-        assertThat(best / 1_000_000).as("milliseconds for the quickest of three probes").isLessThan(2000);
+        assertThat(best / 1_000_000)
+                .as("milliseconds for the quickest of three probes")
+                .isLessThan(2000);
     }
 
     @Rule("1.7")

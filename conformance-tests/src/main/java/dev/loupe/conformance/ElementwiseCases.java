@@ -51,9 +51,7 @@ final class ElementwiseCases {
         for (int i = 0; i < SHAPES.size(); i++) {
             Pattern pattern = PATTERNS.get(i % PATTERNS.size());
             cases.add(new OpCase(
-                    new Op.Unary(kind),
-                    List.of(inputs.tensor(SHAPES.get(i), pattern, domain(kind))),
-                    pattern.label()));
+                    new Op.Unary(kind), List.of(inputs.tensor(SHAPES.get(i), pattern, domain(kind))), pattern.label()));
         }
         return cases;
     }

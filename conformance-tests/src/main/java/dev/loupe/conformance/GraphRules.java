@@ -75,10 +75,11 @@ final class GraphRules {
                 for (int i = 0; i < everything.shape().elements(); i++) {
                     everything.setDouble(i, 1);
                 }
-                List<List<HostTensor>> runs =
-                        List.of(first, second, List.of(second.get(0), everything), first);
-                attempt.each(runs, run -> "runs one after the other", run -> pair.check(
-                        run, List.of(block.result()), attempt));
+                List<List<HostTensor>> runs = List.of(first, second, List.of(second.get(0), everything), first);
+                attempt.each(
+                        runs,
+                        run -> "runs one after the other",
+                        run -> pair.check(run, List.of(block.result()), attempt));
             }
         });
     }
@@ -147,13 +148,13 @@ final class GraphRules {
             try (PreparedBlock mine = new PreparedBlock(bench.backend(), block.segment(), weights)) {
                 List<HostTensor> before = mine.run(inputs, List.of(block.result()));
                 try (PreparedGraph another = mine.prepare()) {
-                    List<HostTensor> after =
-                            OnBackend.run(bench.backend(), another, inputs, List.of(block.result()));
+                    List<HostTensor> after = OnBackend.run(bench.backend(), another, inputs, List.of(block.result()));
                     same("a second graph with the same weights", after.get(0), before.get(0), attempt);
                 }
-                mine.weights().forEach((name, handle) -> Comparison.of(
-                                bench.backend().download(handle), weights.get(name), null)
-                        .check("the weight " + name + ", after a graph that used it was closed"));
+                mine.weights()
+                        .forEach((name, handle) -> Comparison.of(
+                                        bench.backend().download(handle), weights.get(name), null)
+                                .check("the weight " + name + ", after a graph that used it was closed"));
                 assertThat(mine.run(inputs, List.of(block.result())))
                         .as("outputs of the first graph")
                         .hasSize(1);
@@ -170,7 +171,8 @@ final class GraphRules {
             try (Pair pair = new Pair(block, attempt.random(0))) {
                 HostTensor alone = pair.mine.run(inputs, List.of(result)).get(0);
                 attempt.each(block.segment().outputs(), slot -> "slot " + slot + " wanted, too", slot -> {
-                    List<HostTensor> both = pair.mine.run(inputs, slot == result ? List.of(slot) : List.of(slot, result));
+                    List<HostTensor> both =
+                            pair.mine.run(inputs, slot == result ? List.of(slot) : List.of(slot, result));
                     same("the block's result", both.get(both.size() - 1), alone, attempt);
                 });
             }
@@ -182,8 +184,10 @@ final class GraphRules {
         return eachType((type, attempt) -> {
             SampleBlock block = new SampleBlock(type);
             try (Pair pair = new Pair(block, attempt.random(0))) {
-                pair.check(block.inputs(attempt.random(1), 2, 7), block.segment().outputs(), attempt);
-                pair.check(block.inputs(attempt.random(2), 1, 64), block.segment().outputs(), attempt);
+                pair.check(
+                        block.inputs(attempt.random(1), 2, 7), block.segment().outputs(), attempt);
+                pair.check(
+                        block.inputs(attempt.random(2), 1, 64), block.segment().outputs(), attempt);
             }
         });
     }
@@ -226,7 +230,8 @@ final class GraphRules {
                         .as("gathering row 6 of 6 inside a segment")
                         .isInstanceOf(IndexOutOfBoundsException.class);
                 List<HostTensor> good = List.of(data, HostTensor.of(Shape.of(1), 5L));
-                HostTensor out = OnBackend.run(bench.backend(), graph, good, List.of(3)).get(0);
+                HostTensor out =
+                        OnBackend.run(bench.backend(), graph, good, List.of(3)).get(0);
                 assertThat(out.getDouble(0)).as("the graph's result afterwards").isEqualTo(-data.getDouble(20));
             }
         }

@@ -85,21 +85,26 @@ final class LifecycleRules {
                 new Op.Cast(DType.FLOAT32),
                 new Op.Concat(0),
                 new Op.Unary(Op.UnaryKind.NEG));
-        return views.stream().map(op -> new Trial(op.name() + "-" + views.indexOf(op), attempt -> {
-            HostTensor data = new Inputs(attempt.random(0), DType.FLOAT32).normal(207, 31);
-            HostTensor expected = OnBackend.execute(bench.backend(), op, List.of(data)).get(0);
-            try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
-                TensorHandle first = handles.upload(data);
-                TensorHandle result = handles.adopt(bench.backend().execute(op, List.of(first))).get(0);
-                handles.close(first);
-                overwriteFreedMemory(handles, attempt);
-                Comparison.of(handles.download(result), expected, null).check("a result whose input was closed");
-                TensorHandle second = handles.upload(data);
-                handles.close(handles.adopt(bench.backend().execute(op, List.of(second))).get(0));
-                overwriteFreedMemory(handles, attempt);
-                Comparison.of(handles.download(second), data, null).check("an input whose result was closed");
-            }
-        }));
+        return views.stream()
+                .map(op -> new Trial(op.name() + "-" + views.indexOf(op), attempt -> {
+                    HostTensor data = new Inputs(attempt.random(0), DType.FLOAT32).normal(207, 31);
+                    HostTensor expected = OnBackend.execute(bench.backend(), op, List.of(data))
+                            .get(0);
+                    try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
+                        TensorHandle first = handles.upload(data);
+                        TensorHandle result = handles.adopt(bench.backend().execute(op, List.of(first)))
+                                .get(0);
+                        handles.close(first);
+                        overwriteFreedMemory(handles, attempt);
+                        Comparison.of(handles.download(result), expected, null)
+                                .check("a result whose input was closed");
+                        TensorHandle second = handles.upload(data);
+                        handles.close(handles.adopt(bench.backend().execute(op, List.of(second)))
+                                .get(0));
+                        overwriteFreedMemory(handles, attempt);
+                        Comparison.of(handles.download(second), data, null).check("an input whose result was closed");
+                    }
+                }));
     }
 
     private static void overwriteFreedMemory(OnBackend.Handles handles, Attempt attempt) {
@@ -128,7 +133,10 @@ final class LifecycleRules {
                 int which = thread * perThread + i % perThread;
                 OpCase one = cases.get(which);
                 List<HostTensor> found = OnBackend.execute(bench.backend(), one.op(), one.inputs());
-                same(one.describe() + " in thread " + thread + " of " + THREADS, found.get(0), alone.get(which).get(0));
+                same(
+                        one.describe() + " in thread " + thread + " of " + THREADS,
+                        found.get(0),
+                        alone.get(which).get(0));
             }
         });
     }
@@ -186,7 +194,8 @@ final class LifecycleRules {
                 try {
                     one.get(60, TimeUnit.SECONDS);
                 } catch (java.util.concurrent.ExecutionException e) {
-                    throw new AssertionError(THREADS + " threads at once: " + Session.describe(e.getCause()), e.getCause());
+                    throw new AssertionError(
+                            THREADS + " threads at once: " + Session.describe(e.getCause()), e.getCause());
                 } catch (java.util.concurrent.TimeoutException e) {
                     throw new AssertionError(THREADS + " threads at once didn't end within a minute: a deadlock?", e);
                 }

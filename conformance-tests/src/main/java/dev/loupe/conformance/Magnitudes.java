@@ -102,11 +102,11 @@ final class Magnitudes {
     private static Found layerNorm(OpCase one, HostTensor expected, double eps) {
         double[] x = one.inputs().get(0).toDoubleArray();
         int length = (int) one.inputs().get(0).shape().size(-1);
-        double[] weight = one.inputs().size() == 1
-                ? ones(length)
-                : absolute(one.inputs().get(1));
-        double[] bias =
-                one.inputs().size() == 1 ? new double[length] : absolute(one.inputs().get(2));
+        double[] weight =
+                one.inputs().size() == 1 ? ones(length) : absolute(one.inputs().get(1));
+        double[] bias = one.inputs().size() == 1
+                ? new double[length]
+                : absolute(one.inputs().get(2));
         double[] result = new double[x.length];
         for (int start = 0; start < x.length; start += length) {
             double mean = 0;

@@ -46,10 +46,11 @@ final class MemoryUse {
         long outsideGrowth = nativeMemory ? outsideHeap() - outside : 0;
         long limit = rounds * bytes / 2;
         if (heapGrowth > limit || outsideGrowth > limit) {
-            throw new AssertionError(rounds + " rounds of " + what + " kept " + heapGrowth / MIB + " MiB in the heap and "
-                    + "direct buffers" + (nativeMemory ? ", " + outsideGrowth / MIB + " MiB outside" : "")
-                    + "; a round that frees what it should keeps nothing, one that frees nothing keeps "
-                    + bytes / MIB + " MiB");
+            throw new AssertionError(
+                    rounds + " rounds of " + what + " kept " + heapGrowth / MIB + " MiB in the heap and "
+                            + "direct buffers" + (nativeMemory ? ", " + outsideGrowth / MIB + " MiB outside" : "")
+                            + "; a round that frees what it should keeps nothing, one that frees nothing keeps "
+                            + bytes / MIB + " MiB");
         }
     }
 

@@ -108,11 +108,7 @@ final class MovementCases {
             int start = at % inner + at / inner / count;
             indices.data().putLong(at * 8, (start + step * stride(sizes[axis])) % sizes[axis]);
         }
-        add(
-                new Op.ScatterElements(axis),
-                data(sizes),
-                indices,
-                inputs.tensor(shape, Pattern.NORMAL, Domain.ANY));
+        add(new Op.ScatterElements(axis), data(sizes), indices, inputs.tensor(shape, Pattern.NORMAL, Domain.ANY));
     }
 
     /** A step that visits every index once. */
@@ -131,8 +127,19 @@ final class MovementCases {
     private void slice() {
         long end = Op.Slice.TO_END;
         long[][] bounds = {
-            {0, end, 1}, {1, end, 1}, {0, -1, 1}, {-3, end, 1}, {2, 5, 1}, {0, end, 2}, {1, 6, 3},
-            {-100, 100, 1}, {3, 3, 1}, {5, 2, 1}, {-5, -2, 2}, {100, end, 1}, {6, end, 7}
+            {0, end, 1},
+            {1, end, 1},
+            {0, -1, 1},
+            {-3, end, 1},
+            {2, 5, 1},
+            {0, end, 2},
+            {1, 6, 3},
+            {-100, 100, 1},
+            {3, 3, 1},
+            {5, 2, 1},
+            {-5, -2, 2},
+            {100, end, 1},
+            {6, end, 7}
         };
         for (long[] bound : bounds) {
             add(new Op.Slice(0, bound[0], bound[1], bound[2]), data(7));

@@ -31,22 +31,36 @@ final class OperationEdgeRules {
 
     @Rule("3.8")
     Stream<Trial> theFirstOfEqualsIsChosen() {
-        return bench.numbers().stream().map(type -> new Trial("ties/" + type.label(), attempt -> {
-            HostTensor x = numbers(type, 3, 7, 7, 1, 7, 1);
-            assertThat(longs(new Op.ArgReduce(true, 0, false), x)).as("argmax").containsExactly(1);
-            assertThat(longs(new Op.ArgReduce(false, 0, false), x)).as("argmin").containsExactly(3);
-            assertThat(second(new Op.TopK(4, 0, true), x)).as("indices of the largest 4").containsExactly(1, 2, 4, 0);
-            assertThat(second(new Op.TopK(3, 0, false), x)).as("of the smallest 3").containsExactly(3, 5, 0);
-        }));
+        return bench.numbers().stream()
+                .map(type -> new Trial("ties/" + type.label(), attempt -> {
+                    HostTensor x = numbers(type, 3, 7, 7, 1, 7, 1);
+                    assertThat(longs(new Op.ArgReduce(true, 0, false), x))
+                            .as("argmax")
+                            .containsExactly(1);
+                    assertThat(longs(new Op.ArgReduce(false, 0, false), x))
+                            .as("argmin")
+                            .containsExactly(3);
+                    assertThat(second(new Op.TopK(4, 0, true), x))
+                            .as("indices of the largest 4")
+                            .containsExactly(1, 2, 4, 0);
+                    assertThat(second(new Op.TopK(3, 0, false), x))
+                            .as("of the smallest 3")
+                            .containsExactly(3, 5, 0);
+                }));
     }
 
     @Rule("3.8")
     Stream<Trial> aNanIsWhatArgmaxPointsAt() {
-        return bench.floats().stream().map(type -> new Trial("nan/" + type.label(), attempt -> {
-            HostTensor x = numbers(type, 3, Double.NaN, 9, Double.NaN, 1);
-            assertThat(longs(new Op.ArgReduce(true, 0, false), x)).as("argmax").containsExactly(1);
-            assertThat(longs(new Op.ArgReduce(false, 0, false), x)).as("argmin").containsExactly(1);
-        }));
+        return bench.floats().stream()
+                .map(type -> new Trial("nan/" + type.label(), attempt -> {
+                    HostTensor x = numbers(type, 3, Double.NaN, 9, Double.NaN, 1);
+                    assertThat(longs(new Op.ArgReduce(true, 0, false), x))
+                            .as("argmax")
+                            .containsExactly(1);
+                    assertThat(longs(new Op.ArgReduce(false, 0, false), x))
+                            .as("argmin")
+                            .containsExactly(1);
+                }));
     }
 
     @Rule("3.11")
@@ -71,20 +85,21 @@ final class OperationEdgeRules {
 
     @Rule("3.13")
     Stream<Trial> aFullyMaskedRowGivesZeros() {
-        return bench.floats().stream().map(type -> new Trial("masked/" + type.label(), attempt -> {
-            double inf = Double.NEGATIVE_INFINITY;
-            HostTensor x = numbers(type, inf, inf, inf, 0, inf, 0).to(type);
-            HostTensor rows = new HostTensor(type, Shape.of(2, 3), x.data());
-            assertThat(only(new Op.Softmax(1), rows).toDoubleArray())
-                    .as("softmax of a row of -inf, and of one with a single masked element")
-                    .containsExactly(0, 0, 0, 0.5, 0, 0.5);
-        }));
+        return bench.floats().stream()
+                .map(type -> new Trial("masked/" + type.label(), attempt -> {
+                    double inf = Double.NEGATIVE_INFINITY;
+                    HostTensor x = numbers(type, inf, inf, inf, 0, inf, 0).to(type);
+                    HostTensor rows = new HostTensor(type, Shape.of(2, 3), x.data());
+                    assertThat(only(new Op.Softmax(1), rows).toDoubleArray())
+                            .as("softmax of a row of -inf, and of one with a single masked element")
+                            .containsExactly(0, 0, 0, 0.5, 0, 0.5);
+                }));
     }
 
     @Rule("3.18")
     Stream<Trial> aNanGoesThrough() {
-        return bench.floats().stream().flatMap(type -> Stream.concat(
-                Stream.concat(unaryNan(type), binaryNan(type)), reductionNan(type)));
+        return bench.floats().stream()
+                .flatMap(type -> Stream.concat(Stream.concat(unaryNan(type), binaryNan(type)), reductionNan(type)));
     }
 
     private Stream<Trial> unaryNan(DType type) {
@@ -101,7 +116,9 @@ final class OperationEdgeRules {
                         nanTrial(new Op.Binary(kind), type, nan, plain),
                         new Trial(new Op.Binary(kind).name() + "-right/" + type.label(), attempt -> {
                             HostTensor out = only(new Op.Binary(kind), plain, nan);
-                            assertThat(out.getDouble(1)).as("element 1, of a NaN").isNaN();
+                            assertThat(out.getDouble(1))
+                                    .as("element 1, of a NaN")
+                                    .isNaN();
                         })));
     }
 
@@ -117,16 +134,17 @@ final class OperationEdgeRules {
         ops.add(new Op.LayerNorm(1e-5));
         ops.add(new Op.RmsNorm(1e-5));
         ops.add(new Op.CumSum(1));
-        return ops.stream().map(op -> new Trial(op.name() + "/" + type.label(), attempt -> {
-            double[] out = only(op, rows).toDoubleArray();
-            int half = out.length / 2;
-            for (int i = 0; i < out.length; i++) {
-                boolean touched = op instanceof Op.CumSum ? i > half : i >= half;
-                assertThat(Double.isNaN(out[i]))
-                        .as("element %d is NaN (the row's NaN is at [1, 1])", i)
-                        .isEqualTo(touched);
-            }
-        }));
+        return ops.stream()
+                .map(op -> new Trial(op.name() + "/" + type.label(), attempt -> {
+                    double[] out = only(op, rows).toDoubleArray();
+                    int half = out.length / 2;
+                    for (int i = 0; i < out.length; i++) {
+                        boolean touched = op instanceof Op.CumSum ? i > half : i >= half;
+                        assertThat(Double.isNaN(out[i]))
+                                .as("element %d is NaN (the row's NaN is at [1, 1])", i)
+                                .isEqualTo(touched);
+                    }
+                }));
     }
 
     private Trial nanTrial(Op op, DType type, HostTensor... operands) {
@@ -140,19 +158,20 @@ final class OperationEdgeRules {
 
     @Rule("3.19")
     Stream<Trial> extremesGoThrough() {
-        return bench.floats().stream().flatMap(type -> Stream.concat(
-                        Stream.of(UnaryKind.values())
-                                .filter(kind -> kind != UnaryKind.NOT)
-                                .filter(kind -> kind != UnaryKind.SIN && kind != UnaryKind.COS)
-                                .map(Op.Unary::new),
-                        Stream.of(BinaryKind.values())
-                                .filter(kind -> kind != BinaryKind.AND && kind != BinaryKind.OR)
-                                .filter(kind -> kind != BinaryKind.POW)
-                                .map(Op.Binary::new))
-                .map(op -> new Trial(op.name() + "/" + type.label(), attempt -> {
-                    List<OpCase> cases = ElementwiseCases.special(op, type, attempt.random(0));
-                    attempt.each(cases, OpCase::describe, one -> judge(one, attempt));
-                })));
+        return bench.floats().stream()
+                .flatMap(type -> Stream.concat(
+                                Stream.of(UnaryKind.values())
+                                        .filter(kind -> kind != UnaryKind.NOT)
+                                        .filter(kind -> kind != UnaryKind.SIN && kind != UnaryKind.COS)
+                                        .map(Op.Unary::new),
+                                Stream.of(BinaryKind.values())
+                                        .filter(kind -> kind != BinaryKind.AND && kind != BinaryKind.OR)
+                                        .filter(kind -> kind != BinaryKind.POW)
+                                        .map(Op.Binary::new))
+                        .map(op -> new Trial(op.name() + "/" + type.label(), attempt -> {
+                            List<OpCase> cases = ElementwiseCases.special(op, type, attempt.random(0));
+                            attempt.each(cases, OpCase::describe, one -> judge(one, attempt));
+                        })));
     }
 
     @Rule("3.20")
@@ -168,7 +187,8 @@ final class OperationEdgeRules {
     private void agreesWithDecomposition(OpCase one, DType type) {
         Segment segment = Segments.decompose(Segments.ofOneOp(one.op(), one.inputTypes()), op -> false);
         HostTensor fused = only(one.op(), one.inputs().toArray(new HostTensor[0]));
-        HostTensor full = OnBackend.prepareAndRun(bench.backend(), segment, one.inputs()).get(0);
+        HostTensor full =
+                OnBackend.prepareAndRun(bench.backend(), segment, one.inputs()).get(0);
         double[] allowed = Tolerances.allowed(one, Oracle.wide(full), type, bench.oracle());
         if (allowed == null) {
             throw new IllegalStateException(one.op() + " has no tolerance");
@@ -176,16 +196,18 @@ final class OperationEdgeRules {
         for (int i = 0; i < allowed.length; i++) {
             allowed[i] *= 2;
         }
-        Comparison.of(fused, full, allowed).check(one.op().name() + " against its decomposition, found against expected");
+        Comparison.of(fused, full, allowed)
+                .check(one.op().name() + " against its decomposition, found against expected");
     }
 
     @Rule("3.21")
     Stream<Trial> resultsAreNewHandlesAndInputsStay() {
-        return bench.movable().stream().map(type -> new Trial(type.label(), attempt -> {
-            List<OpCase> cases = new ArrayList<>(OperationRules.allCases(type, attempt.random(0)));
-            cases.addAll(unchanging(type, attempt));
-            attempt.each(cases, OpCase::describe, this::leavesItsInputs);
-        }));
+        return bench.movable().stream()
+                .map(type -> new Trial(type.label(), attempt -> {
+                    List<OpCase> cases = new ArrayList<>(OperationRules.allCases(type, attempt.random(0)));
+                    cases.addAll(unchanging(type, attempt));
+                    attempt.each(cases, OpCase::describe, this::leavesItsInputs);
+                }));
     }
 
     /** Ops that change nothing, for which giving back the input would be the easy way. */
@@ -211,17 +233,19 @@ final class OperationEdgeRules {
             results.forEach(handles::close);
             for (int i = 0; i < inputs.size(); i++) {
                 Comparison.of(handles.download(inputs.get(i)), one.inputs().get(i), null)
-                        .check("input " + i + " of " + one.op().name() + ", after the run and the closing of its results");
+                        .check("input " + i + " of " + one.op().name()
+                                + ", after the run and the closing of its results");
             }
         }
     }
 
     @Rule("3.22")
     Stream<Trial> zeroLengthAxesWork() {
-        return bench.movable().stream().map(type -> new Trial(type.label(), attempt -> {
-            List<OpCase> cases = EmptyCases.of(type, attempt.random(0));
-            attempt.each(cases, OpCase::describe, one -> judge(one, attempt));
-        }));
+        return bench.movable().stream()
+                .map(type -> new Trial(type.label(), attempt -> {
+                    List<OpCase> cases = EmptyCases.of(type, attempt.random(0));
+                    attempt.each(cases, OpCase::describe, one -> judge(one, attempt));
+                }));
     }
 
     @Rule("3.24")

@@ -31,10 +31,11 @@ final class OperationRules {
 
     @Rule("3.1")
     Stream<Trial> outputsAreOfTheTypesPromised() {
-        return bench.movable().stream().map(type -> new Trial(type.label(), attempt -> {
-            List<OpCase> cases = allCases(type, attempt.random(0));
-            attempt.each(cases, OpCase::describe, one -> OnBackend.checkTypes(one, run(one)));
-        }));
+        return bench.movable().stream()
+                .map(type -> new Trial(type.label(), attempt -> {
+                    List<OpCase> cases = allCases(type, attempt.random(0));
+                    attempt.each(cases, OpCase::describe, one -> OnBackend.checkTypes(one, run(one)));
+                }));
     }
 
     @Rule("3.2")
@@ -123,12 +124,13 @@ final class OperationRules {
     }
 
     private Stream<Trial> againstTheReference(String rule) {
-        return OpFamily.of(rule).stream().flatMap(family -> bench.movable().stream()
-                .filter(family.takes()::includes)
-                .map(type -> new Trial(family.operation() + "/" + type.label(), attempt -> {
-                    List<OpCase> cases = family.maker().cases(type, attempt.random(0));
-                    attempt.each(cases, OpCase::describe, one -> judge(one, attempt));
-                })));
+        return OpFamily.of(rule).stream()
+                .flatMap(family -> bench.movable().stream()
+                        .filter(family.takes()::includes)
+                        .map(type -> new Trial(family.operation() + "/" + type.label(), attempt -> {
+                            List<OpCase> cases = family.maker().cases(type, attempt.random(0));
+                            attempt.each(cases, OpCase::describe, one -> judge(one, attempt));
+                        })));
     }
 
     private List<HostTensor> run(OpCase one) {

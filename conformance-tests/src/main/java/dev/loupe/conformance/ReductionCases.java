@@ -73,9 +73,7 @@ final class ReductionCases {
         Pattern pattern = PATTERNS.get(i % PATTERNS.size());
         Domain domain = kind == Op.ReduceKind.PROD ? Domain.NEAR_ONE : Domain.ANY;
         return new OpCase(
-                new Op.Reduce(kind, axes, i % 2 == 0),
-                List.of(inputs.tensor(shape, pattern, domain)),
-                pattern.label());
+                new Op.Reduce(kind, axes, i % 2 == 0), List.of(inputs.tensor(shape, pattern, domain)), pattern.label());
     }
 
     static List<OpCase> cumSum(DType type, SplittableRandom random) {

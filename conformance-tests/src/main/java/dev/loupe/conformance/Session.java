@@ -1,11 +1,14 @@
 package dev.loupe.conformance;
 
+import dev.loupe.spi.SpiVersion;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicNode;
@@ -48,6 +51,20 @@ final class Session {
 
     Report report() {
         return report;
+    }
+
+    /** Versions and settings, for the report. */
+    Map<String, String> facts() {
+        Map<String, String> facts = new LinkedHashMap<>();
+        String version = Session.class.getPackage().getImplementationVersion();
+        facts.put("loupe", version == null ? "unknown (not run from a jar)" : version);
+        facts.put("spi version", Integer.toString(SpiVersion.CURRENT));
+        facts.put(
+                "java",
+                Runtime.version() + " on " + System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+        facts.put("seed", Long.toString(seed));
+        facts.put("tests", selection.toString());
+        return facts;
     }
 
     /** The tests of all methods of {@code rules} that bear a {@link Rule}, in the order of the specification. */
@@ -170,8 +187,8 @@ final class Session {
                     if (!deviations.wasMatched(entry)) {
                         String message = entry.where() + ": the deviation '" + entry.path() + "' (" + entry.reason()
                                 + ") matches no test: correct it or delete the line";
-                        report.add(new Report.Outcome(
-                                "", entry.path(), "deviations", Report.Result.FAILED, 0, message));
+                        report.add(
+                                new Report.Outcome("", entry.path(), "deviations", Report.Result.FAILED, 0, message));
                         throw new AssertionFailedError(message);
                     }
                 }));

@@ -46,20 +46,23 @@ final class TensorRules {
                 .contains(DType.FLOAT32)
                 .isSubsetOf(capabilities.dtypes())
                 .allMatch(DType::isFloating, "floating-point");
-        assertThat(bench.backend().capabilities()).as("capabilities, asked again").isEqualTo(capabilities);
+        assertThat(bench.backend().capabilities())
+                .as("capabilities, asked again")
+                .isEqualTo(capabilities);
     }
 
     @Rule("2.2")
     Stream<Trial> whatIsUploadedComesBack() {
-        return bench.types().stream().map(type -> new Trial(type.label(), attempt -> {
-            Inputs inputs = new Inputs(attempt.random(0), type);
-            List<HostTensor> cases = new ArrayList<>();
-            for (Shape shape : SHAPES) {
-                cases.add(inputs.tensor(shape, Pattern.WIDE, Domain.ANY));
-                cases.add(inputs.tensor(shape, Pattern.SPECIAL, Domain.ANY));
-            }
-            attempt.each(cases, HostTensor::toString, this::comesBack);
-        }));
+        return bench.types().stream()
+                .map(type -> new Trial(type.label(), attempt -> {
+                    Inputs inputs = new Inputs(attempt.random(0), type);
+                    List<HostTensor> cases = new ArrayList<>();
+                    for (Shape shape : SHAPES) {
+                        cases.add(inputs.tensor(shape, Pattern.WIDE, Domain.ANY));
+                        cases.add(inputs.tensor(shape, Pattern.SPECIAL, Domain.ANY));
+                    }
+                    attempt.each(cases, HostTensor::toString, this::comesBack);
+                }));
     }
 
     private void comesBack(HostTensor data) {
@@ -74,81 +77,86 @@ final class TensorRules {
 
     @Rule("2.3")
     Stream<Trial> anUndeclaredTypeIsRefused() {
-        return bench.undeclared().stream().map(type -> new Trial(type.label(), attempt -> {
-            HostTensor data = HostTensor.allocate(type, Shape.of(3));
-            assertThatThrownBy(() -> bench.backend()
-                            .upload(data, Placement.ANYWHERE)
-                            .close())
-                    .as("uploading %s, which is not among the capabilities", type)
-                    .isInstanceOf(UnsupportedOperationException.class)
-                    .hasMessageContaining(type.label());
-        }));
+        return bench.undeclared().stream()
+                .map(type -> new Trial(type.label(), attempt -> {
+                    HostTensor data = HostTensor.allocate(type, Shape.of(3));
+                    assertThatThrownBy(() -> bench.backend()
+                                    .upload(data, Placement.ANYWHERE)
+                                    .close())
+                            .as("uploading %s, which is not among the capabilities", type)
+                            .isInstanceOf(UnsupportedOperationException.class)
+                            .hasMessageContaining(type.label());
+                }));
     }
 
     @Rule("2.4")
     Stream<Trial> aHandleTellsWhatItHolds() {
-        return bench.types().stream().map(type -> new Trial(type.label(), attempt -> {
-            Inputs inputs = new Inputs(attempt.random(0), type);
-            attempt.each(SHAPES, Shape::toString, shape -> {
-                try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
-                    TensorHandle handle = handles.upload(inputs.tensor(shape, Pattern.NORMAL, Domain.ANY));
-                    assertThat(handle.dtype()).as("dtype()").isEqualTo(type);
-                    assertThat(handle.shape()).as("shape()").isEqualTo(shape);
-                    assertThat(handle.device())
-                            .as("device()")
-                            .isEqualTo(bench.backend().device());
-                    assertThat(handle.nativeBytes()).as("nativeBytes()").isNotNegative();
-                }
-            });
-        }));
+        return bench.types().stream()
+                .map(type -> new Trial(type.label(), attempt -> {
+                    Inputs inputs = new Inputs(attempt.random(0), type);
+                    attempt.each(SHAPES, Shape::toString, shape -> {
+                        try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
+                            TensorHandle handle = handles.upload(inputs.tensor(shape, Pattern.NORMAL, Domain.ANY));
+                            assertThat(handle.dtype()).as("dtype()").isEqualTo(type);
+                            assertThat(handle.shape()).as("shape()").isEqualTo(shape);
+                            assertThat(handle.device())
+                                    .as("device()")
+                                    .isEqualTo(bench.backend().device());
+                            assertThat(handle.nativeBytes()).as("nativeBytes()").isNotNegative();
+                        }
+                    });
+                }));
     }
 
     @Rule("2.5")
     Stream<Trial> everyBufferIsTaken() {
-        return bench.types().stream().map(type -> new Trial(type.label(), attempt -> {
-            HostTensor data = new Inputs(attempt.random(0), type).tensor(Shape.of(7, 31), Pattern.WIDE, Domain.ANY);
-            int bytes = data.data().capacity();
-            ByteBuffer heap = ByteBuffer.allocate(bytes).put(0, data.data(), 0, bytes);
-            ByteBuffer larger = ByteBuffer.allocateDirect(bytes + 24).put(8, data.data(), 0, bytes);
-            ByteBuffer largerHeap = ByteBuffer.allocate(bytes + 24).put(8, data.data(), 0, bytes);
-            ByteBuffer shifted = larger.duplicate().position(3);
-            List<ByteBuffer> buffers = List.of(
-                    heap,
-                    heap.asReadOnlyBuffer(),
-                    larger.slice(8, bytes),
-                    larger.slice(8, bytes).asReadOnlyBuffer(),
-                    largerHeap.slice(8, bytes),
-                    shifted.slice(8 - shifted.position() + 3, bytes));
-            attempt.each(buffers, ByteBuffer::toString, buffer -> {
-                HostTensor view = new HostTensor(type, data.shape(), buffer);
-                try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
-                    TensorHandle handle = handles.upload(view);
-                    Comparison.of(handles.download(handle), data, null).check("what came back");
-                }
-            });
-        }));
+        return bench.types().stream()
+                .map(type -> new Trial(type.label(), attempt -> {
+                    HostTensor data =
+                            new Inputs(attempt.random(0), type).tensor(Shape.of(7, 31), Pattern.WIDE, Domain.ANY);
+                    int bytes = data.data().capacity();
+                    ByteBuffer heap = ByteBuffer.allocate(bytes).put(0, data.data(), 0, bytes);
+                    ByteBuffer larger = ByteBuffer.allocateDirect(bytes + 24).put(8, data.data(), 0, bytes);
+                    ByteBuffer largerHeap = ByteBuffer.allocate(bytes + 24).put(8, data.data(), 0, bytes);
+                    ByteBuffer shifted = larger.duplicate().position(3);
+                    List<ByteBuffer> buffers = List.of(
+                            heap,
+                            heap.asReadOnlyBuffer(),
+                            larger.slice(8, bytes),
+                            larger.slice(8, bytes).asReadOnlyBuffer(),
+                            largerHeap.slice(8, bytes),
+                            shifted.slice(8 - shifted.position() + 3, bytes));
+                    attempt.each(buffers, ByteBuffer::toString, buffer -> {
+                        HostTensor view = new HostTensor(type, data.shape(), buffer);
+                        try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
+                            TensorHandle handle = handles.upload(view);
+                            Comparison.of(handles.download(handle), data, null).check("what came back");
+                        }
+                    });
+                }));
     }
 
     @Rule("2.6")
     Stream<Trial> whatWasDownloadedStaysTrue() {
-        return bench.types().stream().map(type -> new Trial(type.label(), attempt -> {
-            Inputs inputs = new Inputs(attempt.random(0), type);
-            HostTensor data = inputs.tensor(Shape.of(207, 31), Pattern.WIDE, Domain.ANY);
-            TensorHandle handle = bench.backend().upload(data, Placement.ANYWHERE);
-            HostTensor read;
-            try {
-                read = bench.backend().download(handle);
-            } finally {
-                handle.close();
-            }
-            // What is freed is likely to be used for the next tensors of the same size.
-            try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
-                for (int i = 0; i < 16; i++) {
-                    handles.upload(inputs.tensor(data.shape(), Pattern.NORMAL, Domain.ANY));
-                }
-                Comparison.of(read, data, null).check("what was downloaded, after its handle was closed");
-            }
-        }));
+        return bench.types().stream()
+                .map(type -> new Trial(type.label(), attempt -> {
+                    Inputs inputs = new Inputs(attempt.random(0), type);
+                    HostTensor data = inputs.tensor(Shape.of(207, 31), Pattern.WIDE, Domain.ANY);
+                    TensorHandle handle = bench.backend().upload(data, Placement.ANYWHERE);
+                    HostTensor read;
+                    try {
+                        read = bench.backend().download(handle);
+                    } finally {
+                        handle.close();
+                    }
+                    // What is freed is likely to be used for the next tensors of the same size.
+                    try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
+                        for (int i = 0; i < 16; i++) {
+                            handles.upload(inputs.tensor(data.shape(), Pattern.NORMAL, Domain.ANY));
+                        }
+                        Comparison.of(read, data, null).check("what was downloaded, after its handle was closed");
+                    }
+                }));
     }
 
     @Rule("2.7")
@@ -162,17 +170,18 @@ final class TensorRules {
                 new Op.LayerNorm(1e-5),
                 new Op.Activation(Op.ActivationKind.GELU));
         return bench.storageOnly().stream()
-                .flatMap(type -> ops.stream().map(op -> new Trial(op.name() + "/" + type.label(), attempt -> {
-                    Inputs inputs = new Inputs(attempt.random(0), type);
-                    HostTensor x = inputs.normal(4, 4);
-                    boolean two = op instanceof Op.Binary || op instanceof Op.MatMul;
-                    List<HostTensor> operands = two ? List.of(x, x) : List.of(x);
-                    assertThatThrownBy(() -> OnBackend.execute(bench.backend(), op, operands))
-                            .as("%s in %s, which is not among the types to compute in", op.name(), type)
-                            .isInstanceOf(UnsupportedOperationException.class)
-                            .hasMessageContaining(type.label())
-                            .satisfies(thrown -> namesAnOperation(op, thrown));
-                })));
+                .flatMap(type -> ops.stream()
+                        .map(op -> new Trial(op.name() + "/" + type.label(), attempt -> {
+                            Inputs inputs = new Inputs(attempt.random(0), type);
+                            HostTensor x = inputs.normal(4, 4);
+                            boolean two = op instanceof Op.Binary || op instanceof Op.MatMul;
+                            List<HostTensor> operands = two ? List.of(x, x) : List.of(x);
+                            assertThatThrownBy(() -> OnBackend.execute(bench.backend(), op, operands))
+                                    .as("%s in %s, which is not among the types to compute in", op.name(), type)
+                                    .isInstanceOf(UnsupportedOperationException.class)
+                                    .hasMessageContaining(type.label())
+                                    .satisfies(thrown -> namesAnOperation(op, thrown));
+                        })));
     }
 
     /** A composite op that was decomposed is refused where its decomposition meets the first op that isn't. */
@@ -200,7 +209,8 @@ final class TensorRules {
             return;
         }
         OnBackend.checkTypes(one, found);
-        Comparison.of(found.get(0), bench.oracle().outputs(one).get(0), null).check(one.op().name());
+        Comparison.of(found.get(0), bench.oracle().outputs(one).get(0), null)
+                .check(one.op().name());
     }
 
     @Rule("2.9")

@@ -12,7 +12,13 @@ import org.jspecify.annotations.Nullable;
 final class Tolerances {
 
     private static final List<Row> ROWS = List.of(
-            new Row("add, sub, mul, div, sqrt", 1, 0, false, "–", "IEEE 754 asks for half a unit; a fused form has one"),
+            new Row(
+                    "add, sub, mul, div, sqrt",
+                    1,
+                    0,
+                    false,
+                    "–",
+                    "IEEE 754 asks for half a unit; a fused form has one"),
             new Row("reciprocal, rsqrt", 2, 0, false, "–", "one or two rounded operations"),
             new Row("exp, log", 4, 0, false, "–", "vectorised libraries give 1 to 4 units"),
             new Row("pow", 16, 0, false, "–", "exp of a product with a logarithm; CUDA documents 9 units"),
@@ -24,10 +30,22 @@ final class Tolerances {
                     "min(1, |x|)",
                     "range 1, and the argument near 0: rational approximations are good to some units of that"),
             new Row("sigmoid, cos", 0, 8, false, "1", "range 1: units of 1, so that tails may be cut off"),
-            new Row("reduce_sum, cumsum", 1, 0, true, "Σ|x|", "each addition rounds: length/2 units of the sum of terms"),
+            new Row(
+                    "reduce_sum, cumsum",
+                    1,
+                    0,
+                    true,
+                    "Σ|x|",
+                    "each addition rounds: length/2 units of the sum of terms"),
             new Row("reduce_mean", 2, 0, true, "mean |x|", "as reduce_sum, and a division"),
             new Row("reduce_prod", 1, 1, true, "|expected|", "each multiplication rounds"),
-            new Row("matmul, linear", 1, 0, true, "Σ|a·b|", "each product is added: length/2 units of the sum of terms"),
+            new Row(
+                    "matmul, linear",
+                    1,
+                    0,
+                    true,
+                    "Σ|a·b|",
+                    "each product is added: length/2 units of the sum of terms"),
             new Row(
                     "softmax",
                     4,
