@@ -13,7 +13,6 @@ import java.util.Map;
  * @param actions what to do, in order
  * @param observed place of the value that leaves each observed hook point
  * @param outputs place of each wanted output
- * @param conflicts points at which hooks may look but not change anything, because of other hooks, and why
  */
 @SuppressWarnings("ArrayRecordComponent") // nobody compares actions
 record Plan(
@@ -21,8 +20,7 @@ record Plan(
         Map<String, Integer> inputs,
         List<Action> actions,
         Map<String, Integer> observed,
-        Map<String, Integer> outputs,
-        Map<String, String> conflicts) {
+        Map<String, Integer> outputs) {
 
     /** A step of a plan. */
     sealed interface Action {

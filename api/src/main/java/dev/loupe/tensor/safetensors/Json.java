@@ -39,22 +39,15 @@ final class Json {
 
     private @Nullable Object value() throws JsonException {
         skipSpace();
-        switch (peek()) {
-            case '{':
-                return object();
-            case '[':
-                return array();
-            case '"':
-                return string();
-            case 't':
-                return word("true", true);
-            case 'f':
-                return word("false", false);
-            case 'n':
-                return word("null", null);
-            default:
-                return number();
-        }
+        return switch (peek()) {
+            case '{' -> object();
+            case '[' -> array();
+            case '"' -> string();
+            case 't' -> word("true", Boolean.TRUE);
+            case 'f' -> word("false", Boolean.FALSE);
+            case 'n' -> word("null", null);
+            default -> number();
+        };
     }
 
     private Map<String, @Nullable Object> object() throws JsonException {
@@ -132,34 +125,32 @@ final class Json {
     private char escape() throws JsonException {
         char c = peek();
         position++;
-        switch (c) {
-            case '"', '\\', '/':
-                return c;
-            case 'b':
-                return '\b';
-            case 'f':
-                return '\f';
-            case 'n':
-                return '\n';
-            case 'r':
-                return '\r';
-            case 't':
-                return '\t';
-            case 'u':
-                int code = 0;
-                for (int i = 0; i < 4; i++) {
-                    int digit = Character.digit(peek(), 16);
-                    if (digit < 0) {
-                        throw expected("four hexadecimal digits");
-                    }
-                    code = code * 16 + digit;
-                    position++;
-                }
-                return (char) code;
-            default:
+        return switch (c) {
+            case '"', '\\', '/' -> c;
+            case 'b' -> '\b';
+            case 'f' -> '\f';
+            case 'n' -> '\n';
+            case 'r' -> '\r';
+            case 't' -> '\t';
+            case 'u' -> codePoint();
+            default -> {
                 position--;
                 throw expected("an escaped character");
+            }
+        };
+    }
+
+    private char codePoint() throws JsonException {
+        int code = 0;
+        for (int i = 0; i < 4; i++) {
+            int digit = Character.digit(peek(), 16);
+            if (digit < 0) {
+                throw expected("four hexadecimal digits");
+            }
+            code = code * 16 + digit;
+            position++;
         }
+        return (char) code;
     }
 
     private Number number() throws JsonException {
@@ -181,7 +172,7 @@ final class Json {
         }
     }
 
-    private @Nullable Object word(String word, @Nullable Object value) throws JsonException {
+    private @Nullable Boolean word(String word, @Nullable Boolean value) throws JsonException {
         if (!text.startsWith(word, position)) {
             throw expected("a value");
         }

@@ -19,10 +19,12 @@ final class BlobLock implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(BlobLock.class.getName());
     private static final Map<Path, ReentrantLock> THREADS = new ConcurrentHashMap<>();
 
+    private final Path file;
     private final ReentrantLock threads;
     private final FileChannel channel;
 
-    private BlobLock(ReentrantLock threads, FileChannel channel) {
+    private BlobLock(Path file, ReentrantLock threads, FileChannel channel) {
+        this.file = file;
         this.threads = threads;
         this.channel = channel;
     }
@@ -36,7 +38,7 @@ final class BlobLock implements AutoCloseable {
             FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
             try {
                 lock(channel, file);
-                return new BlobLock(threads, channel);
+                return new BlobLock(file, threads, channel);
             } catch (IOException e) {
                 channel.close();
                 throw e;
@@ -54,6 +56,11 @@ final class BlobLock implements AutoCloseable {
             LOG.log(System.Logger.Level.INFO, "Waiting for another process that is fetching the same file ({0})", file);
             channel.lock();
         }
+    }
+
+    @Override
+    public String toString() {
+        return file.toString();
     }
 
     @Override

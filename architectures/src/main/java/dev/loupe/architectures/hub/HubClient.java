@@ -95,7 +95,7 @@ public final class HubClient {
             HttpResponse<?> response = ask(uri(repository, repository.revision(), "config.json"), cached.isEmpty());
             int status = response.statusCode();
             headers = response.headers();
-            if (status == 404 && !isMissingFile(headers) || status == 401 || status == 403) {
+            if ((status == 404 && !isMissingFile(headers)) || status == 401 || status == 403) {
                 throw refusal(repository, status, headers, "config.json");
             }
             if (status >= 400 && status != 404) {
@@ -132,7 +132,8 @@ public final class HubClient {
                 throw new IOException(HubHttp.withoutQuery(uri) + " answers " + status);
             }
             Facts facts = facts(uri, response.headers());
-            try (BlobLock lock = BlobLock.acquire(cache.lock(facts.etag()))) {
+            try (BlobLock held = BlobLock.acquire(cache.lock(facts.etag()))) {
+                LOG.log(System.Logger.Level.DEBUG, "Holding {0}", held);
                 Optional<Path> meanwhile = cache.file(commit, file);
                 if (meanwhile.isPresent()) {
                     return meanwhile;

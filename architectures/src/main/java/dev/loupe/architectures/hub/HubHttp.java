@@ -100,7 +100,7 @@ final class HubHttp {
             throw new IOException(from.getHost() + " redirects to something that is no address", e);
         }
         boolean secure = "https".equals(to.getScheme());
-        if (to.getHost() == null || !secure && (!"http".equals(to.getScheme()) || "https".equals(from.getScheme()))) {
+        if (to.getHost() == null || (!secure && (!"http".equals(to.getScheme()) || "https".equals(from.getScheme())))) {
             throw new IOException(from.getHost() + " redirects to " + withoutQuery(to)
                     + ", which is refused: it isn't as secure as the address before");
         }

@@ -35,7 +35,7 @@ final class Retries {
         }
         Duration pause = failure instanceof BusyException busy && busy.retryAfter() != null
                 ? busy.retryAfter()
-                : Duration.ofSeconds(1L << failures - 1);
+                : Duration.ofSeconds(1L << (failures - 1));
         try {
             sleeper.sleep(pause.compareTo(LONGEST) > 0 ? LONGEST : pause);
         } catch (InterruptedException e) {

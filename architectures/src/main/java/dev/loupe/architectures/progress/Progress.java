@@ -1,5 +1,6 @@
 package dev.loupe.architectures.progress;
 
+import java.io.Console;
 import java.time.Duration;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
@@ -58,7 +59,7 @@ public final class Progress implements AutoCloseable {
     }
 
     private ProgressBar open() {
-        boolean terminal = System.console() != null;
+        boolean terminal = isTerminal();
         return new ProgressBarBuilder()
                 .setTaskName(task)
                 .setInitialMax(total)
@@ -72,6 +73,20 @@ public final class Progress implements AutoCloseable {
                                 ? new ConsoleProgressBarConsumer(System.err, WIDTH)
                                 : new DelegatingProgressBarConsumer(System.err::println, WIDTH))
                 .build();
+    }
+
+    /** Up to Java 21 there is a console only if it is a terminal; from Java 22 on it has to be asked. */
+    @SuppressWarnings("SystemConsoleNull")
+    private static boolean isTerminal() {
+        Console console = System.console();
+        if (console == null || Runtime.version().feature() < 22) {
+            return console != null;
+        }
+        try {
+            return (Boolean) Console.class.getMethod("isTerminal").invoke(console);
+        } catch (ReflectiveOperationException e) {
+            return false;
+        }
     }
 
     /** How many bytes are done. */

@@ -1,7 +1,4 @@
-/**
- * A backend on libtorch, through DJL's PyTorch engine: on a CPU, and on NVIDIA GPUs where a CUDA build of the
- * natives is on the class path.
- */
+/** A backend on libtorch. */
 @NullMarked
 package dev.loupe.backend.pytorch;
 

@@ -1,0 +1,171 @@
+package dev.loupe.architectures.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.loupe.architectures.files.JsonFiles;
+import dev.loupe.architectures.files.ModelFiles;
+import dev.loupe.tensor.safetensors.SafetensorsFile;
+import dev.loupe.tensor.safetensors.StoredTensor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** The tensors of a checkpoint, by name, whichever of its files they are in. */
+final class CheckpointTensors implements AutoCloseable {
+
+    static final String SINGLE = "model.safetensors";
+    static final String INDEX = "model.safetensors.index.json";
+
+    private static final List<String> PICKLED = List.of("pytorch_model.bin", "pytorch_model.bin.index.json");
+    private static final List<String> FOREIGN = List.of(
+            "consolidated.safetensors",
+            "consolidated.00.pth",
+            "tf_model.h5",
+            "flax_model.msgpack",
+            "adapter_model.safetensors",
+            "adapter_config.json");
+
+    private final String source;
+    private final List<SafetensorsFile> files;
+    private final Map<String, SafetensorsFile> byTensor;
+
+    private CheckpointTensors(String source, List<SafetensorsFile> files, Map<String, SafetensorsFile> byTensor) {
+        this.source = source;
+        this.files = files;
+        this.byTensor = byTensor;
+    }
+
+    /**
+     * Opens a checkpoint's files of tensors: {@code model.safetensors}, or the shards that its index names.
+     *
+     * @throws IllegalArgumentException if there are none, or they don't fit together; says what to do
+     */
+    static CheckpointTensors open(ModelFiles files) {
+        if (files.has(SINGLE)) {
+            SafetensorsFile file = files.openTensors(SINGLE);
+            Map<String, SafetensorsFile> byTensor = new LinkedHashMap<>();
+            file.names().forEach(name -> byTensor.put(name, file));
+            return new CheckpointTensors(files.source(), List.of(file), byTensor);
+        }
+        if (files.has(INDEX)) {
+            return openShards(files);
+        }
+        throw new IllegalArgumentException(nothingToRead(files));
+    }
+
+    private static CheckpointTensors openShards(ModelFiles files) {
+        Map<String, String> index = index(files);
+        Set<String> names = new TreeSet<>(index.values());
+        List<String> missing = names.stream().filter(name -> !files.has(name)).toList();
+        if (!missing.isEmpty()) {
+            throw new IllegalArgumentException(files.source() + " lacks " + missing.size() + " of its " + names.size()
+                    + " files of weights, which " + INDEX + " names: " + missing + ". Get them too.");
+        }
+        CheckpointTensors result = new CheckpointTensors(files.source(), new ArrayList<>(), new LinkedHashMap<>());
+        try {
+            for (String name : names) {
+                result.addShard(files.openTensors(name));
+            }
+            index.forEach((tensor, file) -> result.checkIndexed(tensor, file, files));
+            return result;
+        } catch (RuntimeException e) {
+            result.close();
+            throw e;
+        }
+    }
+
+    private void addShard(SafetensorsFile shard) {
+        files.add(shard);
+        for (String tensor : shard.names()) {
+            SafetensorsFile other = byTensor.putIfAbsent(tensor, shard);
+            if (other != null) {
+                throw new IllegalArgumentException("Tensor '" + tensor + "' is in two files, " + other.source()
+                        + " and " + shard.source() + ": nobody knows which counts. Get the checkpoint again.");
+            }
+        }
+    }
+
+    private void checkIndexed(String tensor, String file, ModelFiles from) {
+        SafetensorsFile holder = byTensor.get(tensor);
+        if (holder == null) {
+            throw new IllegalArgumentException(from.source() + "/" + INDEX + " says that tensor '" + tensor + "' is in "
+                    + file + ", but it isn't there. Get that file again.");
+        }
+        if (!holder.source().endsWith(file)) {
+            throw new IllegalArgumentException(from.source() + "/" + INDEX + " says that tensor '" + tensor + "' is in "
+                    + file + ", but it is in " + holder.source() + ". Get the checkpoint again.");
+        }
+    }
+
+    private static Map<String, String> index(ModelFiles files) {
+        ObjectNode root = JsonFiles.tree(files, INDEX);
+        if (!(root.get("weight_map") instanceof ObjectNode map)) {
+            throw new IllegalArgumentException(
+                    files.source() + "/" + INDEX + " has no object 'weight_map'. Get the file again.");
+        }
+        Map<String, String> index = new LinkedHashMap<>();
+        for (Map.Entry<String, JsonNode> entry : map.properties()) {
+            String file = entry.getValue().asText();
+            if (!entry.getValue().isTextual() || !file.endsWith(".safetensors")) {
+                throw new IllegalArgumentException(
+                        files.source() + "/" + INDEX + " should name a .safetensors file for '" + entry.getKey()
+                                + "', found " + entry.getValue() + ". Get the file again.");
+            }
+            index.put(entry.getKey(), file);
+        }
+        return index;
+    }
+
+    private static String nothingToRead(ModelFiles files) {
+        String found = files.source() + " has neither " + SINGLE + " nor " + INDEX + ".";
+        List<String> pickled = files.present(PICKLED);
+        if (!pickled.isEmpty()) {
+            return found + " It has " + pickled
+                    + ": Python pickles, which can run anything when they are read, so Loupe"
+                    + " doesn't read them. Convert the checkpoint once, in Python with torch and transformers installed:"
+                    + " python -c \"from transformers import AutoModelForCausalLM as M; M.from_pretrained('"
+                    + files.source() + "').save_pretrained('converted', safe_serialization=True)\"; then load"
+                    + " 'converted' (copy the tokenizer's files there too).";
+        }
+        List<String> foreign = files.present(FOREIGN);
+        return found
+                + (foreign.isEmpty()
+                        ? " Weights are read from safetensors files in the form of Hugging Face transformers."
+                        : " It has " + foreign + ", which is another form; save it with Hugging Face transformers'"
+                                + " save_pretrained.");
+    }
+
+    /** Where the checkpoint is, for messages. */
+    String source() {
+        return source;
+    }
+
+    Set<String> names() {
+        return byTensor.keySet();
+    }
+
+    boolean contains(String name) {
+        return byTensor.containsKey(name);
+    }
+
+    /** The file that holds a tensor; the tensor must be there. */
+    SafetensorsFile holder(String name) {
+        SafetensorsFile file = byTensor.get(name);
+        if (file == null) {
+            throw new IllegalArgumentException(source + " has no tensor '" + name + "'");
+        }
+        return file;
+    }
+
+    StoredTensor tensor(String name) {
+        return holder(name).tensor(name);
+    }
+
+    @Override
+    public void close() {
+        files.forEach(SafetensorsFile::close);
+    }
+}

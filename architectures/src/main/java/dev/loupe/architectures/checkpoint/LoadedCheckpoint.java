@@ -1,0 +1,90 @@
+package dev.loupe.architectures.checkpoint;
+
+import dev.loupe.architectures.processing.WeightProcessing;
+import dev.loupe.architectures.progress.Progress;
+import dev.loupe.architectures.tokenizer.FoundTokenizer;
+import dev.loupe.model.Tokenizer;
+import dev.loupe.model.TransformerConfig;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.spi.Checkpoint;
+import dev.loupe.spi.WeightMapping.Rule;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** A checkpoint whose files are open and checked, and whose weights are read when they are asked for. */
+final class LoadedCheckpoint implements Checkpoint {
+
+    private final ArchitectureProvider architecture;
+    private final WeightProcessing processing;
+    private final CheckpointTensors tensors;
+    private final List<Rule> rules;
+    private final Map<String, Shape> wanted;
+    private final FoundTokenizer tokenizer;
+    private final DType dtype;
+    private final boolean progress;
+
+    LoadedCheckpoint(
+            ArchitectureProvider architecture,
+            WeightProcessing processing,
+            CheckpointTensors tensors,
+            List<Rule> rules,
+            Map<String, Shape> wanted,
+            FoundTokenizer tokenizer,
+            DType dtype,
+            boolean progress) {
+        this.architecture = architecture;
+        this.processing = processing;
+        this.tensors = tensors;
+        this.rules = rules;
+        this.wanted = wanted;
+        this.tokenizer = tokenizer;
+        this.dtype = dtype;
+        this.progress = progress;
+    }
+
+    @Override
+    public ArchitectureProvider architecture() {
+        return architecture;
+    }
+
+    @Override
+    public TransformerConfig config() {
+        return processing.config();
+    }
+
+    @Override
+    public Optional<Tokenizer> tokenizer() {
+        return tokenizer.tokenizer();
+    }
+
+    @Override
+    public String tokenizerProblem() {
+        return tokenizer.problem();
+    }
+
+    @Override
+    public void readWeights(WeightConsumer consumer) {
+        // Processing wants float32 at least; without it, weights go straight to their final type.
+        boolean direct = processing.changesNothing() || dtype == DType.FLOAT64;
+        WeightReader reader = new WeightReader(tensors, rules, wanted, direct ? dtype : DType.FLOAT32);
+        long total = reader.names().stream()
+                .mapToLong(name -> reader.shape(name).elements() * dtype.bytes())
+                .sum();
+        try (Progress bar = Progress.of("Loading " + config().modelName(), total, progress)) {
+            processing.run(reader, (name, weight) -> {
+                HostTensor converted = weight.to(dtype);
+                consumer.accept(name, converted);
+                bar.add(Math.min(converted.data().capacity(), total - bar.done()));
+            });
+        }
+    }
+
+    @Override
+    public void close() {
+        tensors.close();
+    }
+}

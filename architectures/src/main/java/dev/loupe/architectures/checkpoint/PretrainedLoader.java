@@ -1,0 +1,211 @@
+package dev.loupe.architectures.checkpoint;
+
+import com.google.auto.service.AutoService;
+import dev.loupe.architectures.files.BundledFiles;
+import dev.loupe.architectures.files.DirectoryFiles;
+import dev.loupe.architectures.files.HubFiles;
+import dev.loupe.architectures.files.JsonFiles;
+import dev.loupe.architectures.files.ModelFiles;
+import dev.loupe.architectures.hub.HubClient;
+import dev.loupe.architectures.hub.HubSettings;
+import dev.loupe.architectures.hub.Repository;
+import dev.loupe.architectures.processing.StandardProcessing;
+import dev.loupe.architectures.processing.WeightProcessing;
+import dev.loupe.architectures.tokenizer.FoundTokenizer;
+import dev.loupe.architectures.tokenizer.TokenizerFiles;
+import dev.loupe.hook.Nearest;
+import dev.loupe.model.LoadOptions;
+import dev.loupe.model.TransformerConfig;
+import dev.loupe.model.TransformerConfig.Positions;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.spi.Architectures;
+import dev.loupe.spi.Checkpoint;
+import dev.loupe.spi.CheckpointConfig;
+import dev.loupe.spi.CheckpointLoader;
+import dev.loupe.spi.PretrainedModel;
+import dev.loupe.spi.WeightMapping;
+import dev.loupe.spi.WeightMapping.Rule;
+import dev.loupe.tensor.Shape;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Loads bundled models, directories, aliases of well-known models, and whatever else is on the Hugging Face
+ * Hub, in this order of precedence.
+ */
+@AutoService(CheckpointLoader.class)
+public final class PretrainedLoader implements CheckpointLoader {
+
+    private static final String CONFIG = "config.json";
+    private static final String GENERATION = "generation_config.json";
+
+    private final Map<String, String> environment;
+
+    /** A loader that obeys the environment variables of this process. */
+    public PretrainedLoader() {
+        this(System.getenv());
+    }
+
+    /** A loader that obeys the given environment variables, see {@link HubSettings#from}. */
+    public PretrainedLoader(Map<String, String> environment) {
+        this.environment = Map.copyOf(environment);
+    }
+
+    @Override
+    public String id() {
+        return "pretrained";
+    }
+
+    @Override
+    public List<String> bundled() {
+        return BundledFiles.names();
+    }
+
+    @Override
+    public Checkpoint open(String name, LoadOptions options) {
+        return open(name, find(name, options), options);
+    }
+
+    private ModelFiles find(String name, LoadOptions options) {
+        if (BundledFiles.names().contains(name)) {
+            return new BundledFiles(name);
+        }
+        Optional<Path> path = path(name);
+        if (path.isPresent() && Files.isDirectory(path.get())) {
+            return new DirectoryFiles(path.get());
+        }
+        if (path.isPresent() && Files.exists(path.get())) {
+            throw new IllegalArgumentException(
+                    "'" + name + "' is a file. Give the directory it is in: a checkpoint is a"
+                            + " directory with config.json and model.safetensors.");
+        }
+        Optional<PretrainedModel> alias =
+                aliases().stream().filter(model -> model.alias().equals(name)).findFirst();
+        String repository = alias.map(PretrainedModel::repository).orElse(name);
+        Optional<Repository> found = Repository.parse(repository, options.revision());
+        if (found.isEmpty()) {
+            throw new IllegalArgumentException(unknown(name));
+        }
+        HubClient hub = new HubClient(HubSettings.from(environment));
+        return new HubFiles(hub.open(found.get()));
+    }
+
+    private static Optional<Path> path(String name) {
+        try {
+            return name.isBlank() ? Optional.empty() : Optional.of(Path.of(name));
+        } catch (InvalidPathException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static List<PretrainedModel> aliases() {
+        return Architectures.all().stream()
+                .flatMap(architecture -> architecture.pretrained().stream())
+                .toList();
+    }
+
+    private static String unknown(String name) {
+        List<String> known = new ArrayList<>(BundledFiles.names());
+        aliases().forEach(model -> known.add(model.alias()));
+        return "There is no model '" + name + "', and no such directory. Near it are " + Nearest.to(name, known, 4)
+                + "; bundled are " + BundledFiles.names() + ". A model is named by one of these, by a directory with"
+                + " config.json and model.safetensors, or by a repository on the Hugging Face Hub: org/name or"
+                + " org/name@revision.";
+    }
+
+    private Checkpoint open(String name, ModelFiles files, LoadOptions options) {
+        if (!files.has(CONFIG)) {
+            throw new IllegalArgumentException(files.source() + " has no " + CONFIG
+                    + ". A checkpoint is a directory with config.json and model.safetensors, as Hugging Face"
+                    + " transformers' save_pretrained writes it.");
+        }
+        CheckpointConfig json = JsonFiles.config(files, CONFIG);
+        ArchitectureProvider architecture = Architectures.accepting(json);
+        TransformerConfig whole = architecture.configure(json).toBuilder()
+                .modelName(name)
+                .eosIds(endOfSequence(architecture.configure(json), files))
+                .build();
+        TransformerConfig wanted = cut(whole, options);
+        WeightMapping stored = architecture.weights(whole);
+        Map<String, Shape> cutShapes = new HashMap<>();
+        List<Rule> rules = rules(stored, architecture.weights(wanted), cutShapes);
+        CheckpointTensors tensors = CheckpointTensors.open(files);
+        try {
+            MappingCheck.check(tensors, rules, stored);
+            FoundTokenizer tokenizer = TokenizerFiles.open(files, json);
+            WeightProcessing processing = StandardProcessing.of(architecture, wanted, options);
+            boolean progress = HubSettings.from(environment).progress();
+            return new LoadedCheckpoint(
+                    architecture, processing, tensors, rules, cutShapes, tokenizer, options.dtype(), progress);
+        } catch (RuntimeException e) {
+            tensors.close();
+            throw e;
+        }
+    }
+
+    /** Generation may end at more tokens than the config names: chat models end their turn and their text. */
+    private static Set<Long> endOfSequence(TransformerConfig config, ModelFiles files) {
+        Set<Long> ids = new TreeSet<>(config.eosIds());
+        if (files.has(GENERATION)) {
+            Object value = JsonFiles.config(files, GENERATION).raw("eos_token_id");
+            for (Object id : value instanceof List<?> list ? list : value == null ? List.of() : List.of(value)) {
+                if (id instanceof Number number) {
+                    ids.add(number.longValue());
+                }
+            }
+        }
+        return ids;
+    }
+
+    private static TransformerConfig cut(TransformerConfig config, LoadOptions options) {
+        TransformerConfig.Builder builder = config.toBuilder();
+        Integer layers = options.firstNLayers();
+        if (layers != null) {
+            if (layers < 0 || layers > config.nLayers()) {
+                throw new IllegalArgumentException("'" + config.modelName() + "' has " + config.nLayers()
+                        + " layers; firstNLayers can be 0 to " + config.nLayers() + ", not " + layers);
+            }
+            builder.nLayers(layers);
+        }
+        Integer context = options.nCtx();
+        if (context != null) {
+            if (context < 1 || (context > config.nCtx() && config.positions() == Positions.LEARNED)) {
+                throw new IllegalArgumentException("'" + config.modelName() + "' has learned " + config.nCtx()
+                        + " positions; nCtx can be 1 to " + config.nCtx() + ", not " + context);
+            }
+            builder.nCtx(context);
+        }
+        Boolean prependBos = options.defaultPrependBos();
+        if (prependBos != null) {
+            builder.defaultPrependBos(prependBos);
+        }
+        return builder.build();
+    }
+
+    /**
+     * The rules of the whole checkpoint for the weights that are wanted.
+     *
+     * @param cutShapes receives the shape of each weight of which less is wanted than is stored
+     */
+    private static List<Rule> rules(WeightMapping stored, WeightMapping wanted, Map<String, Shape> cutShapes) {
+        Map<String, Rule> byWeight = new HashMap<>();
+        stored.rules().forEach(rule -> byWeight.put(rule.weight(), rule));
+        List<Rule> rules = new ArrayList<>();
+        for (Rule rule : wanted.rules()) {
+            Rule whole = byWeight.getOrDefault(rule.weight(), rule);
+            if (!whole.sourceShape().equals(rule.sourceShape())) {
+                cutShapes.put(rule.weight(), Shape.of(rule.layout().shape(WeightReader.sizes(rule))));
+            }
+            rules.add(whole);
+        }
+        return rules;
+    }
+}

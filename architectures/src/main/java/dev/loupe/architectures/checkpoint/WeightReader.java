@@ -1,0 +1,148 @@
+package dev.loupe.architectures.checkpoint;
+
+import dev.loupe.architectures.processing.RawWeights;
+import dev.loupe.spi.WeightMapping.Layout;
+import dev.loupe.spi.WeightMapping.Rule;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import dev.loupe.tensor.safetensors.SafetensorsFile;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Reads tensors of a checkpoint as weights of the graph: arranged by their rules' layouts, in one data type.
+ * Besides the weight that is being read nothing is held but one buffer of the size of the largest tensor that
+ * is not stored as the graph wants it. Used by one thread.
+ */
+final class WeightReader implements RawWeights {
+
+    /** Rows that are transposed at a time: enough for whole cache lines on both sides. */
+    private static final int BAND = 64;
+
+    /** Where a weight comes from and the shape it has here. */
+    private record Entry(Rule rule, Shape shape) {}
+
+    private final CheckpointTensors tensors;
+    private final Map<String, Entry> entries = new LinkedHashMap<>();
+    private final DType dtype;
+    private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
+
+    /**
+     * A reader.
+     *
+     * @param rules where the weights come from; checked against the tensors
+     * @param wanted shape of each weight where it is less than what is stored: the first rows are taken
+     * @param dtype the type to which everything is converted
+     */
+    WeightReader(CheckpointTensors tensors, List<Rule> rules, Map<String, Shape> wanted, DType dtype) {
+        this.tensors = tensors;
+        this.dtype = dtype;
+        for (Rule rule : rules) {
+            Shape stored = Shape.of(rule.layout().shape(sizes(rule)));
+            Shape shape = wanted.getOrDefault(rule.weight(), stored);
+            if (!stored.with(0, shape.size(0)).equals(shape) || shape.size(0) > stored.size(0)) {
+                throw new IllegalArgumentException("Weight '" + rule.weight() + "' of " + tensors.source()
+                        + " can't be cut from " + stored + " to " + shape + ": only whole rows can be left out");
+            }
+            entries.put(rule.weight(), new Entry(rule, shape));
+        }
+    }
+
+    static long[] sizes(Rule rule) {
+        return rule.sourceShape().stream().mapToLong(Long::longValue).toArray();
+    }
+
+    @Override
+    public Set<String> names() {
+        return Collections.unmodifiableSet(entries.keySet());
+    }
+
+    @Override
+    public Shape shape(String weight) {
+        return entry(weight).shape();
+    }
+
+    @Override
+    public HostTensor read(String weight) {
+        Rule rule = entry(weight).rule();
+        String source = MappingCheck.source(tensors, rule)
+                .orElseThrow(() -> new IllegalArgumentException(tensors.source() + " has none of " + rule.sources()));
+        SafetensorsFile file = tensors.holder(source);
+        HostTensor result = HostTensor.allocate(dtype, shape(weight));
+        long[] stored = sizes(rule);
+        if (rule.layout() == Layout.AS_IS) {
+            file.copy(source, 0, result.shape().elements(), result, 0);
+        } else if (rule.layout() == Layout.TRANSPOSED) {
+            transpose(file, source, stored, result);
+        } else {
+            gather(file, source, stored, rule.layout(), result);
+        }
+        return result;
+    }
+
+    private Entry entry(String weight) {
+        Entry entry = entries.get(weight);
+        if (entry == null) {
+            throw new IllegalArgumentException(
+                    "There is no weight '" + weight + "' in " + tensors.source() + "; there are " + entries.keySet());
+        }
+        return entry;
+    }
+
+    /** Band by band: stored rows become columns of the result. */
+    private void transpose(SafetensorsFile file, String source, long[] stored, HostTensor result) {
+        int rows = Math.toIntExact(stored[0]);
+        int columns = Math.toIntExact(stored[1]);
+        int width = dtype.bytes();
+        for (int first = 0; first < rows; first += BAND) {
+            int band = Math.min(BAND, rows - first);
+            HostTensor some = scratch(Shape.of(band, columns));
+            file.copy(source, (long) first * columns, (long) band * columns, some, 0);
+            for (int column = 0; column < result.shape().size(0); column++) {
+                int to = column * rows + first;
+                for (int row = 0; row < band; row++) {
+                    copyElement(some.data(), row * columns + column, result.data(), to + row, width);
+                }
+            }
+        }
+    }
+
+    /** Element by element, with the whole stored tensor at hand. */
+    private void gather(SafetensorsFile file, String source, long[] stored, Layout layout, HostTensor result) {
+        HostTensor all = scratch(Shape.of(stored));
+        file.copy(source, 0, all.shape().elements(), all, 0);
+        int width = dtype.bytes();
+        int columns =
+                result.shape().rank() == 0 ? 1 : Math.toIntExact(result.shape().size(-1));
+        int rows = columns == 0 ? 0 : Math.toIntExact(result.shape().elements() / columns);
+        for (int row = 0; row < rows; row++) {
+            for (int column = 0; column < columns; column++) {
+                int from = Math.toIntExact(layout.source(row, column, stored));
+                copyElement(all.data(), from, result.data(), row * columns + column, width);
+            }
+        }
+    }
+
+    private static void copyElement(ByteBuffer from, int source, ByteBuffer to, int target, int width) {
+        switch (width) {
+            case 2 -> to.putShort(target * 2, from.getShort(source * 2));
+            case 4 -> to.putInt(target * 4, from.getInt(source * 4));
+            default -> to.putLong(target * 8, from.getLong(source * 8));
+        }
+    }
+
+    /** One buffer for all, because buffers are given back by the garbage collector only, and in its own time. */
+    private HostTensor scratch(Shape shape) {
+        int needed = HostTensor.byteSize(dtype, shape);
+        if (scratch.capacity() < needed) {
+            scratch = ByteBuffer.allocateDirect(needed).order(ByteOrder.nativeOrder());
+        }
+        return new HostTensor(dtype, shape, scratch);
+    }
+}

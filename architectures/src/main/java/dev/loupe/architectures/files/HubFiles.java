@@ -1,0 +1,49 @@
+package dev.loupe.architectures.files;
+
+import dev.loupe.architectures.hub.HubRepository;
+import dev.loupe.tensor.safetensors.SafetensorsFile;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** A repository on the Hub; asking for a file fetches it. */
+public final class HubFiles implements ModelFiles {
+
+    private final HubRepository repository;
+
+    /** The files of a repository. */
+    public HubFiles(HubRepository repository) {
+        this.repository = repository;
+    }
+
+    @Override
+    public String source() {
+        return repository.toString();
+    }
+
+    @Override
+    public boolean has(String file) {
+        return repository.file(file).isPresent();
+    }
+
+    @Override
+    public byte[] read(String file) {
+        try {
+            return Files.readAllBytes(path(file));
+        } catch (IOException e) {
+            throw new UncheckedIOException("Can't read " + file + " of " + repository + ": " + e, e);
+        }
+    }
+
+    @Override
+    public SafetensorsFile openTensors(String file) {
+        return SafetensorsFile.open(path(file));
+    }
+
+    private Path path(String file) {
+        return repository
+                .file(file)
+                .orElseThrow(() -> new IllegalArgumentException(repository + " has no file " + file));
+    }
+}

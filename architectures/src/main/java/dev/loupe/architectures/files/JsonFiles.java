@@ -1,0 +1,75 @@
+package dev.loupe.architectures.files;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.loupe.spi.CheckpointConfig;
+import java.io.IOException;
+import java.util.Locale;
+import java.util.Map;
+
+/** Reads the JSON files of checkpoints. */
+public final class JsonFiles {
+
+    /** As Python's reader: not a number and infinity are allowed, text after the value isn't. */
+    private static final ObjectMapper MAPPER = new ObjectMapper(JsonFactory.builder()
+                    .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+                    .build())
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
+    private JsonFiles() {}
+
+    /**
+     * Reads a file that holds one JSON object.
+     *
+     * @throws IllegalArgumentException if there is no such file or it is no JSON object; says where it breaks
+     */
+    public static ObjectNode tree(ModelFiles files, String file) {
+        String where = files.source() + "/" + file;
+        try {
+            JsonNode node = MAPPER.readTree(files.read(file));
+            if (node instanceof ObjectNode object) {
+                return object;
+            }
+            throw new IllegalArgumentException(where + " should hold a JSON object, found "
+                    + node.getNodeType().toString().toLowerCase(Locale.ROOT) + ". Get the file again.");
+        } catch (JsonProcessingException e) {
+            JsonLocation place = e.getLocation();
+            throw new IllegalArgumentException(
+                    where + " is not JSON: " + e.getOriginalMessage()
+                            + (place == null
+                                    ? ""
+                                    : " (line " + place.getLineNr() + ", column " + place.getColumnNr() + ")")
+                            + ". Get the file again.",
+                    e);
+        } catch (IOException e) {
+            throw new IllegalArgumentException(where + " can't be read: " + e.getMessage(), e);
+        }
+    }
+
+    /** Reads a file as a config whose values are asked for by name. */
+    public static CheckpointConfig config(ModelFiles files, String file) {
+        @SuppressWarnings("unchecked")
+        Map<String, Object> values = MAPPER.convertValue(tree(files, file), Map.class);
+        return new CheckpointConfig(files.source() + "/" + file, values);
+    }
+
+    /** The JSON text of a tree. */
+    public static String text(JsonNode node) {
+        try {
+            return MAPPER.writeValueAsString(node);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** An empty object. */
+    public static ObjectNode object() {
+        return MAPPER.createObjectNode();
+    }
+}

@@ -1,0 +1,39 @@
+package dev.loupe.architectures.files;
+
+import dev.loupe.tensor.safetensors.SafetensorsFile;
+import java.util.List;
+
+/** The files of one checkpoint, by name. */
+public interface ModelFiles {
+
+    /** Where they are, for messages. */
+    String source();
+
+    /**
+     * Whether there is a file of that name.
+     *
+     * @throws IllegalArgumentException if the name would lead to another place
+     */
+    boolean has(String file);
+
+    /**
+     * The content of a small file.
+     *
+     * @throws IllegalArgumentException if there is none
+     * @throws java.io.UncheckedIOException if it can't be read
+     */
+    byte[] read(String file);
+
+    /**
+     * Opens a file of tensors.
+     *
+     * @throws IllegalArgumentException if there is none, or it is damaged
+     * @throws java.io.UncheckedIOException if it can't be read
+     */
+    SafetensorsFile openTensors(String file);
+
+    /** Those of some files that are there. */
+    default List<String> present(List<String> candidates) {
+        return candidates.stream().filter(this::has).toList();
+    }
+}

@@ -1,0 +1,58 @@
+package dev.loupe.architectures.tokenizer;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.loupe.architectures.files.JsonFiles;
+import dev.loupe.architectures.files.ModelFiles;
+import dev.loupe.spi.CheckpointConfig;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * Which tokens begin, end and pad a sequence, from the files in which Hugging Face puts it.
+ *
+ * @param bos begin of sequence
+ * @param eos end of sequence
+ * @param pad padding
+ * @param addBos whether the tokenizer is said to put BOS first; empty if nothing is said
+ */
+record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt pad, Optional<Boolean> addBos) {
+
+    static SpecialTokens read(ModelFiles files, CheckpointConfig config, Vocabulary vocabulary) {
+        ObjectNode settings = optional(files, "tokenizer_config.json");
+        List<ObjectNode> byName = List.of(settings, optional(files, "special_tokens_map.json"));
+        JsonNode addBos = settings.path("add_bos_token");
+        return new SpecialTokens(
+                find("bos_token", byName, config, vocabulary),
+                find("eos_token", byName, config, vocabulary),
+                find("pad_token", byName, config, vocabulary),
+                addBos.isBoolean() ? Optional.of(addBos.booleanValue()) : Optional.empty());
+    }
+
+    private static ObjectNode optional(ModelFiles files, String file) {
+        return files.has(file) ? JsonFiles.tree(files, file) : JsonFiles.object();
+    }
+
+    /** By its content, in the first file that says something; or else by the id in the model's config. */
+    private static OptionalInt find(
+            String key, List<ObjectNode> files, CheckpointConfig config, Vocabulary vocabulary) {
+        for (ObjectNode file : files) {
+            JsonNode value = file.path(key);
+            if (value.isNull()) {
+                return OptionalInt.empty();
+            }
+            // A string, or an object that also says how the token is recognised in a text.
+            String content = value.isObject() ? value.path("content").asText() : value.asText();
+            OptionalInt id = value.isMissingNode() ? OptionalInt.empty() : vocabulary.id(content);
+            if (id.isPresent()) {
+                return id;
+            }
+        }
+        Object id = config.raw(key + "_id");
+        Object first = id instanceof List<?> list && !list.isEmpty() ? list.get(0) : id;
+        return first instanceof Number number && number.longValue() >= 0 && number.longValue() < vocabulary.size()
+                ? OptionalInt.of(number.intValue())
+                : OptionalInt.empty();
+    }
+}
