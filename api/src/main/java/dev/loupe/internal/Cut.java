@@ -22,6 +22,7 @@ final class Cut {
     private final Graph graph;
     private final PlanRequest request;
     private final Map<Value, Value> shortcuts = new HashMap<>();
+    private final Map<String, String> conflicts = new HashMap<>();
     private final BitSet needed = new BitSet();
 
     Cut(Graph graph, PlanRequest request, boolean compiles) {
@@ -64,18 +65,21 @@ final class Cut {
             if (taken) {
                 shortcuts.put(shortcut.target(), shortcut.replacement());
             } else if (edited && touches(shortcut.exclusive(), request.edited())) {
-                throw conflict(shortcut);
+                noteConflict(shortcut);
             }
         }
     }
 
-    private IllegalArgumentException conflict(Shortcut shortcut) {
+    // The run goes the full way for the sake of hooks at some points, and so past others: a change made there
+    // would be lost in part. Hooks that only look do no harm.
+    private void noteConflict(Shortcut shortcut) {
         Set<String> one = new TreeSet<>(shortcut.bypassed());
         one.removeIf(name -> !request.edited().contains(name) && !request.fed().contains(name));
         Set<String> other = new TreeSet<>(shortcut.exclusive());
         other.retainAll(request.edited());
-        return new IllegalArgumentException("Hooks at " + one + " and at " + other
-                + " can't both take effect: the former replace what the latter would change. Hook one or the other.");
+        String message = "Hooks at " + one + " and at " + other
+                + " can't both take effect: the former replace what the latter would change. Edit one or the other.";
+        other.forEach(point -> conflicts.putIfAbsent(point, message));
     }
 
     private static boolean touches(Set<String> points, Set<String> active) {
@@ -85,6 +89,11 @@ final class Cut {
             }
         }
         return false;
+    }
+
+    /** Points at which a change would be lost in part because of other hooks, with what to tell the user then. */
+    Map<String, String> conflicts() {
+        return conflicts;
     }
 
     /** The root of a value. */

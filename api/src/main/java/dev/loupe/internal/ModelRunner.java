@@ -75,7 +75,8 @@ public final class ModelRunner implements AutoCloseable {
      * @param given a tensor for the name of a graph input or a fed hook point of the request; asked only for those
      *     that the run needs
      * @param hooks what happens at the edited points
-     * @throws IllegalArgumentException if something is asked for that can't be computed from what is given
+     * @throws IllegalArgumentException if something is asked for that can't be computed from what is given, or if
+     *     hooks change the same thing in two ways that exclude each other
      */
     public Results run(Graph graph, PlanRequest request, Function<String, Tensor> given, Hooks hooks) {
         Plan plan = plan(graph, request);
@@ -89,7 +90,7 @@ public final class ModelRunner implements AutoCloseable {
                 if (action instanceof Plan.RunSegment run) {
                     run(run, places);
                 } else if (action instanceof Plan.Edit edit) {
-                    edit(edit, places, hooks);
+                    edit(edit, places, hooks, plan.conflicts());
                 }
                 for (int place : action.freed()) {
                     free(places, place);
@@ -160,10 +161,14 @@ public final class ModelRunner implements AutoCloseable {
         }
     }
 
-    private void edit(Plan.Edit edit, @Nullable Place[] places, Hooks hooks) {
+    private void edit(Plan.Edit edit, @Nullable Place[] places, Hooks hooks, Map<String, String> conflicts) {
         String name = edit.point().name();
         Tensor before = place(places, edit.from()).tensor(backend, name);
         Tensor after = hooks.apply(edit.point(), before);
+        String conflict = conflicts.get(name);
+        if (after != before && conflict != null) {
+            throw new IllegalArgumentException(conflict);
+        }
         places[edit.to()] = new Place(after.handle(), after);
     }
 

@@ -13,6 +13,7 @@ import java.util.Map;
  * @param actions what to do, in order
  * @param observed place of the value that leaves each observed hook point
  * @param outputs place of each wanted output
+ * @param conflicts points at which hooks may look but not change anything, because of other hooks, and why
  */
 @SuppressWarnings("ArrayRecordComponent") // nobody compares actions
 record Plan(
@@ -20,7 +21,8 @@ record Plan(
         Map<String, Integer> inputs,
         List<Action> actions,
         Map<String, Integer> observed,
-        Map<String, Integer> outputs) {
+        Map<String, Integer> outputs,
+        Map<String, String> conflicts) {
 
     /** A step of a plan. */
     sealed interface Action {

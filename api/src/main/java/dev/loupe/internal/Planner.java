@@ -79,7 +79,7 @@ final class Planner {
                 actions.add(new Plan.Edit(hooked.point(), cut.rootBeforeEdit(value), root, new int[0]));
             }
         }
-        return new Plan(2 * graph.values().size(), inputs(), free(actions), observed, outputs);
+        return new Plan(2 * graph.values().size(), inputs(), free(actions), observed, outputs, cut.conflicts());
     }
 
     private Map<String, Integer> inputs() {

@@ -39,15 +39,22 @@ final class Json {
 
     private @Nullable Object value() throws JsonException {
         skipSpace();
-        return switch (peek()) {
-            case '{' -> object();
-            case '[' -> array();
-            case '"' -> string();
-            case 't' -> word("true", Boolean.TRUE);
-            case 'f' -> word("false", Boolean.FALSE);
-            case 'n' -> word("null", null);
-            default -> number();
-        };
+        switch (peek()) {
+            case '{':
+                return object();
+            case '[':
+                return array();
+            case '"':
+                return string();
+            case 't':
+                return word("true", true);
+            case 'f':
+                return word("false", false);
+            case 'n':
+                return word("null", null);
+            default:
+                return number();
+        }
     }
 
     private Map<String, @Nullable Object> object() throws JsonException {
@@ -125,32 +132,34 @@ final class Json {
     private char escape() throws JsonException {
         char c = peek();
         position++;
-        return switch (c) {
-            case '"', '\\', '/' -> c;
-            case 'b' -> '\b';
-            case 'f' -> '\f';
-            case 'n' -> '\n';
-            case 'r' -> '\r';
-            case 't' -> '\t';
-            case 'u' -> codePoint();
-            default -> {
+        switch (c) {
+            case '"', '\\', '/':
+                return c;
+            case 'b':
+                return '\b';
+            case 'f':
+                return '\f';
+            case 'n':
+                return '\n';
+            case 'r':
+                return '\r';
+            case 't':
+                return '\t';
+            case 'u':
+                int code = 0;
+                for (int i = 0; i < 4; i++) {
+                    int digit = Character.digit(peek(), 16);
+                    if (digit < 0) {
+                        throw expected("four hexadecimal digits");
+                    }
+                    code = code * 16 + digit;
+                    position++;
+                }
+                return (char) code;
+            default:
                 position--;
                 throw expected("an escaped character");
-            }
-        };
-    }
-
-    private char codePoint() throws JsonException {
-        int code = 0;
-        for (int i = 0; i < 4; i++) {
-            int digit = Character.digit(peek(), 16);
-            if (digit < 0) {
-                throw expected("four hexadecimal digits");
-            }
-            code = code * 16 + digit;
-            position++;
         }
-        return (char) code;
     }
 
     private Number number() throws JsonException {
@@ -172,7 +181,7 @@ final class Json {
         }
     }
 
-    private @Nullable Boolean word(String word, @Nullable Boolean value) throws JsonException {
+    private @Nullable Object word(String word, @Nullable Object value) throws JsonException {
         if (!text.startsWith(word, position)) {
             throw expected("a value");
         }

@@ -1,4 +1,7 @@
-/** A backend on libtorch. */
+/**
+ * A backend on libtorch, through DJL's PyTorch engine: on a CPU, and on NVIDIA GPUs where a CUDA build of the
+ * natives is on the class path.
+ */
 @NullMarked
 package dev.loupe.backend.pytorch;
 

@@ -1,0 +1,39 @@
+package dev.loupe.analysis.views;
+
+import java.nio.file.Path;
+import java.util.Map;
+
+/** Something that a page shows. Immutable. */
+public abstract sealed class View permits HeatMap, Panels, ColoredTokens {
+
+    private final String title;
+    private final String note;
+
+    View(String title, String note) {
+        this.title = Labels.visible(title);
+        this.note = Labels.visible(note);
+    }
+
+    /** The heading. */
+    public final String title() {
+        return title;
+    }
+
+    /** A sentence under the heading; may be empty. */
+    public final String note() {
+        return note;
+    }
+
+    /** What the page's script draws. */
+    abstract Map<String, Object> json();
+
+    /** A self-contained web page with this view alone. */
+    public final String toHtml() {
+        return HtmlPage.of(title, this).html();
+    }
+
+    /** Writes {@link #toHtml} to a file. */
+    public final void writeHtml(Path file) {
+        HtmlPage.of(title, this).write(file);
+    }
+}

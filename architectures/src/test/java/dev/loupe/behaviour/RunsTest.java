@@ -1,0 +1,210 @@
+package dev.loupe.behaviour;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.loupe.hook.HookFilter;
+import dev.loupe.model.CachedRun;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.KeyValueCache;
+import dev.loupe.model.LoadOptions;
+import dev.loupe.model.RunRequest;
+import dev.loupe.model.RunRequest.Returns;
+import dev.loupe.model.RunResult;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Test;
+
+final class RunsTest {
+
+    private static final HookedTransformer MODEL = TinyModels.gpt2();
+    private static final Tokens TOKENS = TinyModels.tokens();
+
+    @AfterAll
+    static void close() {
+        MODEL.close();
+    }
+
+    @Test
+    void observingAPointDoesNotChangeTheLogits() {
+        Tensor plain = MODEL.forward(TOKENS);
+        MODEL.hookNames().points().forEach(point -> {
+            CachedRun run = MODEL.runWithCache(TOKENS, HookFilter.names(point.name()));
+            assertThat(run.cache().keys()).containsExactly(point.name());
+            assertThat(run.logits().maxAbsDifference(plain)).as(point.name()).isLessThan(1e-12);
+        });
+    }
+
+    @Test
+    void stoppingAndStartingAtALayerGivesTheWholeRun() {
+        Tensor plain = MODEL.forward(TOKENS);
+        for (int layer = 0; layer <= 3; layer++) {
+            RunResult first = MODEL.run(RunRequest.of(TOKENS).stopAtLayer(layer).build());
+            if (layer < 3) {
+                RunResult second = MODEL.run(RunRequest.builder()
+                        .startAtLayer(layer, first.residual())
+                        .build());
+                assertThat(second.logits().maxAbsDifference(plain)).isLessThan(1e-12);
+            }
+        }
+    }
+
+    @Test
+    void negativeLayersCountFromTheEnd() {
+        Tensor byNumber =
+                MODEL.run(RunRequest.of(TOKENS).stopAtLayer(2).build()).residual();
+        Tensor fromEnd =
+                MODEL.run(RunRequest.of(TOKENS).stopAtLayer(-1).build()).residual();
+        assertThat(fromEnd.maxAbsDifference(byNumber)).isZero();
+        CachedRun run = MODEL.runWithCache(TOKENS);
+        assertThat(run.cache().get("resid_post", -1)).isSameAs(run.cache().get("resid_post", 2));
+    }
+
+    @Test
+    void aRunThatStopsCachesOnlyWhatItPassed() {
+        RunResult run = MODEL.run(RunRequest.of(TOKENS)
+                .stopAtLayer(1)
+                .observe(HookFilter.standard())
+                .build());
+        assertThat(run.cache().keys())
+                .contains("blocks.0.hook_resid_post")
+                .noneMatch(name -> name.startsWith("blocks.1"));
+        assertThatThrownBy(run::logits).isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    void feedingAPointReplacesWhatEntersIt() {
+        Tensor pattern = MODEL.runWithCache(TOKENS).cache().get("pattern", 1);
+        Tensor uniform = pattern.mul(0).add(1.0 / 6);
+        RunResult run = MODEL.run(RunRequest.of(TOKENS)
+                .feed("pattern1", uniform)
+                .observe("pattern1", "z1", "v1")
+                .build());
+        assertThat(run.cache().get("pattern", 1).maxAbsDifference(uniform)).isZero();
+        Tensor mean = run.cache().get("v", 1).mean(1).unsqueeze(1);
+        assertThat(run.cache().get("z", 1).sub(mean).abs().max().item()).isLessThan(1e-12);
+    }
+
+    @Test
+    void logitsAtChosenPositionsAreThoseOfAllPositions() {
+        Tensor all = MODEL.forward(TOKENS);
+        Tensor some = MODEL.run(RunRequest.of(TOKENS).logitsAt(-1, 2).build()).logits();
+        assertThat(some.maxAbsDifference(all.pick(1, 5, 2))).isLessThan(1e-12);
+        assertThatThrownBy(() -> MODEL.run(RunRequest.of(TOKENS).logitsAt(6).build()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("6 positions");
+    }
+
+    @Test
+    void leftAndRightPaddingGiveTheNumbersOfNoPadding() {
+        long[] row = {3, 1, 4, 1, 5};
+        Tensor alone = MODEL.forward(Tokens.of(row)).select(0, 0);
+        List<long[]> rows = List.of(row, new long[] {9, 2, 6, 5, 3, 5, 8});
+        Tensor left = MODEL.forward(Tokens.pad(rows, 0, true)).select(0, 0);
+        Tensor right = MODEL.forward(Tokens.pad(rows, 0, false)).select(0, 0);
+        assertThat(left.slice(0, 2, 7).maxAbsDifference(alone)).isLessThan(1e-12);
+        assertThat(right.slice(0, 0, 5).maxAbsDifference(alone)).isLessThan(1e-12);
+    }
+
+    @Test
+    void paddingCountsOnNeitherSideOfTheLoss() {
+        long[] row = {3, 1, 4, 1, 5};
+        double alone = MODEL.loss(Tokens.of(row));
+        List<long[]> rows = List.of(row, new long[] {9, 2, 6, 5, 3, 5, 8});
+        for (boolean left : new boolean[] {true, false}) {
+            Tokens padded = Tokens.pad(rows, 7, left);
+            double[] perToken = MODEL.lossPerToken(padded).select(0, 0).toDoubleArray();
+            assertThat(Arrays.stream(perToken).sum() / 4).isCloseTo(alone, within(1e-12));
+            double second = MODEL.loss(Tokens.of(rows.get(1)));
+            assertThat(MODEL.loss(padded)).isCloseTo((alone * 4 + second * 6) / 10, within(1e-12));
+        }
+    }
+
+    @Test
+    void theLossIsTheCrossEntropyOfTheNextToken() {
+        double[] logits = MODEL.forward(Tokens.of(new long[] {1, 2})).toDoubleArray();
+        double sum = 0;
+        for (int i = 0; i < 50; i++) {
+            sum += Math.exp(logits[i]);
+        }
+        assertThat(MODEL.loss(Tokens.of(new long[] {1, 2}))).isCloseTo(Math.log(sum) - logits[2], within(1e-12));
+    }
+
+    @Test
+    void aKeyValueCacheGivesTheNumbersOfTheWholeRun() {
+        Tensor whole = MODEL.forward(TOKENS);
+        try (KeyValueCache cache = MODEL.newKeyValueCache(2)) {
+            for (int i = 0; i < 6; i++) {
+                long[][] column = {{TOKENS.id(0, i)}, {TOKENS.id(1, i)}};
+                RunResult step = MODEL.run(
+                        RunRequest.of(Tokens.of(column)).keyValueCache(cache).build());
+                assertThat(cache.positions()).isEqualTo(i + 1);
+                assertThat(step.logits().select(1, 0).maxAbsDifference(whole.select(1, i)))
+                        .isLessThan(1e-12);
+            }
+        }
+    }
+
+    @Test
+    void nothingIsComputedThatNobodyAskedFor() {
+        RunResult run = MODEL.run(RunRequest.of(TOKENS).returns(Returns.NONE).build());
+        assertThat(run.cache().size()).isZero();
+        assertThatThrownBy(run::loss).isInstanceOf(IllegalStateException.class).hasMessageContaining("returns(LOSS)");
+    }
+
+    @Test
+    void theSameSeedGivesTheSameModel() {
+        try (HookedTransformer again = TinyModels.gpt2()) {
+            assertThat(again.forward(TOKENS).toDoubleArray())
+                    .isEqualTo(MODEL.forward(TOKENS).toDoubleArray());
+        }
+    }
+
+    @Test
+    void badInputIsRefusedInWords() {
+        assertThatThrownBy(() -> Tokens.of(new long[0])).hasMessageContaining("prompt is empty");
+        assertThatThrownBy(() -> MODEL.forward(Tokens.of(new long[] {1, 50})))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("Token id 50 at [0, 1]")
+                .hasMessageContaining("0 to 49");
+        assertThatThrownBy(() -> MODEL.forward(Tokens.of(new long[33])))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("33 tokens")
+                .hasMessageContaining("is 32");
+        assertThatThrownBy(() -> MODEL.run(RunRequest.builder().build())).hasMessageContaining("nothing to start from");
+        assertThatThrownBy(() -> MODEL.forward("text"))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("no tokenizer");
+        assertThatThrownBy(() -> MODEL.run(RunRequest.of(TOKENS).stopAtLayer(4).build()))
+                .hasMessageContaining("3 layers");
+        assertThatThrownBy(() -> MODEL.run(RunRequest.of(TOKENS)
+                        .feed("resid_pre1", MODEL.tensors().randn(1, 2, 6, 24))
+                        .build()))
+                .hasMessageContaining("fed into blocks.1.hook_resid_pre")
+                .hasMessageContaining("float64");
+        assertThatThrownBy(() -> HookedTransformer.fromConfig(
+                        TinyModels.gpt2Config().toBuilder().architecture("gpt9").build(),
+                        1,
+                        LoadOptions.defaults().withBackend("reference")))
+                .hasMessageContaining("gpt9")
+                .hasMessageContaining("gpt2");
+        assertThatThrownBy(() -> HookedTransformer.fromConfig(
+                        TinyModels.gpt2Config(), 1, LoadOptions.defaults().withBackend("referense")))
+                .hasMessageContaining("referense")
+                .hasMessageContaining("'reference' is available");
+    }
+
+    @Test
+    void aClosedModelSaysSo() {
+        HookedTransformer model = TinyModels.gpt2();
+        model.close();
+        model.close();
+        assertThatThrownBy(() -> model.forward(TOKENS))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("closed");
+    }
+}

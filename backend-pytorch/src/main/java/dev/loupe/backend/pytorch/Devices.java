@@ -1,0 +1,90 @@
+package dev.loupe.backend.pytorch;
+
+import ai.djl.Device;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.BackendUnavailableException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Chooses devices: the ones that were asked for or none. */
+final class Devices {
+
+    /**
+     * An extra setting: into how many names to split the device that was asked for. With it, a model can be spread
+     * over several "devices" on a machine that has one, to try the spreading out.
+     */
+    static final String LOGICAL = "logical-devices";
+
+    private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,4}))?");
+
+    private Devices() {}
+
+    static List<TorchDevice> choose(TorchEngine engine, BackendOptions options) {
+        Matcher cuda = CUDA.matcher(options.device());
+        if (cuda.matches()) {
+            return cuda(engine, options, cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1)));
+        } else if (options.device().equals("cpu")) {
+            return cpu(engine, options);
+        }
+        throw new BackendUnavailableException("The backend 'pytorch' has no device '" + options.device()
+                + "'; it has cpu, cuda (the first GPU) and cuda:N");
+    }
+
+    private static List<TorchDevice> cpu(TorchEngine engine, BackendOptions options) {
+        if (options.devices() == 1) {
+            return List.of(engine.device("cpu", Device.cpu()));
+        }
+        int names = logical(options);
+        if (options.devices() > names) {
+            throw new BackendUnavailableException("The backend 'pytorch' was asked for " + options.devices()
+                    + " devices from cpu on, but the CPU is one device. Ask for 1, or split it by name with the extra"
+                    + " setting " + LOGICAL);
+        }
+        return split(engine, "cpu", Device.cpu(), options.devices());
+    }
+
+    private static List<TorchDevice> cuda(TorchEngine engine, BackendOptions options, int first) {
+        if (!engine.builtForCuda()) {
+            throw new BackendUnavailableException("The backend 'pytorch' was asked for " + options.device()
+                    + ", but the libtorch " + engine.version() + " on the class path is built for the CPU. Add"
+                    + " ai.djl.pytorch:pytorch-native-cu128:" + engine.version() + " with the classifier of this"
+                    + " platform, or ask for cpu");
+        }
+        int gpus = engine.gpus();
+        if (gpus > first && options.devices() > 1 && logical(options) >= options.devices()) {
+            return split(engine, "cuda:" + first, Device.gpu(first), options.devices());
+        }
+        if (gpus < first + options.devices()) {
+            throw new BackendUnavailableException("The backend 'pytorch' was asked for " + options.devices()
+                    + (options.devices() == 1 ? " GPU" : " GPUs") + " from cuda:" + first + " on, but "
+                    + (gpus == 0 ? "found none" : "found " + gpus + " (cuda:0 to cuda:" + (gpus - 1) + ")")
+                    + ". Check the driver with nvidia-smi, or ask for what is there or for cpu");
+        }
+        List<TorchDevice> devices = new ArrayList<>();
+        for (int i = first; i < first + options.devices(); i++) {
+            devices.add(engine.device("cuda:" + i, Device.gpu(i)));
+        }
+        return devices;
+    }
+
+    private static List<TorchDevice> split(TorchEngine engine, String name, Device device, int parts) {
+        List<TorchDevice> devices = new ArrayList<>();
+        for (int i = 0; i < parts; i++) {
+            devices.add(engine.device(name + "/" + i, device));
+        }
+        return devices;
+    }
+
+    private static int logical(BackendOptions options) {
+        String value = options.extra().getOrDefault(LOGICAL, "1");
+        try {
+            return Integer.parseInt(value);
+        } catch (NumberFormatException e) {
+            throw new BackendUnavailableException(
+                    "The setting " + LOGICAL + " of the backend 'pytorch' is a number of devices, not '" + value + "'",
+                    e);
+        }
+    }
+}

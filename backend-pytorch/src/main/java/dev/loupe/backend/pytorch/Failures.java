@@ -1,0 +1,45 @@
+package dev.loupe.backend.pytorch;
+
+import ai.djl.engine.EngineException;
+import dev.loupe.graph.Op;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.tensor.HostTensor;
+import java.util.List;
+import java.util.Locale;
+
+/** Says what libtorch's errors mean: what was asked, what happened, what to do. */
+final class Failures {
+
+    private Failures() {}
+
+    static RuntimeException computing(TorchDevice device, Op op, List<TensorHandle> inputs, EngineException e) {
+        String what = op + " of " + inputs + " on " + device.name();
+        RuntimeException outOfRange = Indices.outOfRange(device, op, inputs);
+        return outOfRange != null ? outOfRange : explain(what, e);
+    }
+
+    static RuntimeException uploading(TorchDevice device, HostTensor data, EngineException e) {
+        return explain("a tensor " + data.dtype() + " " + data.shape() + " on " + device.name(), e);
+    }
+
+    private static RuntimeException explain(String what, EngineException e) {
+        String message = String.valueOf(e.getMessage());
+        String lower = message.toLowerCase(Locale.ROOT);
+        boolean memory = lower.contains("out of memory")
+                || lower.contains("not enough memory")
+                || lower.contains("can't allocate memory");
+        if (memory) {
+            return new IllegalStateException(
+                    "Out of memory for " + what + ": " + firstLine(message)
+                            + ". Nothing was lost: close tensors that aren't needed, or run fewer or shorter"
+                            + " sequences at once",
+                    e);
+        }
+        return new IllegalStateException("libtorch failed in " + what + ": " + firstLine(message), e);
+    }
+
+    private static String firstLine(String message) {
+        int end = message.indexOf('\n');
+        return (end < 0 ? message : message.substring(0, end)).strip();
+    }
+}

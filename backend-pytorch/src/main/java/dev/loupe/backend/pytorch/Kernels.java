@@ -1,0 +1,195 @@
+package dev.loupe.backend.pytorch;
+
+import ai.djl.ndarray.types.DataType;
+import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.graph.Op;
+import dev.loupe.graph.Op.UnaryKind;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Each op in terms of libtorch's functions. What is made on the way is closed on the way. */
+final class Kernels {
+
+    private Kernels() {}
+
+    /** Runs an op. */
+    static List<PtNDArray> run(TorchDevice on, Op op, PtNDArray[] in) {
+        return op instanceof Op.TopK topK
+                ? on.callForTwo("top_k", in[0], topK.k(), topK.axis(), topK.largest())
+                : List.of(runForOne(on, op, in));
+    }
+
+    /** Runs an op that has one output. */
+    static PtNDArray runForOne(TorchDevice on, Op op, PtNDArray[] in) {
+        PtNDArray moved = Movement.run(on, op, in);
+        if (moved != null) {
+            return moved;
+        }
+        if (op instanceof Op.Binary binary) {
+            return Torch.binary(binary.kind(), in[0], in[1]);
+        } else if (op instanceof Op.Unary unary) {
+            return unary(on, unary.kind(), in[0]);
+        } else if (op instanceof Op.MatMul) {
+            return Torch.matmul(in[0], in[1]);
+        } else if (op instanceof Op.Where) {
+            return Torch.where(in[0], in[1], in[2]);
+        } else if (op instanceof Op.Reduce reduce) {
+            return reduce(reduce, in[0]);
+        } else if (op instanceof Op.ArgReduce arg) {
+            return arg.largest()
+                    ? Torch.argMax(in[0], arg.axis(), arg.keepDims())
+                    : Torch.argMin(in[0], arg.axis(), arg.keepDims());
+        } else if (op instanceof Op.CumSum cumSum) {
+            return asBefore(in[0], Torch.cumSum(in[0], cumSum.axis()));
+        } else if (op instanceof Op.Full full) {
+            return on.full(full.dtype(), full.shape(), full.value());
+        }
+        return composite(on, op, in);
+    }
+
+    private static PtNDArray composite(TorchDevice on, Op op, PtNDArray[] in) {
+        if (op instanceof Op.Linear) {
+            return Torch.linear(in[0], in[1], in[2]);
+        } else if (op instanceof Op.LayerNorm norm) {
+            return in.length == 1
+                    ? on.call("layer_norm", in[0], norm.eps())
+                    : Torch.layerNorm(in[0], in[1].getShape().get(0), in[1], in[2], norm.eps());
+        } else if (op instanceof Op.RmsNorm norm) {
+            return in.length == 1
+                    ? on.call("rms_norm", in[0], norm.eps())
+                    : on.call("rms_norm_weighted", in[0], in[1], norm.eps());
+        } else if (op instanceof Op.Softmax softmax) {
+            return softmax(on, in[0], softmax.axis());
+        } else if (op instanceof Op.LogSoftmax softmax) {
+            return Torch.logSoftmax(in[0], softmax.axis());
+        } else if (op instanceof Op.Activation activation) {
+            return switch (activation.kind()) {
+                case GELU -> Torch.gelu(in[0]);
+                case GELU_TANH -> on.call("gelu_tanh", in[0]);
+                case QUICK_GELU -> on.call("quick_gelu", in[0]);
+                case SILU -> on.call("silu", in[0]);
+            };
+        } else if (op instanceof Op.Rotate) {
+            return on.call("rotate", in[0], in[1], in[2]);
+        } else if (op instanceof Op.Attention attention) {
+            return on.call("attention", in[0], in[1], in[2], in[3], attention.scale());
+        }
+        throw new IllegalArgumentException("The backend 'pytorch' doesn't know the op " + op);
+    }
+
+    private static PtNDArray unary(TorchDevice on, UnaryKind kind, PtNDArray x) {
+        return switch (kind) {
+            case RECIPROCAL -> Torch.binary(Op.BinaryKind.DIV, one(on, x), x);
+            case RSQRT -> {
+                try (PtNDArray root = Torch.unary(UnaryKind.SQRT, x)) {
+                    yield Torch.binary(Op.BinaryKind.DIV, one(on, x), root);
+                }
+            }
+            case SIGN -> sign(x);
+            default -> Torch.unary(kind, x);
+        };
+    }
+
+    private static PtNDArray one(TorchDevice on, PtNDArray x) {
+        return on.scalar(TorchTypes.fromTorch(x.getDataType()), 1);
+    }
+
+    // libtorch's sign of NaN is 0.
+    private static PtNDArray sign(PtNDArray x) {
+        if (!x.getDataType().isFloating()) {
+            return Torch.unary(UnaryKind.SIGN, x);
+        }
+        try (PtNDArray sign = Torch.unary(UnaryKind.SIGN, x);
+                PtNDArray nan = Torch.unary(UnaryKind.IS_NAN, x)) {
+            return Torch.where(nan, x, sign);
+        }
+    }
+
+    // libtorch's functions of one axis are run once for each, the last axis first so that the others keep their
+    // numbers.
+    private static PtNDArray reduce(Op.Reduce op, PtNDArray x) {
+        if (op.kind() == Op.ReduceKind.SUM) {
+            long[] axes = op.axes().stream().mapToLong(axis -> axis).toArray();
+            return asBefore(x, Torch.sum(x, axes, op.keepDims()));
+        }
+        PtNDArray result = x;
+        for (int i = op.axes().size() - 1; i >= 0; i--) {
+            PtNDArray before = result;
+            int axis = op.axes().get(i);
+            try {
+                result = switch (op.kind()) {
+                    case MEAN -> Torch.mean(before, axis, op.keepDims());
+                    case MAX -> Torch.max(before, axis, op.keepDims());
+                    case MIN -> Torch.min(before, axis, op.keepDims());
+                    case PROD -> Torch.prod(before, axis, op.keepDims());
+                    case SUM -> throw new AssertionError();
+                };
+            } finally {
+                closeUnless(before, x);
+            }
+        }
+        return asBefore(x, result);
+    }
+
+    /** libtorch sums int32 in int64; the result's type is the operand's. */
+    private static PtNDArray asBefore(PtNDArray x, PtNDArray result) {
+        if (result.getDataType() == x.getDataType()) {
+            return result;
+        }
+        try (result) {
+            return Torch.cast(result, x.getDataType());
+        }
+    }
+
+    private static void closeUnless(PtNDArray array, @Nullable PtNDArray kept) {
+        if (array != kept) {
+            array.close();
+        }
+    }
+
+    // libtorch gives NaN for a row that is -inf throughout, and so for every element of it; Loupe wants zeros there.
+    // Such rows are rare, so a look at the first element of each row tells whether the slower function is needed.
+    private static PtNDArray softmax(TorchDevice on, PtNDArray x, int axis) {
+        if (!on.isCpu()) {
+            return on.call("softmax", x, axis);
+        }
+        PtNDArray result = Torch.softmax(x, axis);
+        boolean done = false;
+        try {
+            done = !hasNan(result, axis);
+        } finally {
+            if (!done) {
+                result.close();
+            }
+        }
+        return done ? result : on.call("softmax", x, axis);
+    }
+
+    private static boolean hasNan(PtNDArray x, int axis) {
+        long[] sizes = x.getShape().getShape();
+        long elements = x.getShape().size();
+        boolean wide = x.getDataType() == DataType.FLOAT64;
+        if (elements == 0) {
+            return false;
+        }
+        if (elements * (wide ? 8 : 4) > Integer.MAX_VALUE) {
+            return true;
+        }
+        int inner = 1;
+        for (int i = axis + 1; i < sizes.length; i++) {
+            inner *= (int) sizes[i];
+        }
+        ByteBuffer data = x.toByteBuffer(true).order(ByteOrder.nativeOrder());
+        int step = (int) sizes[axis] * inner;
+        for (int row = 0; row < elements; row += step) {
+            for (int i = row; i < row + inner; i++) {
+                if (wide ? Double.isNaN(data.getDouble(i * 8)) : Float.isNaN(data.getFloat(i * 4))) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+}

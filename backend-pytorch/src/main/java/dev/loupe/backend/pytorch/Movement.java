@@ -1,0 +1,133 @@
+package dev.loupe.backend.pytorch;
+
+import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.graph.Op;
+import dev.loupe.tensor.Shape;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** The ops that put elements elsewhere without computing anything: they work in every data type as it is. */
+final class Movement {
+
+    private Movement() {}
+
+    /** Whether an op only moves elements. */
+    static boolean moves(Op op) {
+        return op instanceof Op.Reshape
+                || op instanceof Op.SplitAxis
+                || op instanceof Op.MergeAxes
+                || op instanceof Op.Transpose
+                || op instanceof Op.Slice
+                || op instanceof Op.Expand
+                || op instanceof Op.Concat
+                || op instanceof Op.Cast
+                || op instanceof Op.Where
+                || op instanceof Op.Full
+                || op instanceof Op.Gather
+                || op instanceof Op.GatherElements
+                || op instanceof Op.ScatterElements
+                || op instanceof Op.SliceScatter;
+    }
+
+    /** Runs an op of this kind; null if it is none. */
+    static @Nullable PtNDArray run(TorchDevice on, Op op, PtNDArray[] in) {
+        if (op instanceof Op.SplitAxis split) {
+            return Torch.reshape(in[0], split(split, in[0].getShape().getShape()));
+        } else if (op instanceof Op.Transpose transpose) {
+            return Torch.permute(in[0], array(transpose.permutation()));
+        } else if (op instanceof Op.MergeAxes merge) {
+            return Torch.flatten(in[0], merge.axis(), merge.axis() + merge.count() - 1);
+        } else if (op instanceof Op.Reshape reshape) {
+            return Torch.reshape(in[0], reshape.shape().toArray());
+        } else if (op instanceof Op.Slice slice) {
+            return Torch.slice(in[0], slice.axis(), slice.start(), slice.end(), slice.step());
+        } else if (op instanceof Op.Expand expand) {
+            return Torch.expand(in[0], array(expand.sizes()));
+        } else if (op instanceof Op.Concat concat) {
+            return Torch.cat(in, concat.axis());
+        } else if (op instanceof Op.Cast cast) {
+            return Torch.cast(in[0], TorchTypes.toTorch(cast.to()));
+        } else if (op instanceof Op.Gather gather) {
+            return gather(on, in[0], in[1], gather.axis());
+        } else if (op instanceof Op.GatherElements gather) {
+            return Torch.gather(in[0], in[1], gather.axis());
+        } else if (op instanceof Op.ScatterElements scatter) {
+            return Torch.scatter(in[0], in[1], in[2], scatter.axis());
+        } else if (op instanceof Op.SliceScatter scatter) {
+            return on.call("slice_scatter", in[0], in[1], scatter.axis(), scatter.start());
+        }
+        return null;
+    }
+
+    /**
+     * Makes a handle of an op's result. A view keeps the whole of its memory alive, which nobody would see: a view
+     * that is small beside its memory is copied.
+     */
+    static PyTorchHandle handle(TorchDevice on, Op op, PtNDArray result, PyTorchHandle from) {
+        if (op instanceof Op.Slice || op instanceof Op.Expand) {
+            PyTorchHandle view = PyTorchHandle.owning(on, result, from.storageBytes());
+            if (2 * view.nativeBytes() >= view.storageBytes()) {
+                return view;
+            }
+            try {
+                return PyTorchHandle.owning(on, Torch.copy(result), 0);
+            } finally {
+                view.close();
+            }
+        }
+        boolean view = op instanceof Op.Reshape
+                || op instanceof Op.SplitAxis
+                || op instanceof Op.MergeAxes
+                || op instanceof Op.Transpose
+                || op instanceof Op.Cast;
+        return PyTorchHandle.owning(on, result, view ? from.storage() : 0);
+    }
+
+    private static long[] split(Op.SplitAxis op, long[] sizes) {
+        int parts = op.sizes().size();
+        long[] out = new long[sizes.length - 1 + parts];
+        System.arraycopy(sizes, 0, out, 0, op.axis());
+        System.arraycopy(sizes, op.axis() + 1, out, op.axis() + parts, sizes.length - 1 - op.axis());
+        int open = -1;
+        long known = 1;
+        for (int i = 0; i < parts; i++) {
+            long part = op.sizes().get(i);
+            out[op.axis() + i] = part;
+            if (part == -1) {
+                open = op.axis() + i;
+            } else {
+                known *= part;
+            }
+        }
+        if (open >= 0) {
+            out[open] = sizes[op.axis()] / known;
+        }
+        return out;
+    }
+
+    private static PtNDArray gather(TorchDevice on, PtNDArray data, PtNDArray indices, int axis) {
+        Shape shape = Shape.of(data.getShape().getShape());
+        if (axis == 0 && shape.rank() == 2) {
+            return Torch.rows(data, indices);
+        }
+        long[] picked = indices.getShape().getShape();
+        long[] out = new long[shape.rank() - 1 + picked.length];
+        for (int i = 0; i < out.length; i++) {
+            out[i] = i < axis ? shape.size(i) : i < axis + picked.length ? picked[i - axis] : 0;
+        }
+        for (int i = axis + 1; i < shape.rank(); i++) {
+            out[i - 1 + picked.length] = shape.size(i);
+        }
+        try (PtNDArray flat = on.call("index_select", data, axis, indices)) {
+            return Torch.reshape(flat, out);
+        }
+    }
+
+    private static long[] array(List<? extends Number> numbers) {
+        long[] array = new long[numbers.size()];
+        for (int i = 0; i < array.length; i++) {
+            array[i] = numbers.get(i).longValue();
+        }
+        return array;
+    }
+}

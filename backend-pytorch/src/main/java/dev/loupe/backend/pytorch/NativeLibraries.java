@@ -1,0 +1,171 @@
+package dev.loupe.backend.pytorch;
+
+import dev.loupe.spi.Availability;
+import dev.loupe.spi.Availability.Available;
+import dev.loupe.spi.Availability.Reason;
+import dev.loupe.spi.Availability.Unavailable;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.URL;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.Properties;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds out whether DJL would find its native libraries on the class path, by reading the property files that it
+ * reads. Loads no class of DJL's and no library. What DJL doesn't find it would download.
+ */
+final class NativeLibraries {
+
+    private static final String ENGINE = "pytorch-engine.properties";
+    private static final String NATIVES = "native/lib/pytorch.properties";
+    private static final String JNI = "jnilib/pytorch.properties";
+    private static final List<String> PLATFORMS = List.of("linux-x86_64", "linux-aarch64", "osx-aarch64", "win-x86_64");
+
+    private final ClassLoader loader;
+    private final String platform;
+
+    private NativeLibraries(ClassLoader loader, String platform) {
+        this.loader = loader;
+        this.platform = platform;
+    }
+
+    static Availability probe() {
+        try {
+            ClassLoader context = Thread.currentThread().getContextClassLoader();
+            ClassLoader loader = context != null ? context : NativeLibraries.class.getClassLoader();
+            String platform = platform(System.getProperty("os.name"), System.getProperty("os.arch"));
+            return new NativeLibraries(loader, platform).look();
+        } catch (IOException | RuntimeException | LinkageError e) {
+            return new Unavailable(
+                    Reason.BROKEN_PROVIDER,
+                    "looking for PyTorch's native libraries failed: " + e,
+                    "check the jars of ai.djl.pytorch on the class path",
+                    e);
+        }
+    }
+
+    private Availability look() throws IOException {
+        Properties engine = read(loader.getResource(ENGINE));
+        if (engine == null) {
+            return new Unavailable(
+                    Reason.MISSING_LIBRARY,
+                    "DJL's PyTorch engine is not on the class path (no resource " + ENGINE + ")",
+                    "add ai.djl.pytorch:pytorch-engine, which loupe-backend-pytorch depends on",
+                    null);
+        }
+        String version = engine.getProperty("pytorch_version", "");
+        String djl = engine.getProperty("djl_version", "");
+        String given = setting("PYTORCH_LIBRARY_PATH");
+        if (given != null && !given.isEmpty()) {
+            return new Available("libtorch in " + given + " (PYTORCH_LIBRARY_PATH), DJL " + djl);
+        }
+        List<Properties> found = new ArrayList<>();
+        for (URL url : Collections.list(loader.getResources(NATIVES))) {
+            Properties natives = read(url);
+            if (natives != null && natives.getProperty("placeholder") == null) {
+                found.add(natives);
+            }
+        }
+        for (Properties natives : found) {
+            if (platform.equals(natives.getProperty("classifier"))) {
+                return withJni(natives, djl);
+            }
+        }
+        return found.isEmpty() ? noNatives(version) : otherPlatforms(found, version);
+    }
+
+    private Availability withJni(Properties natives, String djl) throws IOException {
+        String version = natives.getProperty("version", "").replaceFirst("-.*", "");
+        String flavor = natives.getProperty("flavor", "");
+        Properties jni = read(loader.getResource(JNI));
+        String wanted = version + "-" + djl;
+        String remedy = "add ai.djl.pytorch:pytorch-jni:" + wanted;
+        if (jni == null) {
+            return new Unavailable(
+                    Reason.MISSING_LIBRARY,
+                    "libtorch " + version + " is on the class path, but not the library that ties it to Java (no"
+                            + " resource " + JNI + ")",
+                    remedy,
+                    null);
+        }
+        String present = jni.getProperty("jni_version", "none");
+        if (!present.startsWith(wanted)) {
+            return new Unavailable(
+                    Reason.WRONG_VERSION,
+                    "pytorch-jni is " + present + ", but libtorch " + version + " and DJL " + djl + " need " + wanted,
+                    remedy,
+                    null);
+        }
+        String library = "jnilib/" + platform + "/" + flavor + "/";
+        if (loader.getResource(library) == null && loader.getResource(library + libraryName()) == null) {
+            return new Unavailable(
+                    Reason.WRONG_VERSION,
+                    "pytorch-jni " + present + " has nothing for " + platform + " with " + flavor,
+                    "use natives of another flavor: pytorch-native-cpu, or the CUDA version that pytorch-jni is for",
+                    null);
+        }
+        return new Available("libtorch " + version + " (" + flavor + ", " + platform + "), DJL " + djl);
+    }
+
+    private static String libraryName() {
+        return System.mapLibraryName("djl_torch");
+    }
+
+    private Availability noNatives(String version) {
+        return PLATFORMS.contains(platform)
+                ? new Unavailable(
+                        Reason.MISSING_LIBRARY,
+                        "libtorch is not on the class path (no resource " + NATIVES + ")",
+                        remedy(version),
+                        null)
+                : new Unavailable(
+                        Reason.UNSUPPORTED_PLATFORM,
+                        "there is no libtorch " + version + " for " + platform + ", only for " + PLATFORMS,
+                        "use another backend, or set PYTORCH_LIBRARY_PATH to a libtorch of your own",
+                        null);
+    }
+
+    private Availability otherPlatforms(List<Properties> found, String version) {
+        List<String> classifiers = found.stream()
+                .map(natives -> natives.getProperty("classifier", "?"))
+                .toList();
+        return new Unavailable(
+                Reason.UNSUPPORTED_PLATFORM,
+                "the libtorch on the class path is for " + classifiers + ", this is " + platform,
+                PLATFORMS.contains(platform) ? remedy(version) : "use another backend",
+                null);
+    }
+
+    private String remedy(String version) {
+        return "add ai.djl.pytorch:pytorch-native-cpu:" + version + " with the classifier " + platform
+                + " (runtime scope); for CUDA, pytorch-native-cu128";
+    }
+
+    /** The platform in the words of DJL's classifiers: {@code linux-x86_64}. */
+    static String platform(String osName, String osArch) {
+        String os = osName.toLowerCase(Locale.ROOT);
+        String prefix =
+                os.startsWith("win") ? "win" : os.startsWith("mac") ? "osx" : os.startsWith("linux") ? "linux" : os;
+        return prefix + "-" + ("amd64".equals(osArch) ? "x86_64" : osArch);
+    }
+
+    private static @Nullable String setting(String name) {
+        String environment = System.getenv(name);
+        return environment != null ? environment : System.getProperty(name);
+    }
+
+    private static @Nullable Properties read(@Nullable URL url) throws IOException {
+        if (url == null) {
+            return null;
+        }
+        Properties properties = new Properties();
+        try (InputStream in = url.openStream()) {
+            properties.load(in);
+        }
+        return properties;
+    }
+}

@@ -1,0 +1,154 @@
+package dev.loupe.backend.pytorch;
+
+import ai.djl.engine.EngineException;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.graph.Op;
+import dev.loupe.spi.Capabilities;
+import dev.loupe.spi.InterpretingBackend;
+import dev.loupe.spi.Placement;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * libtorch on one device.
+ *
+ * <p>On a CPU, libtorch has few functions for float16 and those are slow: there such tensors are widened to
+ * float32 for every op that computes, and the result is rounded once.
+ */
+final class PyTorchBackend extends InterpretingBackend {
+
+    static final String ID = "pytorch";
+
+    private static final Set<DType> FLOATING = Set.of(DType.FLOAT32, DType.FLOAT64, DType.FLOAT16);
+
+    private final TorchDevice device;
+    private final Capabilities capabilities;
+
+    /** Whether there has been a float16 tensor; until then nobody need ask for the type of every operand. */
+    private volatile boolean halves;
+
+    PyTorchBackend(TorchDevice device) {
+        this.device = device;
+        this.capabilities = new Capabilities(TorchTypes.SUPPORTED, FLOATING, device.isCpu());
+    }
+
+    @Override
+    public String id() {
+        return ID;
+    }
+
+    @Override
+    public String device() {
+        return device.name();
+    }
+
+    TorchDevice torchDevice() {
+        return device;
+    }
+
+    @Override
+    public Capabilities capabilities() {
+        return capabilities;
+    }
+
+    @Override
+    public TensorHandle upload(HostTensor data, Placement placement) {
+        DataType type = TorchTypes.toTorch(data.dtype());
+        halves |= data.dtype() == DType.FLOAT16;
+        boolean gradients = Torch.enter();
+        try {
+            return PyTorchHandle.owning(device, Transfer.upload(device, data, type), 0);
+        } catch (EngineException e) {
+            throw Failures.uploading(device, data, e);
+        } finally {
+            Torch.leave(gradients);
+        }
+    }
+
+    @Override
+    public HostTensor download(TensorHandle handle) {
+        PyTorchHandle own = (PyTorchHandle) handle;
+        boolean gradients = Torch.enter();
+        PtNDArray array = own.acquire();
+        try {
+            return Transfer.download(device, array, own.dtype(), own.shape());
+        } finally {
+            own.release();
+            Torch.leave(gradients);
+        }
+    }
+
+    /** Takes an array over that lies on this device and is attached to its manager. */
+    PyTorchHandle adopt(PtNDArray array) {
+        halves |= array.getDataType() == DataType.FLOAT16;
+        return PyTorchHandle.owning(device, array, 0);
+    }
+
+    @Override
+    protected boolean implementsComposite(Op op) {
+        return true;
+    }
+
+    @Override
+    protected List<TensorHandle> compute(Op op, List<TensorHandle> inputs) {
+        PtNDArray[] arrays = new PtNDArray[inputs.size()];
+        int acquired = 0;
+        boolean gradients = Torch.enter();
+        try {
+            for (; acquired < arrays.length; acquired++) {
+                arrays[acquired] = ((PyTorchHandle) inputs.get(acquired)).acquire();
+            }
+            return compute(op, inputs, arrays);
+        } catch (EngineException e) {
+            throw Failures.computing(device, op, inputs, e);
+        } finally {
+            for (int i = 0; i < acquired; i++) {
+                ((PyTorchHandle) inputs.get(i)).release();
+            }
+            Torch.leave(gradients);
+        }
+    }
+
+    private List<TensorHandle> compute(Op op, List<TensorHandle> inputs, PtNDArray[] arrays) {
+        if (op instanceof Op.Full full) {
+            return List.of(full(full));
+        } else if (op instanceof Op.Cast cast && cast.to() == DType.FLOAT16) {
+            halves = true;
+        }
+        Indices.check(device, op, arrays);
+        if (halves && device.isCpu() && !Movement.moves(op)) {
+            try (Halves wide = new Halves(arrays)) {
+                return Kernels.run(device, op, wide.operands()).stream()
+                        .map(wide::narrow)
+                        .map(this::owned)
+                        .toList();
+            }
+        }
+        if (op instanceof Op.TopK) {
+            return Kernels.run(device, op, arrays).stream().map(this::owned).toList();
+        }
+        PtNDArray result = Kernels.runForOne(device, op, arrays);
+        return List.of(Movement.handle(device, op, result, (PyTorchHandle) inputs.get(0)));
+    }
+
+    private TensorHandle owned(PtNDArray array) {
+        return PyTorchHandle.owning(device, array, 0);
+    }
+
+    private TensorHandle full(Op.Full op) {
+        halves |= op.dtype() == DType.FLOAT16;
+        return op.shape().equals(Shape.SCALAR)
+                ? device.scalarHandle(op.dtype(), op.value())
+                : PyTorchHandle.owning(device, device.full(op.dtype(), op.shape(), op.value()), 0);
+    }
+
+    @Override
+    public void close() {
+        device.close();
+    }
+}

@@ -1,0 +1,58 @@
+package dev.loupe.backend.pytorch;
+
+import com.google.auto.service.AutoService;
+import dev.loupe.spi.Availability;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.BackendProvider;
+import dev.loupe.spi.BackendUnavailableException;
+import dev.loupe.spi.SpiVersion;
+
+/**
+ * Offers libtorch, through DJL's PyTorch engine, under the id {@code pytorch}: on the devices {@code cpu}, {@code
+ * cuda} (the first NVIDIA GPU) and {@code cuda:N}. A GPU needs the CUDA build of the natives on the class path,
+ * {@code ai.djl.pytorch:pytorch-native-cu128}.
+ *
+ * <p>The number of threads ({@link BackendOptions#threads()}) is libtorch's, one number for the whole process: the
+ * backend that was opened last with a number says how many. Where other programs keep the processors busy, set the
+ * environment variable {@code OMP_WAIT_POLICY=PASSIVE}: threads that wait for each other otherwise burn time.
+ *
+ * <p>Several devices ({@link BackendOptions#devices()}) hold a model's layers one after the other, as a pipeline.
+ * The extra setting {@code logical-devices} = n splits one device into n names, to try that out.
+ */
+@AutoService(BackendProvider.class)
+public final class PyTorchBackendProvider implements BackendProvider {
+
+    /** Found by {@link java.util.ServiceLoader}. */
+    public PyTorchBackendProvider() {}
+
+    @Override
+    public String id() {
+        return "pytorch";
+    }
+
+    @Override
+    public int spiVersion() {
+        return SpiVersion.CURRENT;
+    }
+
+    @Override
+    public int priority(String device) {
+        return device.startsWith("cuda") ? 400 : 200;
+    }
+
+    @Override
+    public Availability probe() {
+        return NativeLibraries.probe();
+    }
+
+    @Override
+    public Backend open(BackendOptions options) {
+        if (probe() instanceof Availability.Unavailable missing) {
+            throw new BackendUnavailableException(
+                    "The backend 'pytorch' is not available: " + missing.detail() + "; " + missing.remedy(),
+                    missing.cause());
+        }
+        return PyTorchBackends.open(options);
+    }
+}

@@ -1,0 +1,20 @@
+package dev.loupe.backend.pytorch;
+
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import java.util.List;
+
+/** Opens backends. Apart from the provider, so that the provider can be asked while DJL's classes are missing. */
+final class PyTorchBackends {
+
+    private PyTorchBackends() {}
+
+    static Backend open(BackendOptions options) {
+        TorchEngine engine = TorchEngine.load();
+        if (options.threads() > 0) {
+            Torch.setThreads(options.threads());
+        }
+        List<TorchDevice> devices = Devices.choose(engine, options);
+        return new PyTorchBackend(devices.get(0));
+    }
+}

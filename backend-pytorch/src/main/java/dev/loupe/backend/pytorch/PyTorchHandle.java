@@ -1,0 +1,150 @@
+package dev.loupe.backend.pytorch;
+
+import ai.djl.ndarray.NDScope;
+import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.Shape;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Owns one NDArray and frees it once: when it is closed and nobody computes with it any more. libtorch doesn't
+ * notice when memory is freed under a running operation, so operations say when they begin and end.
+ */
+final class PyTorchHandle implements TensorHandle {
+
+    private static final VarHandle USERS = users();
+    private static final int CLOSED = 1 << 30;
+
+    private final TorchDevice device;
+    private final PtNDArray array;
+    private final boolean shared;
+
+    /** Bytes of the memory that this is a view of; 0 for just what the elements need. */
+    private final long storage;
+
+    private @Nullable Shape shape;
+    private @Nullable DType dtype;
+
+    /** Operations going on, plus {@link #CLOSED}. */
+    @SuppressWarnings("unused")
+    private volatile int users;
+
+    private PyTorchHandle(TorchDevice device, PtNDArray array, long storage, boolean shared) {
+        this.device = device;
+        this.array = array;
+        this.storage = storage;
+        this.shared = shared;
+        // A scope that the caller has open would free the array when it ends.
+        NDScope.unregister(array);
+    }
+
+    /** Takes an array over, which may be a view of {@code storage} bytes, or 0. */
+    static PyTorchHandle owning(TorchDevice device, PtNDArray array, long storage) {
+        return new PyTorchHandle(device, array, storage, false);
+    }
+
+    /** Stands for an array that the device keeps for good. */
+    static PyTorchHandle sharing(TorchDevice device, PtNDArray array) {
+        return new PyTorchHandle(device, array, 0, true);
+    }
+
+    /** The array, which stays until {@link #release} is called. */
+    PtNDArray acquire() {
+        int before = (int) USERS.getAndAdd(this, 1);
+        if (before >= CLOSED) {
+            release();
+            throw new IllegalStateException("This tensor was closed while another thread began to compute with it");
+        }
+        return array;
+    }
+
+    void release() {
+        int before = (int) USERS.getAndAdd(this, -1);
+        if (before == CLOSED + 1) {
+            free();
+        }
+    }
+
+    @Override
+    public void close() {
+        int before = (int) USERS.getAndBitwiseOr(this, CLOSED);
+        if (before == 0) {
+            free();
+        }
+    }
+
+    private void free() {
+        if (!shared) {
+            array.close();
+        }
+    }
+
+    TorchDevice on() {
+        return device;
+    }
+
+    @Override
+    public DType dtype() {
+        DType known = dtype;
+        if (known == null) {
+            known = TorchTypes.fromTorch(array.getDataType());
+            dtype = known;
+        }
+        return known;
+    }
+
+    @Override
+    public Shape shape() {
+        Shape known = shape;
+        if (known == null) {
+            known = Shape.of(array.getShape().getShape());
+            shape = known;
+        }
+        return known;
+    }
+
+    /** Of a view, its own elements: {@link Movement} copies views that are small beside what they keep alive. */
+    @Override
+    public long nativeBytes() {
+        if (shared) {
+            return 0;
+        }
+        long own = ownBytes();
+        return storage == 0 ? own : Math.min(own, storage);
+    }
+
+    /** Bytes of the memory that this is a view of; 0 for just what the elements need. */
+    long storage() {
+        return storage;
+    }
+
+    /** Bytes of memory that views of this keep alive. */
+    long storageBytes() {
+        return storage == 0 ? ownBytes() : storage;
+    }
+
+    private long ownBytes() {
+        return shape().elements() * dtype().bytes();
+    }
+
+    @Override
+    public String device() {
+        return device.name();
+    }
+
+    @Override
+    public String toString() {
+        return dtype() + " " + shape();
+    }
+
+    private static VarHandle users() {
+        try {
+            return MethodHandles.lookup().findVarHandle(PyTorchHandle.class, "users", int.class);
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+package dev.loupe.backend.pytorch;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import ai.djl.engine.EngineException;
+import ai.djl.pytorch.engine.PtEngineProvider;
+import ai.djl.pytorch.engine.PtNDManager;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.util.cuda.CudaUtils;
+import dev.loupe.spi.BackendUnavailableException;
+import org.jspecify.annotations.Nullable;
+
+/** DJL's PyTorch engine, which is loaded once for the whole process, quietly and without the network. */
+final class TorchEngine {
+
+    private static @Nullable TorchEngine loaded;
+
+    private final Engine engine;
+    private final PtSymbolBlock functions;
+
+    private TorchEngine(Engine engine) {
+        this.engine = engine;
+        this.functions = Torch.load((PtNDManager) engine.newBaseManager(Device.cpu()), ScriptArchive.build());
+    }
+
+    /**
+     * Loads the engine.
+     *
+     * @throws BackendUnavailableException if that fails
+     */
+    static synchronized TorchEngine load() {
+        TorchEngine known = loaded;
+        if (known == null) {
+            known = start();
+            loaded = known;
+        }
+        return known;
+    }
+
+    private static TorchEngine start() {
+        // Read when DJL's class Engine is initialised: without them it downloads what it misses and reports its use
+        // to its makers. What the user has set stays.
+        setIfAbsent("ai.djl.offline");
+        setIfAbsent("OPT_OUT_TRACKING");
+        try {
+            PtEngineProvider provider = new PtEngineProvider();
+            Engine.registerEngine(provider);
+            return new TorchEngine(provider.getEngine());
+        } catch (EngineException | LinkageError | AssertionError | IllegalStateException e) {
+            throw new BackendUnavailableException(
+                    "The backend 'pytorch' could not load libtorch: " + reason(e)
+                            + ". The native libraries are unpacked to ~/.djl.ai (or ENGINE_CACHE_DIR), which must be"
+                            + " writable and have 500 MB free; a damaged copy there can be deleted",
+                    e);
+        }
+    }
+
+    private static void setIfAbsent(String name) {
+        if (System.getProperty(name) == null) {
+            System.setProperty(name, "true");
+        }
+    }
+
+    private static String reason(Throwable e) {
+        Throwable cause = e;
+        while (cause.getCause() != null && cause.getCause() != cause) {
+            cause = cause.getCause();
+        }
+        return String.valueOf(cause.getMessage());
+    }
+
+    String version() {
+        return engine.getVersion();
+    }
+
+    /** Whether this libtorch can use NVIDIA GPUs at all. */
+    boolean builtForCuda() {
+        return Torch.features().contains("CUDA");
+    }
+
+    /** NVIDIA GPUs that are there. */
+    int gpus() {
+        return CudaUtils.getGpuCount();
+    }
+
+    /** A device under a name, which may be one of several for the same processor. */
+    TorchDevice device(String name, Device device) {
+        return new TorchDevice(name, (PtNDManager) engine.newBaseManager(device), functions);
+    }
+}

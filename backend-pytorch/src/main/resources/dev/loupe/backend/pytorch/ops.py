@@ -1,0 +1,65 @@
+class Ops(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  def gelu_tanh(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.gelu(x, approximate="tanh")
+  def quick_gelu(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.mul(x, torch.sigmoid(torch.mul(x, 1.702)))
+  def silu(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.silu(x)
+  def softmax(self: __torch__.Ops, x: Tensor, dim: int) -> Tensor:
+    return torch._safe_softmax(x, dim)
+  def layer_norm(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
+    return torch.layer_norm(x, [torch.size(x, -1)], None, None, eps)
+  def rms_norm(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
+    mean_square = torch.mean(torch.mul(x, x), [-1], True)
+    return torch.mul(x, torch.rsqrt(torch.add(mean_square, eps)))
+  def rms_norm_weighted(self: __torch__.Ops, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    mean_square = torch.mean(torch.mul(x, x), [-1], True)
+    return torch.mul(torch.mul(x, torch.rsqrt(torch.add(mean_square, eps))), weight)
+  def rotate(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    c = torch.unsqueeze(cos, 2)
+    s = torch.unsqueeze(sin, 2)
+    half = torch.size(cos, 2)
+    width = torch.size(x, 3)
+    first = torch.slice(x, 3, 0, half)
+    second = torch.slice(x, 3, half, torch.mul(half, 2))
+    turned_first = torch.sub(torch.mul(first, c), torch.mul(second, s))
+    turned_second = torch.add(torch.mul(second, c), torch.mul(first, s))
+    rest = torch.slice(x, 3, torch.mul(half, 2), width)
+    return torch.cat([turned_first, turned_second, rest], 3)
+  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    queries = torch.transpose(q, 1, 2)
+    keys = torch.transpose(k, 1, 2)
+    values = torch.transpose(v, 1, 2)
+    grouped = torch.ne(torch.size(q, 2), torch.size(k, 2))
+    z = torch.scaled_dot_product_attention(queries, keys, values, mask, 0., False, scale=scale, enable_gqa=grouped)
+    sees_nothing = torch.logical_not(torch.any(mask, 3, True))
+    return torch.transpose(torch.masked_fill(z, sees_nothing, 0), 1, 2)
+  def order(self: __torch__.Ops, x: Tensor, dim: int, largest: bool) -> Tensor:
+    by_size = torch.argsort(x, stable=True, dim=dim, descending=largest)
+    nan = torch.gather(torch.ne(x, x), dim, by_size)
+    nan_first = torch.argsort(nan, stable=True, dim=dim, descending=True)
+    return torch.gather(by_size, dim, nan_first)
+  def top_k(self: __torch__.Ops, x: Tensor, k: int, dim: int, largest: bool) -> Tuple[Tensor, Tensor]:
+    values, indices = torch.topk(x, k, dim, largest, True)
+    if torch.eq(k, 0):
+      settled = True
+    else:
+      last = torch.slice(values, dim, torch.sub(k, 1), k)
+      tie_inside = torch.any(torch.eq(torch.slice(values, dim, 1, k), torch.slice(values, dim, 0, torch.sub(k, 1))))
+      tie_at_edge = torch.any(torch.gt(torch.sum(torch.eq(x, last), [dim]), 1))
+      nan = torch.any(torch.ne(x, x))
+      settled = bool(torch.logical_not(torch.logical_or(torch.logical_or(tie_inside, tie_at_edge), nan)))
+    if settled:
+      best = (values, indices)
+    else:
+      first = torch.slice((self).order(x, dim, largest, ), dim, 0, k)
+      best = (torch.gather(x, dim, first), first)
+    return best
+  def index_select(self: __torch__.Ops, x: Tensor, dim: int, indices: Tensor) -> Tensor:
+    return torch.index_select(x, dim, torch.reshape(indices, [-1]))
+  def slice_scatter(self: __torch__.Ops, x: Tensor, update: Tensor, dim: int, start: int) -> Tensor:
+    end = torch.add(start, torch.size(update, dim))
+    return torch.slice_scatter(x, update, dim, start, end)

@@ -1,0 +1,48 @@
+package dev.loupe.benchmarks;
+
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.LoadOptions;
+import dev.loupe.model.Tokens;
+import dev.loupe.model.TransformerConfig;
+import dev.loupe.model.TransformerConfig.Normalization;
+import java.util.Random;
+import java.util.Set;
+
+/** A model of GPT-2-small's size with random weights, as it is after weight processing, and prompts for it. */
+public final class Gpt2Small {
+
+    private Gpt2Small() {}
+
+    /** The config. */
+    public static TransformerConfig config() {
+        return TransformerConfig.builder()
+                .modelName("gpt2-small, random weights")
+                .architecture("gpt2")
+                .nLayers(12)
+                .dModel(768)
+                .nHeads(12)
+                .dVocab(50257)
+                .nCtx(1024)
+                .normalization(Normalization.LN_PRE)
+                .biases(Set.of("b_Q", "b_K", "b_V", "b_O", "b_in", "b_out", "b_U"))
+                .build();
+    }
+
+    /** The model on a backend, with so many threads. */
+    public static HookedTransformer model(String backend, int threads) {
+        LoadOptions options = LoadOptions.defaults().withBackend(backend).withThreads(threads);
+        return HookedTransformer.fromConfig(config(), 1, options);
+    }
+
+    /** Random tokens, the same each time. */
+    public static Tokens tokens(int batch, int positions) {
+        Random random = new Random(batch * 1000003L + positions);
+        long[][] ids = new long[batch][positions];
+        for (long[] row : ids) {
+            for (int i = 0; i < positions; i++) {
+                row[i] = random.nextInt(50257);
+            }
+        }
+        return Tokens.of(ids);
+    }
+}

@@ -1,0 +1,26 @@
+package dev.loupe.cli;
+
+import dev.loupe.spi.Backends;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** {@code loupe backends}: what can compute here, and why the rest can't. */
+@Command(
+        name = "backends",
+        mixinStandardHelpOptions = true,
+        description = "List compute backends, whether each can be used here, and what to do if not.")
+final class BackendsCommand implements Callable<Integer> {
+
+    @Spec
+    @SuppressWarnings("NullAway.Init")
+    private CommandSpec spec;
+
+    @Override
+    public Integer call() {
+        spec.commandLine().getOut().println(Backends.report());
+        spec.commandLine().getOut().flush();
+        return 0;
+    }
+}

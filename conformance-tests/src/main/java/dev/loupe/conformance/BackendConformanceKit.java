@@ -1,0 +1,170 @@
+package dev.loupe.conformance;
+
+import dev.loupe.spi.Availability;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.BackendProvider;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.apiguardian.api.API;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.DynamicNode;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/**
+ * Tests a backend by every rule of {@code SPEC.md}. A backend's author adds this artifact in test scope and writes
+ *
+ * <pre>{@code
+ * class AcmeConformanceTest extends BackendConformanceKit {
+ *   @Override
+ *   protected BackendProvider provider() {
+ *     return new AcmeBackendProvider();
+ *   }
+ * }
+ * }</pre>
+ *
+ * <p>What is tested follows from what the backend declares in its {@link dev.loupe.spi.Capabilities}; what it doesn't
+ * declare it must refuse. Rules that it is known to break are listed, each with a reason, in {@code
+ * META-INF/loupe/deviations/<id>.txt} on its class path: such a test still runs, and fails if it passes.
+ *
+ * <p>A failing test names the rule, its intent, what was expected and found and where, and the line that runs just it
+ * again. Three properties (of the system or of JUnit's configuration) say what runs: {@code loupe.only} (a rule, or a
+ * test or a case below it, such as {@code 3.6/matmul/float32}; several with commas), {@code loupe.seed} (any whole
+ * number), {@code loupe.report} (the folder of the report).
+ *
+ * <p>The outcome is written to {@code target/conformance-report.json}, {@code .md} and {@code .html}.
+ */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+@ExtendWith(KitSettings.class)
+public abstract class BackendConformanceKit implements KitSettings.Kit {
+
+    private @Nullable Bench bench;
+    private @Nullable Session session;
+    private @Nullable Path reportFolder;
+
+    /** For subclasses. */
+    protected BackendConformanceKit() {}
+
+    /** The provider of the backend on trial. */
+    protected abstract BackendProvider provider();
+
+    /** How the backend is opened: on the CPU, with its own choice of threads, unless a subclass says otherwise. */
+    protected BackendOptions options() {
+        return BackendOptions.DEFAULT;
+    }
+
+    /** Where the report goes, unless the property {@code loupe.report} says otherwise. */
+    protected Path reportFolder() {
+        return Path.of("target");
+    }
+
+    @Override
+    public final void start(KitSettings.Settings settings) {
+        BackendProvider provider = provider();
+        BackendOptions options =
+                settings.device().isEmpty() ? options() : options().withDevice(settings.device());
+        bench = new Bench(provider, options);
+        Deviations deviations =
+                Deviations.load(provider.id(), provider.getClass().getClassLoader());
+        session = new Session(getClass().getSimpleName(), settings.seed(), settings.only(), deviations, new Report());
+        reportFolder = settings.reportFolder().orElseGet(this::reportFolder);
+    }
+
+    /** Section 1 of the specification. */
+    @TestFactory
+    @Order(1)
+    Stream<DynamicNode> discovery() {
+        return session().tests(new DiscoveryRules(bench()));
+    }
+
+    /** Section 2. */
+    @TestFactory
+    @Order(2)
+    Stream<DynamicNode> tensorsAndTypes() {
+        return session().tests(new TensorRules(bench()));
+    }
+
+    /** Section 3. */
+    @TestFactory
+    @Order(3)
+    Stream<DynamicNode> operations() {
+        return Stream.concat(
+                session().tests(new OperationRules(bench())), session().tests(new OperationEdgeRules(bench())));
+    }
+
+    /** Section 4. */
+    @TestFactory
+    @Order(4)
+    Stream<DynamicNode> graphRunsAndHooks() {
+        return session().tests(new GraphRules(bench()));
+    }
+
+    /** Section 6. */
+    @TestFactory
+    @Order(6)
+    Stream<DynamicNode> lifecycleMemoryAndThreads() {
+        return session().tests(new LifecycleRules(bench()));
+    }
+
+    /** Section 8. */
+    @TestFactory
+    @Order(8)
+    Stream<DynamicNode> numerics() {
+        return session().tests(new NumericsRules(bench()));
+    }
+
+    /** The deviations file itself. */
+    @TestFactory
+    @Order(100)
+    Stream<DynamicNode> deviations() {
+        return session().deviationTests();
+    }
+
+    /** Writes the report and closes the backends. */
+    @AfterAll
+    final void finish() {
+        Bench used = bench();
+        try {
+            new ReportWriter(
+                            "backend " + used.provider().id() + " on "
+                                    + used.options().device(),
+                            facts(used),
+                            session().report(),
+                            session().selection().isEverything())
+                    .write(KitSettings.started(reportFolder));
+        } finally {
+            used.close();
+        }
+    }
+
+    private Map<String, String> facts(Bench used) {
+        Map<String, String> facts = new LinkedHashMap<>();
+        facts.put("backend", used.provider().id());
+        facts.put("device", used.options().device());
+        if (used.provider().probe() instanceof Availability.Available available) {
+            facts.put("found", available.detail());
+            facts.put("types", used.types().toString());
+            facts.put("computes in", used.floats().toString());
+            facts.put("deterministic", Boolean.toString(used.capabilities().deterministic()));
+        }
+        facts.putAll(session().facts());
+        return facts;
+    }
+
+    private Session session() {
+        return KitSettings.started(session);
+    }
+
+    private Bench bench() {
+        return KitSettings.started(bench);
+    }
+}

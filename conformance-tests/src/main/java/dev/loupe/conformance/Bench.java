@@ -1,0 +1,132 @@
+package dev.loupe.conformance;
+
+import dev.loupe.spi.Availability;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.BackendProvider;
+import dev.loupe.spi.BackendUnavailableException;
+import dev.loupe.spi.Backends;
+import dev.loupe.spi.Capabilities;
+import dev.loupe.tensor.DType;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** The backend on trial and, beside it, the reference. Both are opened when they are first needed. */
+final class Bench implements AutoCloseable {
+
+    private final BackendProvider provider;
+    private final BackendOptions options;
+    private @Nullable Backend backend;
+    private @Nullable Backend reference;
+
+    Bench(BackendProvider provider, BackendOptions options) {
+        this.provider = provider;
+        this.options = options;
+    }
+
+    /** The provider on trial. */
+    BackendProvider provider() {
+        return provider;
+    }
+
+    /** How its backend is opened. */
+    BackendOptions options() {
+        return options;
+    }
+
+    /** The backend on trial, open. */
+    synchronized Backend backend() {
+        Backend open = backend;
+        if (open == null) {
+            open = open();
+            backend = open;
+        }
+        return open;
+    }
+
+    /** Another one of the backends on trial; whoever asks closes it. */
+    Backend open() {
+        if (provider.probe() instanceof Availability.Unavailable unavailable) {
+            throw new BackendUnavailableException("'" + provider.id() + "' can't be tested, since it is not available: "
+                    + unavailable.detail() + ". What to do: " + unavailable.remedy());
+        }
+        return provider.open(options);
+    }
+
+    /** What the backend on trial says it can do. */
+    Capabilities capabilities() {
+        return backend().capabilities();
+    }
+
+    /** Declared types, in the order of the enumeration. */
+    List<DType> types() {
+        return Arrays.stream(DType.values())
+                .filter(capabilities().dtypes()::contains)
+                .toList();
+    }
+
+    /** Types that are not declared. */
+    List<DType> undeclared() {
+        return Arrays.stream(DType.values())
+                .filter(type -> !capabilities().dtypes().contains(type))
+                .toList();
+    }
+
+    /** Floating-point types to compute in. */
+    List<DType> floats() {
+        return Arrays.stream(DType.values())
+                .filter(capabilities().computeDTypes()::contains)
+                .toList();
+    }
+
+    /** Floating-point types that are declared, but not to compute in. */
+    List<DType> storageOnly() {
+        return types().stream()
+                .filter(type -> type.isFloating() && !floats().contains(type))
+                .toList();
+    }
+
+    /** Types in which operations on any number work: floats to compute in, and whole numbers. */
+    List<DType> numbers() {
+        return types().stream()
+                .filter(type -> type.isInteger() || floats().contains(type))
+                .toList();
+    }
+
+    /** Types in which every element can be moved: all but those for storage alone. */
+    List<DType> movable() {
+        return types().stream().filter(type -> !storageOnly().contains(type)).toList();
+    }
+
+    /** The reference backend. */
+    synchronized Backend reference() {
+        Backend open = reference;
+        if (open == null) {
+            open = Backends.open("reference", BackendOptions.DEFAULT);
+            if (!open.capabilities().computeDTypes().contains(DType.FLOAT64)) {
+                throw new IllegalStateException("The backend 'reference' must compute in float64; something else on "
+                        + "the class path calls itself so");
+            }
+            reference = open;
+        }
+        return open;
+    }
+
+    /** Knows what is right. */
+    Oracle oracle() {
+        return new Oracle(reference());
+    }
+
+    @Override
+    public synchronized void close() {
+        if (backend != null) {
+            backend.close();
+        }
+        if (reference != null) {
+            reference.close();
+        }
+        backend = null;
+        reference = null;
+    }
+}

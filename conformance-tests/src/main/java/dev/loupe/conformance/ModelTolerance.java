@@ -1,0 +1,49 @@
+package dev.loupe.conformance;
+
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import java.util.Arrays;
+
+/**
+ * How far an activation inside a model may lie from the reference's: rounding errors of so many operations, one after
+ * the other, measured against the largest number of the same activation.
+ */
+final class ModelTolerance {
+
+    /**
+     * Units in the last place that one block of a transformer may add: about twenty roundings one after the other, some
+     * of them of sums over a few dozen terms.
+     */
+    private static final double UNITS_PER_BLOCK = 40;
+
+    private ModelTolerance() {}
+
+    /**
+     * The allowed distance of every element.
+     *
+     * @param blocks blocks that lie before the activation, the embedding counted as one
+     */
+    static double[] allowed(HostTensor expected, DType type, int blocks) {
+        int count = (int) expected.shape().elements();
+        double largest = 0;
+        for (int i = 0; i < count; i++) {
+            double value = Math.abs(expected.getDouble(i));
+            largest = Double.isFinite(value) ? Math.max(largest, value) : largest;
+        }
+        double bound = Precision.eps(type) * UNITS_PER_BLOCK * blocks * largest + Precision.smallestNormal(type);
+        double[] allowed = new double[count];
+        Arrays.fill(allowed, bound);
+        return allowed;
+    }
+
+    /** Throws if an activation is too far from the reference's. */
+    static void check(String what, HostTensor found, HostTensor expected, int blocks, Report report, String where) {
+        if (!found.shape().equals(expected.shape())) {
+            throw new AssertionError(what + " has the shape " + found.shape() + ", expected " + expected.shape());
+        }
+        double[] allowed = found.dtype().isFloating() ? allowed(expected, found.dtype(), blocks) : null;
+        Comparison comparison = Comparison.of(found, expected, allowed);
+        report.measured("(whole blocks)", found.dtype(), comparison, where);
+        comparison.check(what);
+    }
+}

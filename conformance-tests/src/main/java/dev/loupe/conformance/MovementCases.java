@@ -1,0 +1,210 @@
+package dev.loupe.conformance;
+
+import dev.loupe.conformance.Inputs.Domain;
+import dev.loupe.conformance.Inputs.Pattern;
+import dev.loupe.graph.Op;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** Applications of operations that move elements and compute nothing. */
+final class MovementCases {
+
+    /** Operations that move elements, by name. */
+    static final List<String> OPERATIONS = List.of(
+            "gather",
+            "gather_elements",
+            "scatter_elements",
+            "slice",
+            "concat",
+            "reshape",
+            "split_axis",
+            "merge_axes",
+            "transpose",
+            "expand",
+            "slice_scatter");
+
+    private final Inputs inputs;
+    private final SplittableRandom random;
+    private final List<OpCase> cases = new ArrayList<>();
+
+    private MovementCases(DType type, SplittableRandom random) {
+        this.random = random;
+        this.inputs = new Inputs(random, type);
+    }
+
+    /** Applications of one of {@link #OPERATIONS}. */
+    static List<OpCase> of(String operation, DType type, SplittableRandom random) {
+        MovementCases made = new MovementCases(type, random);
+        switch (operation) {
+            case "gather" -> made.gather();
+            case "gather_elements" -> made.gatherElements();
+            case "scatter_elements" -> made.scatterElements();
+            case "slice" -> made.slice();
+            case "concat" -> made.concat();
+            case "reshape" -> made.reshape();
+            case "split_axis" -> made.splitAxis();
+            case "merge_axes" -> made.mergeAxes();
+            case "transpose" -> made.transpose();
+            case "expand" -> made.expand();
+            case "slice_scatter" -> made.sliceScatter();
+            default -> throw new IllegalArgumentException("No cases for " + operation);
+        }
+        return made.cases;
+    }
+
+    private void add(Op op, HostTensor... operands) {
+        cases.add(new OpCase(op, List.of(operands), ""));
+    }
+
+    private HostTensor data(long... sizes) {
+        return inputs.tensor(Shape.of(sizes), Pattern.WIDE, Domain.ANY);
+    }
+
+    private HostTensor indices(long bound, long... sizes) {
+        return inputs.indices(Shape.of(sizes), bound);
+    }
+
+    private void gather() {
+        add(new Op.Gather(0), data(7), indices(7));
+        add(new Op.Gather(0), data(207), indices(207, 64));
+        add(new Op.Gather(0), data(31, 6), indices(31, 4, 7));
+        add(new Op.Gather(1), data(4, 702), indices(702, 31));
+        add(new Op.Gather(1), data(2, 7, 6), indices(7));
+        add(new Op.Gather(2), data(2, 3, 31), indices(31, 2, 2));
+        add(new Op.Gather(1), data(1, 1, 4), indices(1, 6));
+    }
+
+    private void gatherElements() {
+        add(new Op.GatherElements(0), data(7), indices(7, 31));
+        add(new Op.GatherElements(1), data(4, 64), indices(64, 4, 1));
+        add(new Op.GatherElements(0), data(31, 6), indices(31, 4, 6));
+        add(new Op.GatherElements(2), data(2, 7, 207), indices(207, 2, 7, 3));
+        add(new Op.GatherElements(1), data(2, 3, 4, 5), indices(3, 2, 6, 4, 5));
+    }
+
+    private void scatterElements() {
+        scatter(0, new long[] {7}, 4);
+        scatter(0, new long[] {7}, 7);
+        scatter(1, new long[] {4, 64}, 6);
+        scatter(0, new long[] {31, 6}, 1);
+        scatter(1, new long[] {2, 7, 6}, 3);
+        scatter(2, new long[] {2, 3, 207}, 31);
+    }
+
+    /** Each index once along the axis: what an index that stands twice takes is not defined. */
+    private void scatter(int axis, long[] sizes, int count) {
+        Shape shape = Shape.of(sizes).with(axis, count);
+        int inner = 1;
+        for (int i = axis + 1; i < sizes.length; i++) {
+            inner *= (int) sizes[i];
+        }
+        HostTensor indices = HostTensor.allocate(DType.INT64, shape);
+        for (int at = 0; at < shape.elements(); at++) {
+            int step = at / inner % count;
+            int start = at % inner + at / inner / count;
+            indices.data().putLong(at * 8, (start + step * stride(sizes[axis])) % sizes[axis]);
+        }
+        add(new Op.ScatterElements(axis), data(sizes), indices, inputs.tensor(shape, Pattern.NORMAL, Domain.ANY));
+    }
+
+    /** A step that visits every index once. */
+    private long stride(long size) {
+        long stride = 1 + random.nextLong(size);
+        while (gcd(stride, size) != 1) {
+            stride++;
+        }
+        return stride;
+    }
+
+    private static long gcd(long a, long b) {
+        return b == 0 ? a : gcd(b, a % b);
+    }
+
+    private void slice() {
+        long end = Op.Slice.TO_END;
+        long[][] bounds = {
+            {0, end, 1},
+            {1, end, 1},
+            {0, -1, 1},
+            {-3, end, 1},
+            {2, 5, 1},
+            {0, end, 2},
+            {1, 6, 3},
+            {-100, 100, 1},
+            {3, 3, 1},
+            {5, 2, 1},
+            {-5, -2, 2},
+            {100, end, 1},
+            {6, end, 7}
+        };
+        for (long[] bound : bounds) {
+            add(new Op.Slice(0, bound[0], bound[1], bound[2]), data(7));
+            add(new Op.Slice(1, bound[0], bound[1], bound[2]), data(4, 31, 2));
+        }
+    }
+
+    private void concat() {
+        add(new Op.Concat(0), data(7));
+        add(new Op.Concat(0), data(7), data(4));
+        add(new Op.Concat(1), data(4, 6), data(4, 1), data(4, 31));
+        add(new Op.Concat(0), data(1, 6), data(0, 6), data(64, 6));
+        add(new Op.Concat(2), data(2, 3, 1, 5), data(2, 3, 4, 5));
+        add(new Op.Concat(1), data(2, 0, 3), data(2, 7, 3));
+    }
+
+    private void reshape() {
+        add(new Op.Reshape(Shape.of(4, 6)), data(24));
+        add(new Op.Reshape(Shape.of(24)), data(2, 3, 4));
+        add(new Op.Reshape(Shape.of(1)), data());
+        add(new Op.Reshape(Shape.SCALAR), data(1, 1));
+        add(new Op.Reshape(Shape.of(6, 1, 117)), data(702));
+        add(new Op.Reshape(Shape.of(9, 23)), data(207));
+    }
+
+    private void splitAxis() {
+        add(new Op.SplitAxis(0, List.of(2L, 3L)), data(6));
+        add(new Op.SplitAxis(0, List.of(1L, -1L)), data(7));
+        add(new Op.SplitAxis(1, List.of(-1L, 1L)), data(4, 7));
+        add(new Op.SplitAxis(2, List.of(6L, -1L)), data(2, 3, 702));
+        add(new Op.SplitAxis(1, List.of(4L, 2L, 8L)), data(7, 64));
+    }
+
+    private void mergeAxes() {
+        add(new Op.MergeAxes(0, 2), data(4, 6));
+        add(new Op.MergeAxes(1, 2), data(2, 3, 31));
+        add(new Op.MergeAxes(0, 1), data(7));
+        add(new Op.MergeAxes(0, 4), data(2, 3, 4, 5));
+        add(new Op.MergeAxes(2, 2), data(2, 7, 6, 4));
+    }
+
+    private void transpose() {
+        add(new Op.Transpose(List.of()), data());
+        add(new Op.Transpose(List.of(0)), data(7));
+        add(new Op.Transpose(List.of(1, 0)), data(31, 64));
+        add(new Op.Transpose(List.of(2, 0, 1)), data(4, 6, 7));
+        add(new Op.Transpose(List.of(1, 2, 0)), data(4, 6, 7));
+        add(new Op.Transpose(List.of(0, 2, 1, 3)), data(2, 7, 4, 6));
+        add(new Op.Transpose(List.of(0, 2, 3, 1)), data(2, 7, 4, 6));
+        add(new Op.Transpose(List.of(4, 1, 0, 3, 2)), data(2, 3, 1, 4, 5));
+    }
+
+    private void expand() {
+        add(new Op.Expand(List.of(7L)), data(1));
+        add(new Op.Expand(List.of(-1L, 31L)), data(4, 1));
+        add(new Op.Expand(List.of(6L, -1L, 4L)), data(1, 7, 1));
+        add(new Op.Expand(List.of(4L, 6L)), data(4, 6));
+        add(new Op.Expand(List.of()), data());
+    }
+
+    private void sliceScatter() {
+        add(new Op.SliceScatter(0, 0), data(7), data(7));
+        add(new Op.SliceScatter(0, 3), data(7), data(1));
+        add(new Op.SliceScatter(1, 5), data(4, 31), data(4, 6));
+        add(new Op.SliceScatter(0, 63), data(64, 2), data(1, 2));
+        add(new Op.SliceScatter(2, 0), data(2, 3, 207, 2), data(2, 3, 4, 2));
+    }
+}

@@ -1,0 +1,65 @@
+package dev.loupe.conformance;
+
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.Placement;
+import dev.loupe.spi.PreparedGraph;
+import dev.loupe.spi.Segment;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.tensor.HostTensor;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** A segment with its weights on a backend, ready to run; closes the graph first, then the weights. */
+final class PreparedBlock implements AutoCloseable {
+
+    private final Backend backend;
+    private final Segment segment;
+    private final Map<String, TensorHandle> weights = new LinkedHashMap<>();
+    private final PreparedGraph graph;
+
+    PreparedBlock(Backend backend, Segment segment, Map<String, HostTensor> weights) {
+        this.backend = backend;
+        this.segment = segment;
+        weights.forEach((name, weight) -> this.weights.put(name, backend.upload(weight, Placement.ANYWHERE)));
+        this.graph = prepare();
+    }
+
+    /** Prepares the segment once more, with the same weights; whoever asks closes it. */
+    PreparedGraph prepare() {
+        return backend.prepare(segment, name -> {
+            TensorHandle weight = weights.get(name);
+            if (weight == null) {
+                throw new AssertionError(
+                        "the backend asked for a weight '" + name + "'; the segment has " + weights.keySet());
+            }
+            return weight;
+        });
+    }
+
+    /** The graph. */
+    PreparedGraph graph() {
+        return graph;
+    }
+
+    /** The weights' handles. */
+    Map<String, TensorHandle> weights() {
+        return weights;
+    }
+
+    /** Runs with all outputs wanted. */
+    List<HostTensor> run(List<HostTensor> inputs) {
+        return run(inputs, segment.outputs());
+    }
+
+    /** Runs with some outputs wanted. */
+    List<HostTensor> run(List<HostTensor> inputs, List<Integer> wanted) {
+        return OnBackend.run(backend, graph, inputs, wanted);
+    }
+
+    @Override
+    public void close() {
+        graph.close();
+        weights.values().forEach(TensorHandle::close);
+    }
+}
