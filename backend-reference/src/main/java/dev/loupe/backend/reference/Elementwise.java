@@ -3,7 +3,6 @@ package dev.loupe.backend.reference;
 import dev.loupe.graph.Op;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Shape;
-import java.util.function.DoubleBinaryOperator;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.LongBinaryOperator;
 import java.util.function.LongUnaryOperator;
@@ -19,6 +18,9 @@ final class Elementwise {
 
     /** Elements that make up a thread's block. */
     private static final int BLOCK = 16 * CHUNK;
+
+    /** The same for float arithmetic, which is over sooner than another thread would wake. */
+    private static final int ARITHMETIC_BLOCK = 64 * CHUNK;
 
     private final Workers workers;
 
@@ -80,24 +82,37 @@ final class Elementwise {
     HeapTensor binary(Op.BinaryKind kind, HeapTensor a, HeapTensor b, DType dtype, Shape shape) {
         HeapTensor out = HeapTensor.zeros(dtype, shape);
         Walk walk = Walk.broadcast(shape, a.shape(), b.shape());
-        if (a.dtype().isFloating()) {
-            combineDoubles(walk, a, b, Functions.ofDoubles(kind), out);
+        if (a.dtype() == DType.FLOAT32 && Loops.isArithmetic(kind)) {
+            combineFloats(walk, a, b, Loops.ofFloats(kind), out);
+        } else if (a.dtype().isFloating()) {
+            combineDoubles(walk, a, b, Loops.ofDoubles(kind), out);
         } else {
             combineLongs(walk, a, b, Functions.ofLongs(kind), out);
         }
         return out;
     }
 
-    private void combineDoubles(Walk walk, HeapTensor a, HeapTensor b, DoubleBinaryOperator function, HeapTensor out) {
+    private void combineFloats(Walk walk, HeapTensor a, HeapTensor b, Loops.OfFloats loop, HeapTensor out) {
+        workers.forBlocks(out.size(), ARITHMETIC_BLOCK, (from, to) -> {
+            float[] left = new float[Math.min(CHUNK, to - from)];
+            float[] right = new float[left.length];
+            walk.forRuns(from, to, left.length, (at, count, starts) -> {
+                a.load(starts[0], walk.step(0), left, count);
+                b.load(starts[1], walk.step(1), right, count);
+                loop.apply(left, right, count);
+                System.arraycopy(left, 0, out.floats(), at, count);
+            });
+        });
+    }
+
+    private void combineDoubles(Walk walk, HeapTensor a, HeapTensor b, Loops.OfDoubles loop, HeapTensor out) {
         workers.forBlocks(out.size(), BLOCK, (from, to) -> {
             double[] left = new double[Math.min(CHUNK, to - from)];
             double[] right = new double[left.length];
             walk.forRuns(from, to, left.length, (at, count, starts) -> {
                 a.load(starts[0], walk.step(0), left, count);
                 b.load(starts[1], walk.step(1), right, count);
-                for (int i = 0; i < count; i++) {
-                    left[i] = function.applyAsDouble(left[i], right[i]);
-                }
+                loop.apply(left, right, count);
                 out.store(left, at, count);
             });
         });

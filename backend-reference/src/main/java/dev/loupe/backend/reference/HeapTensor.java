@@ -13,10 +13,8 @@ import java.util.Arrays;
  * it is computed and never afterwards.
  *
  * <p>Most ops don't care which of the seven data types they work on. They {@link #load} some elements into
- * an array of doubles (if the type is a floating one) or longs (if not), do their arithmetic there, and
- * {@link #store} the result, which rounds it to the type. For {@code + - * /} and square roots of float32
- * that gives the same bits as float arithmetic: a double has more than twice the digits of a float, so
- * rounding twice does no harm (Figueroa 1995, "When is double rounding innocuous?").
+ * an array of doubles (if the type is a floating one) or longs (if not), compute there, and {@link #store}
+ * the result, which rounds it to the type.
  */
 final class HeapTensor implements TensorHandle {
 
@@ -132,6 +130,11 @@ final class HeapTensor implements TensorHandle {
         return array;
     }
 
+    /** Reads {@code count} elements, every {@code step}-th from {@code start} on; of float32. */
+    void load(int start, int step, float[] into, int count) {
+        every(floats(), start, step, into, 0, count);
+    }
+
     /** Reads {@code count} elements, every {@code step}-th from {@code start} on; of a floating type. */
     void load(int start, int step, double[] into, int count) {
         switch (dtype) {
@@ -141,12 +144,7 @@ final class HeapTensor implements TensorHandle {
                     into[i] = values[start + i * step];
                 }
             }
-            case FLOAT64 -> {
-                double[] values = doubles();
-                for (int i = 0; i < count; i++) {
-                    into[i] = values[start + i * step];
-                }
-            }
+            case FLOAT64 -> every(doubles(), start, step, into, 0, count);
             case FLOAT16 -> {
                 short[] values = (short[]) array;
                 for (int i = 0; i < count; i++) {
@@ -169,12 +167,7 @@ final class HeapTensor implements TensorHandle {
      */
     void load(int start, int step, long[] into, int count) {
         switch (dtype) {
-            case INT64 -> {
-                long[] values = longs();
-                for (int i = 0; i < count; i++) {
-                    into[i] = values[start + i * step];
-                }
-            }
+            case INT64 -> every(longs(), start, step, into, 0, count);
             case INT32 -> {
                 int[] values = (int[]) array;
                 for (int i = 0; i < count; i++) {
@@ -268,37 +261,49 @@ final class HeapTensor implements TensorHandle {
 
     /** Copies {@code count} elements of a tensor of the same type, every {@code step}-th from {@code start} on. */
     void copy(HeapTensor from, int start, int step, int at, int count) {
-        if (step == 1) {
-            System.arraycopy(from.array, start, array, at, count);
-            return;
-        }
         switch (dtype) {
-            case FLOAT32 -> {
-                float[] source = from.floats();
-                float[] target = floats();
-                for (int i = 0; i < count; i++) {
-                    target[at + i] = source[start + i * step];
-                }
-            }
-            case FLOAT64 -> {
-                double[] source = from.doubles();
-                double[] target = doubles();
-                for (int i = 0; i < count; i++) {
-                    target[at + i] = source[start + i * step];
-                }
-            }
-            case INT64 -> {
-                long[] source = from.longs();
-                long[] target = longs();
-                for (int i = 0; i < count; i++) {
-                    target[at + i] = source[start + i * step];
-                }
-            }
+            case FLOAT32 -> every(from.floats(), start, step, floats(), at, count);
+            case FLOAT64 -> every(from.doubles(), start, step, doubles(), at, count);
+            case INT64 -> every(from.longs(), start, step, longs(), at, count);
             default -> {
+                if (step == 1) {
+                    System.arraycopy(from.array, start, array, at, count);
+                    return;
+                }
                 for (int i = 0; i < count; i++) {
                     System.arraycopy(from.array, start + i * step, array, at + i, 1);
                 }
             }
+        }
+    }
+
+    private static void every(float[] from, int start, int step, float[] into, int at, int count) {
+        if (step == 1) {
+            System.arraycopy(from, start, into, at, count);
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            into[at + i] = from[start + i * step];
+        }
+    }
+
+    private static void every(double[] from, int start, int step, double[] into, int at, int count) {
+        if (step == 1) {
+            System.arraycopy(from, start, into, at, count);
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            into[at + i] = from[start + i * step];
+        }
+    }
+
+    private static void every(long[] from, int start, int step, long[] into, int at, int count) {
+        if (step == 1) {
+            System.arraycopy(from, start, into, at, count);
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            into[at + i] = from[start + i * step];
         }
     }
 

@@ -5,22 +5,21 @@ import dev.loupe.tensor.Shape;
 import java.util.Arrays;
 
 /**
- * Matrix products. The output is cut into tiles, which are spread over the threads; within a tile, rows of
- * the right matrix are scaled and added to a row of the output, so that the innermost loop runs over
- * consecutive elements and the compiler can use vector instructions.
+ * Matrix products: finds the matrices in the stacks, cuts each product into tiles and spreads those over the
+ * threads. {@link FloatTile} and {@link DoubleTile} do the arithmetic, in the inputs' own precision.
  *
- * <p>An element of the product is a sum over k, taken in one fixed order whatever the tiles, the other rows
- * and columns, and the number of threads; in the inputs' own precision.
+ * <p>An element of a product is a sum over k that is taken in one fixed order, whatever tile the element is
+ * in. So neither the number of threads nor the other rows of a batch show in it.
  */
 final class MatMul {
 
-    /** Rows and columns of a tile. */
-    private static final int TILE_ROWS = 128;
+    /** Most rows and columns of a tile. Some 64 rows share the work of packing the right matrix. */
+    private static final int TILE_ROWS = 64;
 
     private static final int TILE_COLUMNS = 512;
 
     /** Multiplications that make up a thread's block, at least. */
-    private static final long BLOCK = 1 << 19;
+    private static final long BLOCK = 1 << 18;
 
     private final Workers workers;
 
@@ -60,8 +59,8 @@ final class MatMul {
         return out;
     }
 
-    /** A product {@code [rows, k] x [k, columns]}. */
-    private record Sizes(int rows, int k, int columns) {}
+    /** The sizes of a product {@code [rows, k] x [k, columns]}. */
+    record Sizes(int rows, int k, int columns) {}
 
     private static Shape leading(Shape shape) {
         return Shape.of(Arrays.copyOf(shape.toArray(), shape.rank() - 2));
@@ -84,91 +83,37 @@ final class MatMul {
         if (out.size() == 0 || sizes.k == 0) {
             return;
         }
-        int down = (sizes.rows + TILE_ROWS - 1) / TILE_ROWS;
-        int across = (sizes.columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
-        long work = (long) Math.min(sizes.rows, TILE_ROWS) * Math.min(sizes.columns, TILE_COLUMNS) * sizes.k;
+        int width = tileColumns(sizes.columns);
+        int down = ceilDiv(sizes.rows, TILE_ROWS);
+        int across = ceilDiv(sizes.columns, width);
+        long work = (long) Math.min(sizes.rows, TILE_ROWS) * width * sizes.k;
         int tilesPerBlock = (int) Math.max(1, BLOCK / work);
         workers.forBlocks(lefts.length * down * across, tilesPerBlock, (from, to) -> {
+            TileKernel kernel = a.dtype() == DType.FLOAT32
+                    ? new FloatTile(a.floats(), b.floats(), out.floats(), sizes, TILE_ROWS, width)
+                    : new DoubleTile(a.doubles(), b.doubles(), out.doubles(), sizes, TILE_ROWS, width);
             for (int tile = from; tile < to; tile++) {
                 int matrix = tile / (down * across);
                 int row = tile / across % down * TILE_ROWS;
-                int column = tile % across * TILE_COLUMNS;
-                int rows = Math.min(TILE_ROWS, sizes.rows - row);
-                int columns = Math.min(TILE_COLUMNS, sizes.columns - column);
-                int aStart = (lefts[matrix] * sizes.rows + row) * sizes.k;
-                int bStart = rights[matrix] * sizes.k * sizes.columns + column;
-                int outStart = (matrix * sizes.rows + row) * sizes.columns + column;
-                if (out.dtype() == DType.FLOAT32) {
-                    floatTile(a.floats(), aStart, b.floats(), bStart, out.floats(), outStart, sizes, rows, columns);
-                } else {
-                    doubleTile(a.doubles(), aStart, b.doubles(), bStart, out.doubles(), outStart, sizes, rows, columns);
-                }
+                int column = tile % across * width;
+                kernel.add(
+                        (lefts[matrix] * sizes.rows + row) * sizes.k,
+                        rights[matrix] * sizes.k * sizes.columns + column,
+                        (matrix * sizes.rows + row) * sizes.columns + column,
+                        Math.min(TILE_ROWS, sizes.rows - row),
+                        Math.min(width, sizes.columns - column));
             }
         });
     }
 
-    private static void floatTile(
-            float[] a,
-            int aStart,
-            float[] b,
-            int bStart,
-            float[] out,
-            int outStart,
-            Sizes sizes,
-            int rows,
-            int columns) {
-        int n = sizes.columns;
-        int k = 0;
-        for (; k + 4 <= sizes.k; k += 4) {
-            for (int row = 0; row < rows; row++) {
-                int left = aStart + row * sizes.k + k;
-                int right = bStart + k * n;
-                addRows(a[left], a[left + 1], a[left + 2], a[left + 3], b, right, n, out, outStart + row * n, columns);
-            }
-        }
-        for (; k < sizes.k; k++) {
-            for (int row = 0; row < rows; row++) {
-                addRow(a[aStart + row * sizes.k + k], b, bStart + k * n, out, outStart + row * n, columns);
-            }
-        }
+    /** Columns of a tile, such that the threads get about equally many. */
+    private int tileColumns(int columns) {
+        int tiles = workers.threads() * ceilDiv(columns, TILE_COLUMNS * workers.threads());
+        int wholeVectors = ceilDiv(ceilDiv(columns, tiles), 16) * 16;
+        return Math.max(64, wholeVectors);
     }
 
-    private static void addRows(
-            float a0, float a1, float a2, float a3, float[] b, int right, int n, float[] out, int at, int columns) {
-        int b1 = right + n;
-        int b2 = b1 + n;
-        int b3 = b2 + n;
-        for (int j = 0; j < columns; j++) {
-            out[at + j] += (a0 * b[right + j] + a1 * b[b1 + j]) + (a2 * b[b2 + j] + a3 * b[b3 + j]);
-        }
-    }
-
-    private static void addRow(float a, float[] b, int right, float[] out, int at, int columns) {
-        for (int j = 0; j < columns; j++) {
-            out[at + j] += a * b[right + j];
-        }
-    }
-
-    private static void doubleTile(
-            double[] a,
-            int aStart,
-            double[] b,
-            int bStart,
-            double[] out,
-            int outStart,
-            Sizes sizes,
-            int rows,
-            int columns) {
-        int n = sizes.columns;
-        for (int k = 0; k < sizes.k; k++) {
-            for (int row = 0; row < rows; row++) {
-                double scale = a[aStart + row * sizes.k + k];
-                int right = bStart + k * n;
-                int at = outStart + row * n;
-                for (int j = 0; j < columns; j++) {
-                    out[at + j] += scale * b[right + j];
-                }
-            }
-        }
+    private static int ceilDiv(int a, int b) {
+        return (a + b - 1) / b;
     }
 }

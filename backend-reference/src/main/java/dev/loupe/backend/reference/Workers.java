@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Spreads the work of one op over several threads, the calling one among them.
  *
- * <p>Work is cut into blocks of outputs, in the same way whatever the number of threads, and no sum is ever
- * split between blocks: so the number of threads never shows in the result.
+ * <p>Work is cut into blocks of outputs, and what makes up one output, such as a sum, is never split between
+ * blocks: so the number of threads never shows in the result.
  */
 final class Workers implements AutoCloseable {
 
@@ -40,6 +40,11 @@ final class Workers implements AutoCloseable {
                     return thread;
                 });
         helpers.allowCoreThreadTimeOut(true);
+    }
+
+    /** Threads that work at once, the calling one among them. */
+    int threads() {
+        return threads;
     }
 
     /**
