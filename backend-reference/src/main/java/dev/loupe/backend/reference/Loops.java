@@ -34,52 +34,60 @@ final class Loops {
 
     static OfFloats ofFloats(Op.BinaryKind kind) {
         return switch (kind) {
-            case ADD -> (left, right, count) -> {
-                for (int i = 0; i < count; i++) {
-                    left[i] += right[i];
-                }
-            };
-            case SUB -> (left, right, count) -> {
-                for (int i = 0; i < count; i++) {
-                    left[i] -= right[i];
-                }
-            };
-            case MUL -> (left, right, count) -> {
-                for (int i = 0; i < count; i++) {
-                    left[i] *= right[i];
-                }
-            };
-            case DIV -> (left, right, count) -> {
-                for (int i = 0; i < count; i++) {
-                    left[i] /= right[i];
-                }
-            };
+            case ADD ->
+                (left, right, count) -> {
+                    for (int i = 0; i < count; i++) {
+                        left[i] += right[i];
+                    }
+                };
+            case SUB ->
+                (left, right, count) -> {
+                    for (int i = 0; i < count; i++) {
+                        left[i] -= right[i];
+                    }
+                };
+            case MUL ->
+                (left, right, count) -> {
+                    for (int i = 0; i < count; i++) {
+                        left[i] *= right[i];
+                    }
+                };
+            case DIV ->
+                (left, right, count) -> {
+                    for (int i = 0; i < count; i++) {
+                        left[i] /= right[i];
+                    }
+                };
             default -> throw new IllegalArgumentException(kind + " is not arithmetic");
         };
     }
 
     static OfDoubles ofDoubles(Op.BinaryKind kind) {
         return switch (kind) {
-            case ADD -> (left, right, count) -> {
-                for (int i = 0; i < count; i++) {
-                    left[i] += right[i];
-                }
-            };
-            case SUB -> (left, right, count) -> {
-                for (int i = 0; i < count; i++) {
-                    left[i] -= right[i];
-                }
-            };
-            case MUL -> (left, right, count) -> {
-                for (int i = 0; i < count; i++) {
-                    left[i] *= right[i];
-                }
-            };
-            case DIV -> (left, right, count) -> {
-                for (int i = 0; i < count; i++) {
-                    left[i] /= right[i];
-                }
-            };
+            case ADD ->
+                (left, right, count) -> {
+                    for (int i = 0; i < count; i++) {
+                        left[i] += right[i];
+                    }
+                };
+            case SUB ->
+                (left, right, count) -> {
+                    for (int i = 0; i < count; i++) {
+                        left[i] -= right[i];
+                    }
+                };
+            case MUL ->
+                (left, right, count) -> {
+                    for (int i = 0; i < count; i++) {
+                        left[i] *= right[i];
+                    }
+                };
+            case DIV ->
+                (left, right, count) -> {
+                    for (int i = 0; i < count; i++) {
+                        left[i] /= right[i];
+                    }
+                };
             default -> calling(Functions.ofDoubles(kind));
         };
     }
