@@ -1,0 +1,189 @@
+package dev.loupe.behaviour;
+
+import static dev.loupe.tensor.Index.all;
+import static dev.loupe.tensor.Index.at;
+import static dev.loupe.tensor.Index.ellipsis;
+import static dev.loupe.tensor.Index.from;
+import static dev.loupe.tensor.Index.pick;
+import static dev.loupe.tensor.Index.range;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.Backends;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.Shape;
+import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.TensorFactory;
+import dev.loupe.tensor.TensorScope;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Test;
+
+final class TensorTest {
+
+    private static final Backend BACKEND = Backends.open("reference", BackendOptions.DEFAULT);
+    private static final TensorFactory F = new TensorFactory(BACKEND);
+
+    /** 0, 1, … 23 as [2, 3, 4]. */
+    private static final Tensor X = F.arange(24).to(DType.FLOAT64).reshape(2, 3, 4);
+
+    @AfterAll
+    static void close() {
+        BACKEND.close();
+    }
+
+    @Test
+    void indexingTakesPartsAsPythonDoes() {
+        assertThat(X.get(1, 2, 3).item()).isEqualTo(23);
+        assertThat(X.get(at(0, all(), 1)).toDoubleArray()).containsExactly(1, 5, 9);
+        assertThat(X.get(at(ellipsis(), -1)).toDoubleArray()).containsExactly(3, 7, 11, 15, 19, 23);
+        assertThat(X.get(at(-1, range(0, 3, 2), from(2))).toDoubleArray()).containsExactly(14, 15, 22, 23);
+        assertThat(X.get(at(0, pick(2, 0), 0)).toDoubleArray()).containsExactly(8, 0);
+        assertThat(X.get(at(all(), range(5, 9))).shape()).isEqualTo(Shape.of(2, 0, 4));
+        assertThatThrownBy(() -> X.get(2))
+                .isInstanceOf(IndexOutOfBoundsException.class)
+                .hasMessageContaining("size is 2");
+        assertThatThrownBy(() -> X.get(0, 0, 0, 0)).isInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> X.get("1")).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void withReplacesAPartAndLeavesTheOriginal() {
+        Tensor one = X.with(at(all(), 1), F.of(new double[] {-1, -2, -3, -4}));
+        assertThat(one.get(1, 1).toDoubleArray()).containsExactly(-1, -2, -3, -4);
+        assertThat(one.get(1, 0).toDoubleArray()).containsExactly(12, 13, 14, 15);
+        assertThat(X.get(1, 1, 0).item()).isEqualTo(16);
+        Tensor scattered = X.with(at(0, pick(2, 0), range(0, 4, 3)), 100);
+        assertThat(scattered.select(0, 0).toDoubleArray()).containsExactly(100, 1, 2, 100, 4, 5, 6, 7, 100, 9, 10, 100);
+        assertThat(scattered.select(0, 1).toDoubleArray())
+                .isEqualTo(X.select(0, 1).toDoubleArray());
+        assertThat(X.with(at(ellipsis(), 2), 0).sum().item()).isEqualTo(276 - (2 + 6 + 10 + 14 + 18 + 22));
+        assertThat(X.with(at(), X.mul(2)).maxAbsDifference(X.mul(2))).isZero();
+        assertThatThrownBy(() -> X.with(at(0), F.of(new double[] {1, 2})))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("[3, 4]");
+        assertThatThrownBy(() -> X.with(at(0), F.scalar(1f)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("float64");
+    }
+
+    @Test
+    void arithmeticBroadcastsAndRefusesWhatDoesNot() {
+        Tensor row = F.of(new double[] {1, 10, 100, 1000});
+        assertThat(X.mul(row).get(0, 1).toDoubleArray()).containsExactly(4, 50, 600, 7000);
+        assertThat(X.sub(X.mean(-1).unsqueeze(-1)).sum().item()).isCloseTo(0, within(1e-12));
+        assertThatThrownBy(() -> X.add(F.of(new double[] {1, 2, 3})))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("[2, 3, 4]")
+                .hasMessageContaining("[3]");
+        assertThatThrownBy(() -> X.add(F.scalar(1f)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("cast");
+    }
+
+    @Test
+    void reductionsTakeAnyAxes() {
+        assertThat(X.sum().item()).isEqualTo(276);
+        assertThat(X.sum(0, -1).toDoubleArray()).containsExactly(60, 92, 124);
+        assertThat(X.max(1).toDoubleArray()).containsExactly(8, 9, 10, 11, 20, 21, 22, 23);
+        assertThat(X.var(2).toDoubleArray()).containsOnly(1.25);
+        assertThat(X.argmax(-1).toLongArray()).containsOnly(3);
+        assertThat(F.scalar(5f).sum().item()).isEqualTo(5);
+        assertThat(X.norm().item()).isCloseTo(Math.sqrt(4324), within(1e-12));
+        double[] logSum = F.of(new double[] {1000, 1000}).logSumExp(0).toDoubleArray();
+        assertThat(logSum[0]).isCloseTo(1000 + Math.log(2), within(1e-9));
+    }
+
+    @Test
+    void aRowOfMinusInfinityHasNoSoftmaxButZeros() {
+        double inf = Double.NEGATIVE_INFINITY;
+        Tensor rows = F.of(new double[] {inf, inf, 0, inf, Double.NaN, 0}, 3, 2).softmax(-1);
+        double[] values = rows.toDoubleArray();
+        assertThat(values[0] + values[1]).isZero();
+        assertThat(values[2]).isEqualTo(1);
+        assertThat(values[4]).isNaN();
+    }
+
+    @Test
+    void einsumAgreesWithLoops() {
+        Tensor a = F.randn(1, 2, 3, 4).to(DType.FLOAT64);
+        Tensor b = F.randn(2, 3, 4, 5).to(DType.FLOAT64);
+        Tensor product = Tensor.einsum("bhd,hde->ebh", a, b);
+        assertThat(product.shape()).isEqualTo(Shape.of(5, 2, 3));
+        double expected = 0;
+        for (int d = 0; d < 4; d++) {
+            expected += a.item(1, 2, d) * b.item(2, d, 3);
+        }
+        assertThat(product.item(3, 1, 2)).isCloseTo(expected, within(1e-12));
+        assertThat(Tensor.einsum("abc->cb", a).maxAbsDifference(a.sum(0).transpose(0, 1)))
+                .isLessThan(1e-12);
+        assertThat(Tensor.einsum("abc,abc->", a, a).item())
+                .isCloseTo(a.square().sum().item(), within(1e-9));
+        assertThatThrownBy(() -> Tensor.einsum("ab,bc->ac", a, b)).hasMessageContaining("doesn't name each axis");
+        assertThatThrownBy(() -> Tensor.einsum("abc,abc->a", a, b)).hasMessageContaining("'a' is 2 and 3");
+    }
+
+    @Test
+    void shapesChangeWithoutTheNumbers() {
+        assertThat(X.reshape(-1, 6).shape()).isEqualTo(Shape.of(4, 6));
+        assertThat(X.permute(2, 0, 1).get(3, 1, 2).item()).isEqualTo(23);
+        assertThat(Tensor.stack(1, List.of(X, X)).shape()).isEqualTo(Shape.of(2, 2, 3, 4));
+        assertThat(Tensor.concat(-1, X, X).get(0, 0, 7).item()).isEqualTo(3);
+        assertThat(X.unsqueeze(-1).squeeze(3).shape()).isEqualTo(X.shape());
+        assertThatThrownBy(() -> X.reshape(5, -1)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> X.sum(3))
+                .isInstanceOf(IndexOutOfBoundsException.class)
+                .hasMessageContaining("rank 3");
+    }
+
+    @Test
+    void aClosedTensorIsNamedWhenItIsUsed() {
+        Tensor tensor = F.zeros(DType.FLOAT32, 2, 2);
+        tensor.close();
+        tensor.close();
+        assertThat(tensor.isClosed()).isTrue();
+        assertThatThrownBy(tensor::toFloatArray)
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("float32 [2, 2]");
+        assertThat(tensor.toString()).contains("closed");
+    }
+
+    @Test
+    void aScopeClosesWhatWasMadeInItButWhatIsKept() {
+        Tensor dropped;
+        Tensor kept;
+        Tensor inner;
+        try (TensorScope outer = TensorScope.open()) {
+            try (TensorScope scope = TensorScope.open()) {
+                dropped = X.mul(2);
+                kept = outer.keep(scope.keep(dropped.sum()));
+                inner = scope.keep(X.add(1));
+            }
+            assertThat(dropped.isClosed()).isTrue();
+            assertThat(inner.isClosed()).isFalse();
+        }
+        assertThat(inner.isClosed()).isTrue();
+        assertThat(kept.item()).isEqualTo(552);
+        assertThat(X.isClosed()).isFalse();
+    }
+
+    @Test
+    void printingShortensLongAxes() {
+        assertThat(X.select(0, 0).toString()).contains("float64 [3, 4]").contains("[4.0000, 5.0000, 6.0000, 7.0000]");
+        assertThat(F.arange(1000).toString()).contains("[0, 1, 2, …, 997, 998, 999]");
+    }
+
+    @Test
+    void halfFloatsRoundToNearestEven() {
+        Tensor wide = F.of(new float[] {1f, 1.00048828125f, 1.0009765625f, 65504f, 65520f, 6e-8f, -0f, 3.14159f});
+        float[] half = wide.to(DType.FLOAT16).to(DType.FLOAT32).toFloatArray();
+        assertThat(half)
+                .containsExactly(1f, 1f, 1.0009765625f, 65504f, Float.POSITIVE_INFINITY, 0x1p-24f, -0f, 3.140625f);
+        float[] brain = wide.to(DType.BFLOAT16).to(DType.FLOAT32).toFloatArray();
+        assertThat(brain[7]).isEqualTo(3.140625f);
+        assertThat(brain[3]).isEqualTo(65536f);
+    }
+}
