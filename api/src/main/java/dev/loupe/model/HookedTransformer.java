@@ -12,6 +12,7 @@ import dev.loupe.spi.Backend;
 import dev.loupe.spi.Checkpoint;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
@@ -221,6 +222,13 @@ public final class HookedTransformer implements AutoCloseable {
     /** Logits, and chosen activations. */
     public CachedRun runWithCache(Tokens tokens, HookFilter names) {
         RunResult result = run(RunRequest.of(tokens).observe(names).build());
+        return new CachedRun(result.logits(), result.cache());
+    }
+
+    /** Logits, and chosen positions of chosen activations. */
+    public CachedRun runWithCache(Tokens tokens, HookFilter names, Index positions) {
+        RunResult result = run(
+                RunRequest.of(tokens).observe(names).observePositions(positions).build());
         return new CachedRun(result.logits(), result.cache());
     }
 

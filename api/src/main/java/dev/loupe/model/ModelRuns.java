@@ -381,12 +381,13 @@ final class ModelRuns implements AutoCloseable {
         Tensor residual = request.stopAtLayer()
                 .map(layer -> results.outputs().get(StandardNames.residualEntering(layer(layer, "stop_at_layer"))))
                 .orElse(null);
-        return new RunResult(
-                results.outputs().get(StandardNames.LOGITS),
-                perToken,
-                loss,
-                residual,
-                new ActivationCache(model, results.observed(), true));
+        ActivationCache cache = new ActivationCache(model, results.observed(), true);
+        if (request.observedPositions().isPresent()) {
+            try (ActivationCache whole = cache) {
+                cache = whole.slicePositions(request.observedPositions().get());
+            }
+        }
+        return new RunResult(results.outputs().get(StandardNames.LOGITS), perToken, loss, residual, cache);
     }
 
     @Override

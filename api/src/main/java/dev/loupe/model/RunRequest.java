@@ -2,6 +2,7 @@ package dev.loupe.model;
 
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -32,6 +33,7 @@ public final class RunRequest {
     private final @Nullable Tokens tokens;
     private final Map<String, Tensor> feeds;
     private final HookFilter observed;
+    private final @Nullable Index observedPositions;
     private final List<Hook> hooks;
     private final Returns returns;
     private final int @Nullable [] logitPositions;
@@ -44,6 +46,7 @@ public final class RunRequest {
         this.tokens = b.tokens;
         this.feeds = new LinkedHashMap<>(b.feeds);
         this.observed = b.observed;
+        this.observedPositions = b.observedPositions;
         this.hooks = List.copyOf(b.hooks);
         this.returns = b.returns == null ? (b.stopAtLayer == null ? Returns.LOGITS : Returns.NONE) : b.returns;
         this.logitPositions = b.logitPositions;
@@ -76,6 +79,11 @@ public final class RunRequest {
     /** Which points are observed. */
     public HookFilter observed() {
         return observed;
+    }
+
+    /** Which positions of the observed activations are kept; all if empty. */
+    public Optional<Index> observedPositions() {
+        return Optional.ofNullable(observedPositions);
     }
 
     /** The run's own hooks, in order. */
@@ -118,6 +126,7 @@ public final class RunRequest {
         private @Nullable Tokens tokens;
         private final Map<String, Tensor> feeds = new LinkedHashMap<>();
         private HookFilter observed = HookFilter.none();
+        private @Nullable Index observedPositions;
         private final List<Hook> hooks = new ArrayList<>();
         private @Nullable Returns returns;
         private int @Nullable [] logitPositions;
@@ -155,6 +164,12 @@ public final class RunRequest {
         /** Observes points by full or short name. */
         public Builder observe(String... names) {
             return observe(HookFilter.names(names));
+        }
+
+        /** Keeps only some positions of what is observed; patterns and scores are cut along the query axis. */
+        public Builder observePositions(@Nullable Index positions) {
+            observedPositions = positions;
+            return this;
         }
 
         /** Adds hooks, after those given before. */

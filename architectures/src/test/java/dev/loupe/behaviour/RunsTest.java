@@ -13,6 +13,8 @@ import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunRequest.Returns;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Index;
+import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
@@ -154,6 +156,18 @@ final class RunsTest {
         RunResult run = MODEL.run(RunRequest.of(TOKENS).returns(Returns.NONE).build());
         assertThat(run.cache().size()).isZero();
         assertThatThrownBy(run::loss).isInstanceOf(IllegalStateException.class).hasMessageContaining("returns(LOSS)");
+    }
+
+    @Test
+    void onlyTheChosenPositionsAreCached() {
+        CachedRun run = MODEL.runWithCache(
+                TOKENS,
+                HookFilter.names("z1", "pattern1"),
+                Index.at(-1).indices().get(0));
+        assertThat(run.cache().get("z", 1).shape()).isEqualTo(Shape.of(2, 3, 8));
+        Tensor whole = MODEL.runWithCache(TOKENS).cache().get("pattern", 1);
+        assertThat(run.cache().get("pattern", 1).maxAbsDifference(whole.select(2, -1)))
+                .isLessThan(1e-12);
     }
 
     @Test
