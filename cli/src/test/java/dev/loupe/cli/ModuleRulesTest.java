@@ -1,0 +1,144 @@
+package dev.loupe.cli;
+
+import static com.tngtech.archunit.base.DescribedPredicate.not;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.properties.HasModifiers.Predicates.modifier;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.domain.JavaPackage;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import dev.loupe.spi.BackendProvider;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.jspecify.annotations.NullMarked;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Which module may see which. It stands here because the command line has all of them on its class path. */
+class ModuleRulesTest {
+
+    /** Every module, and what it may depend on: its own packages and those of the modules and libraries listed. */
+    private enum Module {
+        API(packages("tensor", "graph", "hook", "model", "spi", "internal"), List.of(), List.of()),
+        ARCHITECTURES(
+                packages("architectures"),
+                List.of(API),
+                List.of("com.fasterxml.jackson..", "ai.djl.huggingface.tokenizers..", "me.tongfei.progressbar..")),
+        BACKEND_REFERENCE(packages("backend.reference"), List.of(API), List.of()),
+        BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl", "ai.djl.(**)")),
+        BACKEND_ONNX(packages("backend.onnx"), List.of(API), List.of("ai.djl..", "ai.onnxruntime..")),
+        ANALYSIS(packages("analysis"), List.of(API), List.of("org.ejml..")),
+        CONFORMANCE_TESTS(packages("conformance"), List.of(API), List.of("org.junit..", "org.assertj.core..")),
+        CLI(
+                packages("cli"),
+                List.of(API, ARCHITECTURES, BACKEND_REFERENCE, BACKEND_PYTORCH, BACKEND_ONNX, ANALYSIS),
+                List.of("picocli..", "com.fasterxml.jackson.."));
+
+        final String[] own;
+        final String[] allowed;
+
+        Module(String[] own, List<Module> modules, List<String> libraries) {
+            this.own = own;
+            this.allowed = Stream.of(
+                            Stream.of("java..", "javax..", "org.jspecify.annotations..", "org.apiguardian.api.."),
+                            Arrays.stream(own),
+                            modules.stream().flatMap(module -> Arrays.stream(module.own)),
+                            libraries.stream())
+                    .flatMap(part -> part)
+                    .toArray(String[]::new);
+        }
+
+        private static String[] packages(String... names) {
+            return Arrays.stream(names).map(name -> "dev.loupe." + name + "..").toArray(String[]::new);
+        }
+    }
+
+    private static final JavaClasses CLASSES = new ClassFileImporter()
+            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .importPackages("dev.loupe");
+
+    @ParameterizedTest
+    @EnumSource
+    void aModuleDependsOnNothingButWhatItMay(Module module) {
+        classes()
+                .that(resideInAnyPackage(module.own))
+                .should()
+                .onlyDependOnClassesThat(
+                        // Arrays of primitives are in no package.
+                        resideInAnyPackage(module.allowed).or(resideInAPackage("")))
+                .check(CLASSES);
+    }
+
+    @Test
+    void everyClassBelongsToAModule() {
+        String[] known = Arrays.stream(Module.values())
+                .flatMap(module -> Arrays.stream(module.own))
+                .toArray(String[]::new);
+        noClasses()
+                .that(not(resideInAPackage("dev.loupe.fixtures..")))
+                .should()
+                .resideOutsideOfPackages(known)
+                .check(CLASSES);
+    }
+
+    @Test
+    void theInsideOfApiIsSeenByApiAlone() {
+        noClasses()
+                .that(not(resideInAnyPackage(Module.API.own)))
+                .should()
+                .dependOnClassesThat(resideInAPackage("dev.loupe.internal.."))
+                .check(CLASSES);
+    }
+
+    @Test
+    void aBackendShowsNothingButItsProvider() {
+        classes()
+                .that(resideInAPackage("dev.loupe.backend.."))
+                .and(modifier(JavaModifier.PUBLIC))
+                .and()
+                .areTopLevelClasses()
+                .should()
+                .beAssignableTo(BackendProvider.class)
+                .check(CLASSES);
+        assertThat(CLASSES.that(assignableTo(BackendProvider.class)).stream().filter(type -> !type.isInterface()))
+                .extracting(JavaClass::getSimpleName)
+                .contains("ReferenceBackendProvider", "PyTorchBackendProvider", "OnnxBackendProvider");
+    }
+
+    @Test
+    void packagesOfTheOtherModulesHaveNoCycles() {
+        slices().matching("dev.loupe.(analysis|architectures|conformance|cli|backend).(**)")
+                .should()
+                .beFreeOfCycles()
+                .check(CLASSES);
+    }
+
+    @Test
+    void everyPackageSaysThatItIsNullMarked() {
+        assertThat(CLASSES.getDefaultPackage().getPackage("dev.loupe").getSubpackagesInTree())
+                .filteredOn(folder -> !folder.getClasses().isEmpty())
+                .isNotEmpty()
+                .allSatisfy(folder -> assertThat(folder.isAnnotatedWith(NullMarked.class))
+                        .as(folder.getName())
+                        .isTrue());
+    }
+
+    @Test
+    void everyPackageIsReached() {
+        assertThat(CLASSES.getDefaultPackage().getPackage("dev.loupe").getSubpackages())
+                .extracting(JavaPackage::getRelativeName)
+                .contains("tensor", "graph", "hook", "model", "spi", "internal")
+                .contains("architectures", "backend", "analysis", "conformance", "cli");
+    }
+}
