@@ -1,7 +1,6 @@
 package dev.loupe.cli;
 
 import static com.tngtech.archunit.base.DescribedPredicate.not;
-import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.core.domain.properties.HasModifiers.Predicates.modifier;
@@ -10,12 +9,10 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.domain.JavaPackage;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
-import com.tngtech.archunit.core.importer.ImportOption;
 import dev.loupe.spi.BackendProvider;
 import java.util.Arrays;
 import java.util.List;
@@ -34,12 +31,19 @@ class ModuleRulesTest {
         ARCHITECTURES(
                 packages("architectures"),
                 List.of(API),
-                List.of("com.fasterxml.jackson..", "ai.djl.huggingface.tokenizers..", "me.tongfei.progressbar..")),
-        BACKEND_REFERENCE(packages("backend.reference"), List.of(API), List.of()),
-        BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl", "ai.djl.(**)")),
+                List.of(
+                        "com.fasterxml.jackson..",
+                        "ai.djl.huggingface.tokenizers..",
+                        "me.tongfei.progressbar..",
+                        "org.ejml..")),
+        BACKEND_REFERENCE(packages("backend.reference"), List.of(API), List.of("org.apache.commons.numbers..")),
+        BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl..")),
         BACKEND_ONNX(packages("backend.onnx"), List.of(API), List.of("ai.djl..", "ai.onnxruntime..")),
         ANALYSIS(packages("analysis"), List.of(API), List.of("org.ejml..")),
-        CONFORMANCE_TESTS(packages("conformance"), List.of(API), List.of("org.junit..", "org.assertj.core..")),
+        CONFORMANCE_TESTS(
+                packages("conformance"),
+                List.of(API),
+                List.of("org.junit..", "org.opentest4j..", "org.assertj.core..", "com.fasterxml.jackson.core..")),
         CLI(
                 packages("cli"),
                 List.of(API, ARCHITECTURES, BACKEND_REFERENCE, BACKEND_PYTORCH, BACKEND_ONNX, ANALYSIS),
@@ -51,7 +55,12 @@ class ModuleRulesTest {
         Module(String[] own, List<Module> modules, List<String> libraries) {
             this.own = own;
             this.allowed = Stream.of(
-                            Stream.of("java..", "javax..", "org.jspecify.annotations..", "org.apiguardian.api.."),
+                            Stream.of(
+                                    "java..",
+                                    "javax..",
+                                    "org.jspecify.annotations..",
+                                    "org.apiguardian.api..",
+                                    "com.google.auto.service.."),
                             Arrays.stream(own),
                             modules.stream().flatMap(module -> Arrays.stream(module.own)),
                             libraries.stream())
@@ -65,7 +74,7 @@ class ModuleRulesTest {
     }
 
     private static final JavaClasses CLASSES = new ClassFileImporter()
-            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .withImportOption(location -> !location.contains("/test-classes/"))
             .importPackages("dev.loupe");
 
     @ParameterizedTest
@@ -111,9 +120,6 @@ class ModuleRulesTest {
                 .should()
                 .beAssignableTo(BackendProvider.class)
                 .check(CLASSES);
-        assertThat(CLASSES.that(assignableTo(BackendProvider.class)).stream().filter(type -> !type.isInterface()))
-                .extracting(JavaClass::getSimpleName)
-                .contains("ReferenceBackendProvider", "PyTorchBackendProvider", "OnnxBackendProvider");
     }
 
     @Test
