@@ -7,7 +7,6 @@ import dev.loupe.graph.Op.UnaryKind;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /** Each op in terms of libtorch's functions. What is made on the way is closed on the way. */
 final class Kernels {
@@ -114,23 +113,24 @@ final class Kernels {
             long[] axes = op.axes().stream().mapToLong(axis -> axis).toArray();
             return asBefore(x, Torch.sum(x, axes, op.keepDims()));
         }
-        PtNDArray result = x;
-        for (int i = op.axes().size() - 1; i >= 0; i--) {
-            PtNDArray before = result;
-            int axis = op.axes().get(i);
-            try {
-                result = switch (op.kind()) {
-                    case MEAN -> Torch.mean(before, axis, op.keepDims());
-                    case MAX -> Torch.max(before, axis, op.keepDims());
-                    case MIN -> Torch.min(before, axis, op.keepDims());
-                    case PROD -> Torch.prod(before, axis, op.keepDims());
-                    case SUM -> throw new AssertionError();
-                };
-            } finally {
-                closeUnless(before, x);
+        int last = op.axes().size() - 1;
+        PtNDArray result = reduce(op, x, op.axes().get(last));
+        for (int i = last - 1; i >= 0; i--) {
+            try (PtNDArray before = result) {
+                result = reduce(op, before, op.axes().get(i));
             }
         }
         return asBefore(x, result);
+    }
+
+    private static PtNDArray reduce(Op.Reduce op, PtNDArray x, int axis) {
+        return switch (op.kind()) {
+            case MEAN -> Torch.mean(x, axis, op.keepDims());
+            case MAX -> Torch.max(x, axis, op.keepDims());
+            case MIN -> Torch.min(x, axis, op.keepDims());
+            case PROD -> Torch.prod(x, axis, op.keepDims());
+            case SUM -> Torch.sum(x, new long[] {axis}, op.keepDims());
+        };
     }
 
     /** libtorch sums int32 in int64; the result's type is the operand's. */
@@ -140,12 +140,6 @@ final class Kernels {
         }
         try (result) {
             return Torch.cast(result, x.getDataType());
-        }
-    }
-
-    private static void closeUnless(PtNDArray array, @Nullable PtNDArray kept) {
-        if (array != kept) {
-            array.close();
         }
     }
 
