@@ -47,8 +47,8 @@ final class Devices {
 
     private static List<TorchDevice> cuda(TorchEngine engine, BackendOptions options, int first) {
         if (!engine.builtForCuda()) {
-            throw new BackendUnavailableException("The backend 'pytorch' was asked for " + options.device()
-                    + ", but the libtorch " + engine.version() + " on the class path is built for the CPU. Add"
+            throw new BackendUnavailableException("The backend 'pytorch' was asked for '" + options.device()
+                    + "', but the libtorch " + engine.version() + " on the class path is built for the CPU. Add"
                     + " ai.djl.pytorch:pytorch-native-cu128:" + engine.version() + " with the classifier of this"
                     + " platform, or ask for cpu");
         }
@@ -57,8 +57,9 @@ final class Devices {
             return split(engine, "cuda:" + first, Device.gpu(first), options.devices());
         }
         if (gpus < first + options.devices()) {
-            throw new BackendUnavailableException("The backend 'pytorch' was asked for " + options.devices()
-                    + (options.devices() == 1 ? " GPU" : " GPUs") + " from cuda:" + first + " on, but "
+            throw new BackendUnavailableException("The backend 'pytorch' was asked for '" + options.device()
+                    + "' (" + options.devices() + (options.devices() == 1 ? " GPU" : " GPUs") + " from cuda:" + first
+                    + " on), but "
                     + (gpus == 0 ? "found none" : "found " + gpus + " (cuda:0 to cuda:" + (gpus - 1) + ")")
                     + ". Check the driver with nvidia-smi, or ask for what is there or for cpu");
         }

@@ -1,6 +1,7 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.engine.EngineException;
+import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.graph.Op;
 import dev.loupe.spi.TensorHandle;
 import dev.loupe.tensor.HostTensor;
@@ -20,6 +21,10 @@ final class Failures {
 
     static RuntimeException uploading(TorchDevice device, HostTensor data, EngineException e) {
         return explain("a tensor " + data.dtype() + " " + data.shape() + " on " + device.name(), e);
+    }
+
+    static RuntimeException receiving(TorchDevice device, PtNDArray array, EngineException e) {
+        return explain("a copy of " + array.getDataType() + " " + array.getShape() + " on " + device.name(), e);
     }
 
     private static RuntimeException explain(String what, EngineException e) {

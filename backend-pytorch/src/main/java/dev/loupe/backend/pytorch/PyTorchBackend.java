@@ -47,10 +47,6 @@ final class PyTorchBackend extends InterpretingBackend {
         return device.name();
     }
 
-    TorchDevice torchDevice() {
-        return device;
-    }
-
     @Override
     public Capabilities capabilities() {
         return capabilities;
@@ -83,10 +79,32 @@ final class PyTorchBackend extends InterpretingBackend {
         }
     }
 
-    /** Takes an array over that lies on this device and is attached to its manager. */
+    /** Whether this is where arrays of that device are computed with. */
+    boolean isOn(TorchDevice other) {
+        return device == other;
+    }
+
+    /** A copy of an array that lies on another device of the same backend. */
+    PyTorchHandle receive(PyTorchHandle from) {
+        PtNDArray array = from.acquire();
+        try {
+            return adopt(array);
+        } finally {
+            from.release();
+        }
+    }
+
+    /** A copy of an array from anywhere. */
     PyTorchHandle adopt(PtNDArray array) {
         halves |= array.getDataType() == DataType.FLOAT16;
-        return PyTorchHandle.owning(device, array, 0);
+        boolean gradients = Torch.enter();
+        try {
+            return PyTorchHandle.owning(device, Torch.move(array, device.manager()), 0);
+        } catch (EngineException e) {
+            throw Failures.receiving(device, array, e);
+        } finally {
+            Torch.leave(gradients);
+        }
     }
 
     @Override

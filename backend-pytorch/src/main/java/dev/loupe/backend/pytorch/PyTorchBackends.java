@@ -15,6 +15,7 @@ final class PyTorchBackends {
             Torch.setThreads(options.threads());
         }
         List<TorchDevice> devices = Devices.choose(engine, options);
-        return new PyTorchBackend(devices.get(0));
+        List<PyTorchBackend> stages = devices.stream().map(PyTorchBackend::new).toList();
+        return stages.size() == 1 ? stages.get(0) : new PipelinedBackend(stages);
     }
 }

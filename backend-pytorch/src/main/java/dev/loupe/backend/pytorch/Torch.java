@@ -95,19 +95,22 @@ final class Torch {
         return JniUtils.to(x, type, x.getManager().getDevice());
     }
 
-    /** A copy on another device. */
+    /** A copy attached to a manager, on the manager's device. */
     static PtNDArray move(PtNDArray x, PtNDManager target) {
         Device device = target.getDevice();
-        if (device.equals(x.getManager().getDevice())) {
+        if (device.equals(x.getDevice())) {
             PtNDArray copy = JniUtils.clone(x);
             copy.attach(target);
             return copy;
         }
-        // DJL makes a manager for the other device, which would outlive its only array.
+        // DJL then makes a manager for the other device, which would outlive its only array.
+        boolean makesManager = !device.equals(x.getManager().getDevice());
         PtNDArray moved = JniUtils.to(x, x.getDataType(), device);
-        PtNDManager passing = moved.getManager();
+        PtNDManager made = moved.getManager();
         moved.attach(target);
-        passing.close();
+        if (makesManager) {
+            made.close();
+        }
         return moved;
     }
 

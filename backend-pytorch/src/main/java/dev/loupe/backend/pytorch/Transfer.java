@@ -57,9 +57,4 @@ final class Transfer {
         }
         return new HostTensor(dtype, shape, into.clear());
     }
-
-    /** A copy of an array on another device, or on another name of the same device. */
-    static PtNDArray move(PtNDArray array, TorchDevice target) {
-        return Torch.move(array, target.manager());
-    }
 }

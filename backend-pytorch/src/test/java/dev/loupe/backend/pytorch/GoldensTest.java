@@ -1,0 +1,101 @@
+package dev.loupe.backend.pytorch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.loupe.fixtures.Fixtures;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.HookPoint;
+import dev.loupe.model.CachedRun;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.LoadOptions;
+import dev.loupe.model.Tokens;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.safetensors.SafetensorsFile;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What TransformerLens and Hugging Face transformers compute for the fixtures, in float32. */
+class GoldensTest {
+
+    private static final double TOLERANCE = 1e-4;
+
+    private static Backend backend;
+
+    @BeforeAll
+    static void open() {
+        backend = new PyTorchBackendProvider().open(BackendOptions.DEFAULT.withThreads(1));
+    }
+
+    @AfterAll
+    static void close() {
+        backend.close();
+    }
+
+    static Stream<String> fixtures() {
+        return Fixtures.names().stream();
+    }
+
+    @ParameterizedTest
+    @MethodSource("fixtures")
+    void everyHookPointOfTheUnprocessedModelIsTransformerLens(String fixture) {
+        compareHooks(fixture, LoadOptions.noProcessing(), "raw.");
+    }
+
+    @ParameterizedTest
+    @MethodSource("fixtures")
+    void everyHookPointOfTheProcessedModelIsTransformerLens(String fixture) {
+        compareHooks(fixture, LoadOptions.defaults(), "proc.");
+    }
+
+    private static void compareHooks(String fixture, LoadOptions options, String prefix) {
+        try (SafetensorsFile golden = SafetensorsFile.open(Fixtures.golden(fixture));
+                HookedTransformer model = load(fixture, options)) {
+            List<String> names = model.hookNames().points().stream()
+                    .map(HookPoint::name)
+                    .filter(name -> golden.contains(prefix + name))
+                    .toList();
+            assertThat(names).hasSizeGreaterThan(50);
+            try (CachedRun run = model.runWithCache(tokens(golden.read("tokens")), HookFilter.names(names))) {
+                for (String name : names) {
+                    try (Tensor expected = model.tensors().of(golden.read(prefix + name))) {
+                        assertThat(run.cache().get(name).maxAbsDifference(expected))
+                                .as(fixture + " " + prefix + name)
+                                .isLessThan(TOLERANCE);
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("fixtures")
+    void aPlainRunGivesTheLogitsOfHuggingFace(String fixture) {
+        try (SafetensorsFile golden = SafetensorsFile.open(Fixtures.golden(fixture));
+                HookedTransformer model = load(fixture, LoadOptions.noProcessing());
+                Tensor logits = model.forward(tokens(golden.read("tokens")));
+                Tensor expected = model.tensors().of(golden.read("hf.logits"))) {
+            assertThat(logits.maxAbsDifference(expected)).isLessThan(TOLERANCE);
+        }
+    }
+
+    private static HookedTransformer load(String fixture, LoadOptions options) {
+        return HookedTransformer.fromPretrained(Fixtures.directory(fixture).toString(), options, backend);
+    }
+
+    private static Tokens tokens(HostTensor ids) {
+        int positions = (int) ids.shape().size(1);
+        long[] flat = ids.toLongArray();
+        long[][] rows = new long[(int) ids.shape().size(0)][positions];
+        for (int i = 0; i < flat.length; i++) {
+            rows[i / positions][i % positions] = flat[i];
+        }
+        return Tokens.of(rows);
+    }
+}
