@@ -5,6 +5,7 @@ import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
 import dev.loupe.hook.HookNames;
+import dev.loupe.hook.HookPoint;
 import dev.loupe.model.RunRequest.Returns;
 import dev.loupe.spi.ArchitectureProvider;
 import dev.loupe.spi.Architectures;
@@ -179,7 +180,7 @@ public final class HookedTransformer implements AutoCloseable {
 
     /** Runs a request: the general form of everything below. */
     public RunResult run(RunRequest request) {
-        return runs.run(request, registry.snapshot());
+        return runs.run(request, request.modelHooks() ? registry.snapshot() : List.of());
     }
 
     /** Logits [batch, pos, d_vocab]. */
@@ -300,6 +301,13 @@ public final class HookedTransformer implements AutoCloseable {
             handles.add(registry.add(hook, false, false));
         }
         return () -> handles.forEach(HookHandle::close);
+    }
+
+    /** The points at which hooks stand on the model at present, in the order in which they fire. */
+    public List<HookPoint> hookedPoints() {
+        Set<HookPoint> hooked = new HashSet<>();
+        registry.snapshot().forEach(hook -> hooked.addAll(hook.points().select(hookNames)));
+        return hookNames.points().stream().filter(hooked::contains).toList();
     }
 
     // Text.

@@ -41,6 +41,7 @@ public final class RunRequest {
     private final @Nullable Tensor residual;
     private final @Nullable Integer stopAtLayer;
     private final @Nullable KeyValueCache keyValueCache;
+    private final boolean modelHooks;
 
     private RunRequest(Builder b) {
         this.tokens = b.tokens;
@@ -54,6 +55,7 @@ public final class RunRequest {
         this.residual = b.residual;
         this.stopAtLayer = b.stopAtLayer;
         this.keyValueCache = b.keyValueCache;
+        this.modelHooks = b.modelHooks;
     }
 
     /** A builder; logits are returned unless it is told otherwise. */
@@ -121,6 +123,11 @@ public final class RunRequest {
         return Optional.ofNullable(keyValueCache);
     }
 
+    /** Whether the hooks that stand on the model run too. */
+    public boolean modelHooks() {
+        return modelHooks;
+    }
+
     /** Collects a request. */
     public static final class Builder {
         private @Nullable Tokens tokens;
@@ -134,6 +141,7 @@ public final class RunRequest {
         private @Nullable Tensor residual;
         private @Nullable Integer stopAtLayer;
         private @Nullable KeyValueCache keyValueCache;
+        private boolean modelHooks = true;
 
         private Builder() {}
 
@@ -221,6 +229,12 @@ public final class RunRequest {
         /** Goes on from earlier positions; the cache is extended by the run. */
         public Builder keyValueCache(@Nullable KeyValueCache cache) {
             keyValueCache = cache;
+            return this;
+        }
+
+        /** Whether the hooks that stand on the model run too, as they do unless told otherwise. */
+        public Builder modelHooks(boolean value) {
+            modelHooks = value;
             return this;
         }
 
