@@ -106,9 +106,7 @@ public final class CacheAnalysis {
 
     /** Applies the norm where that was asked for. */
     private ResidualStack finish(ResidualStack stack, int layer, StackOptions options) {
-        return options.has(Option.APPLY_LN)
-                ? applyLnToStack(stack, layer, options.has(Option.MLP_INPUT))
-                : stack;
+        return options.has(Option.APPLY_LN) ? applyLnToStack(stack, layer, options.has(Option.MLP_INPUT)) : stack;
     }
 
     /**
@@ -120,12 +118,7 @@ public final class CacheAnalysis {
      */
     public ResidualStack accumulatedResid(StackOptions options) {
         options.requireOnly(
-                "accumulatedResid",
-                Option.LAYER,
-                Option.INCL_MID,
-                Option.MLP_INPUT,
-                Option.APPLY_LN,
-                Option.POSITIONS);
+                "accumulatedResid", Option.LAYER, Option.INCL_MID, Option.MLP_INPUT, Option.APPLY_LN, Option.POSITIONS);
         boolean mlpInput = options.has(Option.MLP_INPUT);
         int layer = options.layer(config.nLayers(), mlpInput);
         List<String> names = new ArrayList<>();
@@ -168,8 +161,7 @@ public final class CacheAnalysis {
      * @param options layer, inclRemainder, applyLn, positions
      */
     public ResidualStack stackHeadResults(StackOptions options) {
-        options.requireOnly(
-                "stackHeadResults", Option.LAYER, Option.INCL_REMAINDER, Option.APPLY_LN, Option.POSITIONS);
+        options.requireOnly("stackHeadResults", Option.LAYER, Option.INCL_REMAINDER, Option.APPLY_LN, Option.POSITIONS);
         int layer = options.layer(config.nLayers(), false);
         ResidualStack stack = withRemainder(headStack(layer, options.positions()), layer, options);
         return finish(stack, layer, options);
@@ -247,9 +239,7 @@ public final class CacheAnalysis {
     public Tensor computeHeadResults(int layer) {
         int index = Math.floorMod(layer, Math.max(1, config.nLayers()));
         RequiredActivations.check(
-                cache,
-                "computeHeadResults",
-                List.of(headNames(index + 1).get(index)));
+                cache, "computeHeadResults", List.of(headNames(index + 1).get(index)));
         return headResults(index, Index.all());
     }
 
@@ -290,8 +280,7 @@ public final class CacheAnalysis {
     }
 
     private ResidualStack neuronStack(int layer, StackOptions options) {
-        RequiredActivations.check(
-                cache, "stackNeuronResults", RequiredActivations.ofLayers(cache, "post", layer));
+        RequiredActivations.check(cache, "stackNeuronResults", RequiredActivations.ofLayers(cache, "post", layer));
         Tensor all = model.tensors().arange(config.dMlp());
         long[] neurons = all.get(asRange(options.neurons())).toLongArray();
         List<Tensor> parts = new ArrayList<>();
@@ -408,7 +397,9 @@ public final class CacheAnalysis {
         int end = StackOptions.upTo(layer).layer(config.nLayers(), mlpInput);
         String name = end == config.nLayers()
                 ? "ln_final.hook_scale"
-                : model.hookNames().resolve("scale", end, mlpInput ? "ln2" : "ln1").name();
+                : model.hookNames()
+                        .resolve("scale", end, mlpInput ? "ln2" : "ln1")
+                        .name();
         RequiredActivations.check(cache, "applyLnToStack", List.of(name));
         Tensor scale = cache.get(name).get(Index.ellipsis(), stack.positions(), Index.all());
         Tensor values = stack.values();
@@ -434,8 +425,8 @@ public final class CacheAnalysis {
      */
     public Tensor logitAttrs(ResidualStack stack, Targets tokens, Targets incorrectTokens) {
         if (tokens.rank() != incorrectTokens.rank()) {
-            throw new IllegalArgumentException("Tokens and incorrect tokens must have one shape; got " + tokens + " and "
-                    + incorrectTokens);
+            throw new IllegalArgumentException(
+                    "Tokens and incorrect tokens must have one shape; got " + tokens + " and " + incorrectTokens);
         }
         Tensor difference = directions(stack, tokens).sub(directions(stack, incorrectTokens));
         return stack.values().mul(difference).sum(-1);

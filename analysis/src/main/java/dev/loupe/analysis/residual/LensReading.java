@@ -108,7 +108,8 @@ public final class LensReading {
             tips.add(told);
         }
         return HeatMap.builder("Logit lens")
-                .note("The most likely next token if the model stopped after each layer; the colour is its probability.")
+                .note(
+                        "The most likely next token if the model stopped after each layer; the colour is its probability.")
                 .values(values)
                 .rows("layer", labels)
                 .columns("position", strTokens)

@@ -90,10 +90,12 @@ public final class LogitLens {
                 Tensor.stack(0, ids),
                 Tensor.stack(0, probabilities),
                 watched,
-                watched.length == 0 ? List.of() : List.of(
-                        Tensor.stack(0, watchedLogits),
-                        Tensor.stack(0, watchedProbabilities),
-                        Tensor.stack(0, ranks)));
+                watched.length == 0
+                        ? List.of()
+                        : List.of(
+                                Tensor.stack(0, watchedLogits),
+                                Tensor.stack(0, watchedProbabilities),
+                                Tensor.stack(0, ranks)));
     }
 
     /** Logits [batch, pos, d_vocab] of the model's end, soft cap and all, in float32 at least. */

@@ -65,8 +65,8 @@ public final class Targets {
             }
             for (int i = 0; i < width; i++) {
                 if (ids[row][i] < 0 || ids[row][i] >= vocabulary) {
-                    throw new IllegalArgumentException("There is no token " + ids[row][i] + ": the model has ids from 0 to "
-                            + (vocabulary - 1));
+                    throw new IllegalArgumentException(
+                            "There is no token " + ids[row][i] + ": the model has ids from 0 to " + (vocabulary - 1));
                 }
                 flat[row * width + i] = ids[row][i];
             }

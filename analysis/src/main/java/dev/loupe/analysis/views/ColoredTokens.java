@@ -9,7 +9,15 @@ import org.jspecify.annotations.Nullable;
 /** Tokens in a line of text, each on the colour of its number; several series of numbers to choose from. */
 public final class ColoredTokens extends View {
 
-    private record Series(String name, double[] values) {}
+    private static final class Series {
+        private final String name;
+        private final double[] values;
+
+        Series(String name, double[] values) {
+            this.name = name;
+            this.values = values;
+        }
+    }
 
     private final List<String> labels;
     private final List<Series> series;

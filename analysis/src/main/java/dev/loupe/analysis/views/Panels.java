@@ -13,7 +13,15 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Panels extends View {
 
-    private record Panel(String name, double[][] values) {}
+    private static final class Panel {
+        private final String name;
+        private final double[][] values;
+
+        Panel(String name, double[][] values) {
+            this.name = name;
+            this.values = values;
+        }
+    }
 
     private final List<Panel> panels;
     private final int perRow;
@@ -41,7 +49,7 @@ public final class Panels extends View {
             Matrices.requireSize(panel.name, panel.values, rows.size(), columns.size());
         }
         this.scale = b.scale == null
-                ? ColorScale.fitting(panels.stream().map(Panel::values).toList())
+                ? ColorScale.fitting(panels.stream().map(panel -> panel.values).toList())
                 : b.scale;
     }
 
