@@ -2,6 +2,7 @@ package dev.loupe.conformance;
 
 import dev.loupe.tensor.DType;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -10,7 +11,8 @@ import java.util.TreeMap;
 final class Report {
 
     private final List<Outcome> outcomes = new ArrayList<>();
-    private final Map<String, Worst> worst = new TreeMap<>();
+    private final Map<Measured, Worst> worst = new TreeMap<>(
+            Comparator.comparing(Measured::operation).thenComparing(Measured::dtype));
 
     /** How a test ended. */
     enum Result {
@@ -53,10 +55,12 @@ final class Report {
         outcomes.add(outcome);
     }
 
+    private record Measured(String operation, DType dtype) {}
+
     /** Takes note of an error if it is the worst so far. */
     synchronized void measured(String operation, DType dtype, Comparison comparison, String where) {
         worst.merge(
-                operation + " " + dtype.ordinal(),
+                new Measured(operation, dtype),
                 new Worst(
                         operation,
                         dtype,
