@@ -48,6 +48,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 public abstract class BackendConformanceKit implements KitSettings.Kit {
 
     private @Nullable Bench bench;
+    private @Nullable Models models;
     private @Nullable Session session;
     private @Nullable Path reportFolder;
 
@@ -73,6 +74,7 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
         BackendOptions options =
                 settings.device().isEmpty() ? options() : options().withDevice(settings.device());
         bench = new Bench(provider, options);
+        models = new Models(bench, settings.seed());
         Deviations deviations =
                 Deviations.load(provider.id(), provider.getClass().getClassLoader());
         session = new Session(getClass().getSimpleName(), settings.seed(), settings.only(), deviations, new Report());
@@ -97,15 +99,22 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
     @TestFactory
     @Order(3)
     Stream<DynamicNode> operations() {
-        return Stream.concat(
-                session().tests(new OperationRules(bench())), session().tests(new OperationEdgeRules(bench())));
+        return session()
+                .tests(new OperationRules(bench()), new OperationEdgeRules(bench()), new TensorMethodRules(bench()));
     }
 
     /** Section 4. */
     @TestFactory
     @Order(4)
     Stream<DynamicNode> graphRunsAndHooks() {
-        return session().tests(new GraphRules(bench()));
+        return session().tests(new GraphRules(bench()), new HookRules(bench(), models()));
+    }
+
+    /** Section 5. */
+    @TestFactory
+    @Order(5)
+    Stream<DynamicNode> cache() {
+        return session().tests(new CacheRules(models()));
     }
 
     /** Section 6. */
@@ -119,7 +128,7 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
     @TestFactory
     @Order(8)
     Stream<DynamicNode> numerics() {
-        return session().tests(new NumericsRules(bench()));
+        return session().tests(new NumericsRules(bench()), new ModelNumericsRules(bench(), models()));
     }
 
     /** The deviations file itself. */
@@ -142,6 +151,7 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
                             session().selection().isEverything())
                     .write(KitSettings.started(reportFolder));
         } finally {
+            models().close();
             used.close();
         }
     }
@@ -154,6 +164,12 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
             facts.put("found", available.detail());
             facts.put("types", used.types().toString());
             facts.put("computes in", used.floats().toString());
+            facts.put("architectures", Models.architectures().toString());
+            if (!Models.withoutSample().isEmpty()) {
+                facts.put(
+                        "architectures not tried, for want of a sample config",
+                        Models.withoutSample().toString());
+            }
             facts.put("deterministic", Boolean.toString(used.capabilities().deterministic()));
         }
         facts.putAll(session().facts());
@@ -162,6 +178,10 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
 
     private Session session() {
         return KitSettings.started(session);
+    }
+
+    private Models models() {
+        return KitSettings.started(models);
     }
 
     private Bench bench() {

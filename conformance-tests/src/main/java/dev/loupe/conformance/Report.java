@@ -11,8 +11,8 @@ import java.util.TreeMap;
 final class Report {
 
     private final List<Outcome> outcomes = new ArrayList<>();
-    private final Map<Measured, Worst> worst = new TreeMap<>(
-            Comparator.comparing(Measured::operation).thenComparing(Measured::dtype));
+    private final Map<Measured, Worst> worst =
+            new TreeMap<>(Comparator.comparing(Measured::operation).thenComparing(Measured::dtype));
 
     /** How a test ended. */
     enum Result {

@@ -67,9 +67,10 @@ final class Session {
         return facts;
     }
 
-    /** The tests of all methods of {@code rules} that bear a {@link Rule}, in the order of the specification. */
-    Stream<DynamicNode> tests(Object rules) {
-        return ruleMethods(rules.getClass()).stream().flatMap(method -> tests(rules, method));
+    /** The tests of all methods of some objects that bear a {@link Rule}, in the order of the specification. */
+    Stream<DynamicNode> tests(Object... rules) {
+        return Stream.of(rules)
+                .flatMap(one -> ruleMethods(one.getClass()).stream().flatMap(method -> tests(one, method)));
     }
 
     /** The methods of a class that test rules, in the order of the specification. */

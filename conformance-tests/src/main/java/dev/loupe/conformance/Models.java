@@ -1,0 +1,123 @@
+package dev.loupe.conformance;
+
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.LoadOptions;
+import dev.loupe.model.TransformerConfig;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.spi.Architectures;
+import dev.loupe.spi.Backend;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** Tiny models with random weights, of every architecture on the class path that brings a sample config. */
+final class Models implements AutoCloseable {
+
+    private final Bench bench;
+    private final long seed;
+    private final Map<Kind, Source> sources = new LinkedHashMap<>();
+    private final Map<Object, Pair> pairs = new LinkedHashMap<>();
+
+    Models(Bench bench, long seed) {
+        this.bench = bench;
+        this.seed = seed;
+    }
+
+    /** An architecture, with its weights as they are or processed. */
+    record Kind(String architecture, boolean processed) {
+
+        /** As a part of a test's path. */
+        String path() {
+            return architecture + "/" + (processed ? "processed" : "raw");
+        }
+    }
+
+    /** Config and weights of a model, in float32. */
+    private record Source(
+            ArchitectureProvider architecture, TransformerConfig config, Map<String, HostTensor> weights) {}
+
+    /** One model twice: on the backend on trial and, in float64, on the reference. */
+    record Pair(Kind kind, HookedTransformer mine, HookedTransformer truth) implements AutoCloseable {
+        @Override
+        public void close() {
+            mine.close();
+            truth.close();
+        }
+    }
+
+    /** Architectures that can be tried. */
+    static List<String> architectures() {
+        return Architectures.all().stream()
+                .filter(architecture -> RandomCheckpoint.config(architecture).isPresent())
+                .map(ArchitectureProvider::id)
+                .sorted()
+                .toList();
+    }
+
+    /** Architectures on the class path without a sample config. */
+    static List<String> withoutSample() {
+        return Architectures.all().stream()
+                .filter(architecture -> RandomCheckpoint.config(architecture).isEmpty())
+                .map(ArchitectureProvider::id)
+                .sorted()
+                .toList();
+    }
+
+    /** Every architecture, raw and processed. */
+    static List<Kind> kinds() {
+        List<Kind> kinds = new ArrayList<>();
+        for (String architecture : architectures()) {
+            kinds.add(new Kind(architecture, false));
+            if (Architectures.byId(architecture).supportsProcessing()) {
+                kinds.add(new Kind(architecture, true));
+            }
+        }
+        return kinds;
+    }
+
+    /** A model in a data type on both backends; made once. */
+    synchronized Pair pair(Kind kind, DType type) {
+        return pairs.computeIfAbsent(List.of(kind, type), key -> {
+            Source source = sources.computeIfAbsent(kind, this::source);
+            HookedTransformer mine = load(source, type, bench.backend());
+            return new Pair(kind, mine, load(source, DType.FLOAT64, bench.reference()));
+        });
+    }
+
+    private static HookedTransformer load(Source source, DType type, Backend backend) {
+        LoadOptions options = LoadOptions.noProcessing().withDType(type);
+        return HookedTransformer.fromWeights(
+                source.architecture(), source.config(), source.weights(), options, backend);
+    }
+
+    /** Loads a checkpoint on the reference, as a user would, and takes out what the graph's weights then are. */
+    private Source source(Kind kind) {
+        ArchitectureProvider architecture = Architectures.byId(kind.architecture());
+        Optional<String> json = RandomCheckpoint.config(architecture);
+        Path folder = RandomCheckpoint.write(architecture, json.orElseThrow(), seed);
+        LoadOptions options = kind.processed() ? LoadOptions.defaults() : LoadOptions.noProcessing();
+        try (HookedTransformer model =
+                HookedTransformer.fromPretrained(folder.toString(), options, bench.reference())) {
+            Map<String, HostTensor> weights = new LinkedHashMap<>();
+            for (String name : model.weightNames()) {
+                if (!model.graph().constants().containsKey(name)) {
+                    weights.put(name, model.weight(name).toHost());
+                }
+            }
+            return new Source(architecture, model.config(), weights);
+        } finally {
+            RandomCheckpoint.delete(folder);
+        }
+    }
+
+    @Override
+    public synchronized void close() {
+        pairs.values().forEach(Pair::close);
+        pairs.clear();
+    }
+}

@@ -1,0 +1,153 @@
+package dev.loupe.conformance;
+
+import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.HookPoint;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.KeyValueCache;
+import dev.loupe.model.RunRequest;
+import dev.loupe.model.RunResult;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Tensor;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+
+/** Runs models, takes out what they saw, and compares. */
+final class Traces {
+
+    /** The name under which logits stand among the values of a run. */
+    static final String LOGITS = "logits";
+
+    private Traces() {}
+
+    /** How a prompt is run. */
+    enum Way {
+        /** A batch whose shorter rows are padded on the right. */
+        PADDED_RIGHT,
+        /** The same, padded on the left. */
+        PADDED_LEFT,
+        /** The second part of a left-padded prompt, with keys and values of the first. */
+        CACHED
+    }
+
+    /** A batch of three random rows of different lengths. */
+    static Tokens tokens(HookedTransformer model, SplittableRandom random, boolean left) {
+        int vocabulary = model.config().dVocab();
+        int longest = Math.min(7, model.config().nCtx());
+        List<long[]> rows = List.of(
+                row(random, longest, vocabulary), row(random, longest - 2, vocabulary), row(random, 4, vocabulary));
+        return Tokens.pad(rows, 0, left);
+    }
+
+    private static long[] row(SplittableRandom random, int length, int vocabulary) {
+        long[] row = new long[length];
+        for (int i = 0; i < length; i++) {
+            row[i] = random.nextInt(vocabulary);
+        }
+        return row;
+    }
+
+    /** Runs a prompt and gives back the logits and every value observed, in the order of the model. */
+    static Map<String, HostTensor> run(
+            HookedTransformer model, Tokens tokens, Way way, HookFilter observed, List<Hook> hooks) {
+        if (way != Way.CACHED) {
+            return values(model, RunRequest.of(tokens).observe(observed).hooks(hooks));
+        }
+        int first = tokens.positions() - 3;
+        try (KeyValueCache cache = model.newKeyValueCache(tokens.batch())) {
+            RunRequest before =
+                    RunRequest.of(part(tokens, 0, first)).keyValueCache(cache).build();
+            model.run(before).close();
+            RunRequest.Builder after = RunRequest.of(part(tokens, first, tokens.positions()))
+                    .keyValueCache(cache)
+                    .observe(observed)
+                    .hooks(hooks);
+            return values(model, after);
+        }
+    }
+
+    /** Some positions of a batch. */
+    static Tokens part(Tokens tokens, int from, int to) {
+        long[][] ids = new long[tokens.batch()][];
+        boolean[][] mask = new boolean[tokens.batch()][];
+        for (int row = 0; row < ids.length; row++) {
+            ids[row] = java.util.Arrays.copyOfRange(tokens.row(row), from, to);
+            mask[row] = java.util.Arrays.copyOfRange(tokens.mask()[row], from, to);
+        }
+        return Tokens.of(ids, mask);
+    }
+
+    private static Map<String, HostTensor> values(HookedTransformer model, RunRequest.Builder request) {
+        try (RunResult result = model.run(request.build())) {
+            Map<String, HostTensor> values = new LinkedHashMap<>();
+            result.cache().items().forEach((name, tensor) -> values.put(name, tensor.toHost()));
+            values.put(LOGITS, result.logits().toHost());
+            return values;
+        }
+    }
+
+    /** Throws unless two runs have the same names and, within the tolerance of models, the same values. */
+    static void compare(
+            HookedTransformer model,
+            Map<String, HostTensor> found,
+            Map<String, HostTensor> expected,
+            int allowance,
+            Report report) {
+        if (!List.copyOf(found.keySet()).equals(List.copyOf(expected.keySet()))) {
+            throw new AssertionError("the run gave " + found.keySet() + ", expected " + expected.keySet());
+        }
+        found.forEach((name, value) -> {
+            int blocks = allowance * blocksBefore(name, model.config().nLayers());
+            ModelTolerance.check(name, value, expected.get(name), blocks, report, name);
+        });
+    }
+
+    /** How many blocks lie before a value, the embedding counted as one. */
+    static int blocksBefore(String name, int layers) {
+        int layer = new HookPoint(name, false).layer();
+        if (layer >= 0) {
+            return layer + 2;
+        }
+        return name.startsWith("ln_final") || name.startsWith("unembed") || name.equals(LOGITS) ? layers + 2 : 1;
+    }
+
+    /**
+     * Adds noise to an activation: numbers that no norm or softmax takes back, the same on every backend.
+     *
+     * @param seed what the noise comes from
+     */
+    static Tensor disturbed(Tensor activation, String point, long seed) {
+        SplittableRandom random = new SplittableRandom(seed * 31 + point.hashCode());
+        HostTensor noise = HostTensor.allocate(DType.FLOAT32, activation.shape());
+        boolean divisor = point.endsWith("hook_scale");
+        for (int i = 0; i < noise.shape().elements(); i++) {
+            double size = 0.2 + 0.3 * random.nextDouble();
+            noise.setDouble(i, divisor || random.nextBoolean() ? size : -size);
+        }
+        return activation.add(activation.factory().of(noise.to(activation.dtype())));
+    }
+
+    /** A hook that disturbs one point. */
+    static Hook disturbing(String point, long seed) {
+        return Hook.at(point, (activation, where) -> disturbed(activation, point, seed));
+    }
+
+    /** The largest difference between two values, as a multiple of the largest number in the first. */
+    static double effect(HostTensor plain, HostTensor edited) {
+        double largest = 0;
+        double difference = 0;
+        for (int i = 0; i < plain.shape().elements(); i++) {
+            double before = plain.getDouble(i);
+            double after = edited.getDouble(i);
+            if (Double.isFinite(before) && Double.isFinite(after)) {
+                largest = Math.max(largest, Math.abs(before));
+                difference = Math.max(difference, Math.abs(after - before));
+            }
+        }
+        return largest == 0 ? difference : difference / largest;
+    }
+}
