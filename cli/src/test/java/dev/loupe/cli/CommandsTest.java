@@ -1,0 +1,242 @@
+package dev.loupe.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.loupe.fixtures.Fixtures;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.safetensors.SafetensorsFile;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+final class CommandsTest {
+
+    private static final String GPT2 = Fixtures.directory(Fixtures.GPT2).toString();
+
+    /** The goldens' tokens as the command line takes them. */
+    private static String goldenTokens(String fixture) {
+        try (SafetensorsFile golden = SafetensorsFile.open(Fixtures.golden(fixture))) {
+            HostTensor tokens = golden.read("tokens");
+            long[] flat = tokens.toLongArray();
+            int width = (int) tokens.shape().size(1);
+            StringBuilder text = new StringBuilder();
+            for (int i = 0; i < flat.length; i++) {
+                text.append(i == 0 ? "" : i % width == 0 ? ";" : ",").append(flat[i]);
+            }
+            return text.toString();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"raw", "proc"})
+    void cacheWritesWhatTheGoldensHold(String kind, @TempDir Path folder) {
+        Path file = folder.resolve("cache.safetensors");
+        List<String> args = new ArrayList<>(List.of(
+                "cache",
+                "--model",
+                GPT2,
+                "--tokens",
+                goldenTokens(Fixtures.GPT2),
+                "--out",
+                file.toString(),
+                "--backend",
+                "reference",
+                "--weights"));
+        if (kind.equals("raw")) {
+            args.add("--no-processing");
+        }
+        Cli cli = Cli.run(args.toArray(new String[0]));
+        assertThat(cli.err()).isEmpty();
+        assertThat(cli.exitCode()).isZero();
+        try (SafetensorsFile written = SafetensorsFile.open(file);
+                SafetensorsFile golden = SafetensorsFile.open(Fixtures.golden(Fixtures.GPT2))) {
+            int compared = 0;
+            for (String name : golden.names()) {
+                String bare = name.startsWith(kind + ".") ? name.substring(kind.length() + 1) : "";
+                if (written.contains(bare)) {
+                    assertClose(name, written.read(bare), golden.read(name));
+                    compared++;
+                }
+            }
+            assertThat(compared).isGreaterThan(kind.equals("proc") ? 70 : 55);
+            if (kind.equals("raw")) {
+                assertClose("hf.logits", written.read("logits"), golden.read("hf.logits"));
+            }
+        }
+    }
+
+    private static void assertClose(String name, HostTensor found, HostTensor expected) {
+        assertThat(found.shape()).as(name).isEqualTo(expected.shape());
+        double[] a = found.toDoubleArray();
+        double[] b = expected.toDoubleArray();
+        for (int i = 0; i < a.length; i++) {
+            if (a[i] != b[i]) {
+                assertThat(a[i]).as("%s, element %d", name, i).isCloseTo(b[i], within(1e-4));
+            }
+        }
+    }
+
+    @Test
+    void cacheWritesOptionalPointsWhenAPatternNamesThem(@TempDir Path folder) {
+        Path file = folder.resolve("cache.safetensors");
+        Cli cli = Cli.run("cache", "--prompt", "Hello", "--out", file.toString(), "--names", "*hook_result,hook_embed");
+        assertThat(cli.exitCode()).isZero();
+        try (SafetensorsFile written = SafetensorsFile.open(file)) {
+            assertThat(written.names())
+                    .containsExactlyInAnyOrder(
+                            "tokens",
+                            "logits",
+                            "hook_embed",
+                            "blocks.0.attn.hook_result",
+                            "blocks.1.attn.hook_result",
+                            "blocks.2.attn.hook_result",
+                            "blocks.3.attn.hook_result");
+        }
+    }
+
+    @Test
+    void logitsNamesTheCapital() {
+        JsonNode json = Cli.run("logits", "--prompt", "The capital of France is", "--top", "2", "--json")
+                .json();
+        JsonNode best = json.get("predictions").get(0).get("top").get(0);
+        assertThat(best.get("token").asText()).isEqualTo(" Paris");
+        assertThat(best.get("probability").asDouble()).isBetween(0.9, 1.0);
+        assertThat(Cli.run("logits", "--prompt", "The capital of France is").out())
+                .contains("\" Paris\"");
+    }
+
+    @Test
+    void paddedTokensGiveTheLogitsOfTheGoldens() {
+        Cli cli = Cli.run(
+                "logits",
+                "--model",
+                GPT2,
+                "--tokens",
+                "0,0,5,6,7;8,9,10,11,12",
+                "--attention-mask",
+                "0,0,1,1,1;1,1,1,1,1",
+                "--json",
+                "--all-logits");
+        Cli alone = Cli.run("logits", "--model", GPT2, "--tokens", "5,6,7", "--json", "--all-logits");
+        JsonNode padded = cli.json().get("logits").get(0).get(4);
+        JsonNode plain = alone.json().get("logits").get(0).get(2);
+        for (int i = 0; i < plain.size(); i++) {
+            assertThat(padded.get(i).asDouble()).isCloseTo(plain.get(i).asDouble(), within(1e-4));
+        }
+    }
+
+    @Test
+    void generateGivesTheGreedyTokensOfTheGoldens() {
+        JsonNode json = Cli.run(
+                        "generate",
+                        "--model",
+                        GPT2,
+                        "--tokens",
+                        goldenTokens(Fixtures.GPT2),
+                        "--max-new-tokens",
+                        "12",
+                        "--ignore-eos",
+                        "--json")
+                .json();
+        try (SafetensorsFile golden = SafetensorsFile.open(Fixtures.golden(Fixtures.GPT2))) {
+            long[] expected = golden.read("hf.greedy").toLongArray();
+            for (int i = 0; i < expected.length; i++) {
+                assertThat(json.get("tokens").get(i / 25).get(i % 25).asLong()).isEqualTo(expected[i]);
+            }
+        }
+        assertThat(json.has("text")).isFalse();
+    }
+
+    @Test
+    void generateStreamsTextAndTheSeedDecides() {
+        String[] args = {
+            "generate",
+            "--prompt",
+            "When Mary and John went to the store, John gave a drink to",
+            "--max-new-tokens",
+            "1"
+        };
+        assertThat(Cli.run(args).out().strip()).endsWith("gave a drink to Mary");
+        String sampled = sample("7").out();
+        assertThat(sample("7").out()).isEqualTo(sampled);
+        assertThat(sample("7", "--no-kv-cache").out()).isEqualTo(sampled);
+        assertThat(sample("8").out()).isNotEqualTo(sampled);
+    }
+
+    private static Cli sample(String seed, String... more) {
+        List<String> args = new ArrayList<>(List.of(
+                "generate",
+                "--prompt",
+                "One day",
+                "--max-new-tokens",
+                "12",
+                "--temperature",
+                "1.2",
+                "--top-k",
+                "50",
+                "--top-p",
+                "0.95",
+                "--freq-penalty",
+                "0.1",
+                "--ignore-eos",
+                "--json",
+                "--seed",
+                seed));
+        args.addAll(List.of(more));
+        return Cli.run(args.toArray(new String[0]));
+    }
+
+    @Test
+    void listsTellWhatThereIs() {
+        assertThat(Cli.run("models").out()).contains("toy-gpt2", "gpt2-small", "openai-community/gpt2", "mistral-7b");
+        assertThat(Cli.run("backends").out()).contains("'reference' is available");
+        assertThat(Cli.run("architectures").out()).contains("gpt2", "llama", "mistral");
+    }
+
+    @Test
+    void errorsAreOneOrTwoLinesAndTheExitCodeTellsTheKind(@TempDir Path folder) throws IOException {
+        assertFailure(1, "is empty", "logits", "--prompt", "");
+        assertFailure(1, "out of range", "logits", "--tokens", "5,99999");
+        assertFailure(1, "context is too long", "generate", "--prompt", "a", "--max-new-tokens", "500");
+        assertFailure(1, "no whole number", "logits", "--tokens", "5;x");
+        assertFailure(1, "toy-gpt2", "logits", "--model", "toy-gtp2", "--prompt", "a");
+        assertFailure(1, "There is no backend 'nope'", "logits", "--prompt", "a", "--backend", "nope");
+        assertFailure(1, "no tokenizer", "logits", "--model", GPT2, "--prompt", "a");
+        assertFailure(1, "float33", "logits", "--prompt", "a", "--dtype", "float33");
+        assertFailure(
+                1,
+                "hook_resid_post",
+                "cache",
+                "--prompt",
+                "a",
+                "--out",
+                folder.resolve("x").toString(),
+                "--names",
+                "hook_resid_pots");
+        assertFailure(2, "--prompt", "logits");
+        assertFailure(2, "Unknown option", "logits", "--prompt", "a", "--frobnicate");
+        assertFailure(2, "Say what to do");
+        Path empty = Files.createDirectory(folder.resolve("empty"));
+        assertFailure(1, "config.json", "logits", "--model", empty.toString(), "--prompt", "a");
+        Files.writeString(empty.resolve("config.json"), "{\"model_type\": \"bert\"}");
+        assertFailure(1, "bert", "logits", "--model", empty.toString(), "--prompt", "a");
+        Files.writeString(empty.resolve("config.json"), "{ not json");
+        assertFailure(1, "config.json", "logits", "--model", empty.toString(), "--prompt", "a");
+        assertThat(Cli.run("--stacktrace", "logits", "--prompt", "").err()).contains("at dev.loupe.cli");
+        assertThat(Cli.run("logits", "--stacktrace", "--prompt", "").err()).contains("at dev.loupe.cli");
+    }
+
+    private static void assertFailure(int code, String says, String... args) {
+        Cli cli = Cli.run(args);
+        assertThat(cli.err()).as(String.join(" ", args)).contains(says).doesNotContain("\tat ");
+        assertThat(cli.exitCode()).as(cli.err()).isEqualTo(code);
+    }
+}
