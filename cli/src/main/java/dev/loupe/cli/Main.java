@@ -15,6 +15,7 @@ import picocli.CommandLine.Spec;
         version = "loupe 0.1.0",
         description = "Look inside transformer language models.",
         subcommands = {
+            LensCommand.class,
             LogitsCommand.class,
             CacheCommand.class,
             GenerateCommand.class,

@@ -195,6 +195,40 @@ final class CommandsTest {
     }
 
     @Test
+    void lensTellsHowTheNameIsFound() {
+        String prompt = "When Mary and John went to the store, John gave a drink to";
+        Cli plain = Cli.run("lens", prompt);
+        assertThat(plain.exitCode()).isZero();
+        assertThat(plain.out())
+                .contains("\" Mary\"", "final_post", "layer 3", "logit difference")
+                .doesNotContain("\u001b");
+        JsonNode json = Cli.run("lens", prompt, "--json").json();
+        assertThat(json.get("predictions").get(0).get("token").asText()).isEqualTo(" Mary");
+        JsonNode last = json.get("lens").get(json.get("lens").size() - 1);
+        assertThat(last.get("rank").asInt()).isZero();
+        double sum = 0;
+        for (JsonNode part : json.get("logit_difference")) {
+            sum += part.get("value").asDouble();
+        }
+        double difference = json.get("predictions").get(0).get("logit").asDouble()
+                - json.get("predictions").get(1).get("logit").asDouble();
+        assertThat(sum).isCloseTo(difference, within(1e-3));
+        assertThat(json.get("attention")).hasSize(16);
+    }
+
+    @Test
+    void lensWritesAPageThatNeedsNoNetwork(@TempDir Path folder) throws IOException {
+        Path page = folder.resolve("lens.html");
+        assertThat(Cli.run("lens", "The capital of France is", "--html", page.toString())
+                        .exitCode())
+                .isZero();
+        assertThat(Files.readString(page))
+                .contains("Paris")
+                .doesNotContain("<script src")
+                .doesNotContain("<link");
+    }
+
+    @Test
     void listsTellWhatThereIs() {
         assertThat(Cli.run("models").out()).contains("toy-gpt2", "gpt2-small", "openai-community/gpt2", "mistral-7b");
         assertThat(Cli.run("backends").out()).contains("'reference' is available");

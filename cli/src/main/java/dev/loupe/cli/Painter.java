@@ -1,0 +1,72 @@
+package dev.loupe.cli;
+
+import java.io.PrintWriter;
+import picocli.CommandLine.Help.Ansi;
+
+/** Writes for a person at a terminal: colours where there is one, plain text where not. */
+final class Painter {
+
+    private static final String RESET = "\u001b[0m";
+    private static final int BAR = 20;
+
+    private final PrintWriter out;
+    private final boolean colours;
+
+    Painter(PrintWriter out, Ansi ansi) {
+        this.out = out;
+        this.colours = ansi.enabled();
+    }
+
+    void heading(String text) {
+        out.println();
+        out.println(paint("1;36", text));
+    }
+
+    void line(String text) {
+        out.println(text);
+    }
+
+    void flush() {
+        out.flush();
+    }
+
+    String bold(String text) {
+        return paint("1", text);
+    }
+
+    String faint(String text) {
+        return paint("2", text);
+    }
+
+    /** A text on a background that is the stronger the larger the share, from 0 to 1. */
+    String shaded(String text, double share) {
+        int step = (int) Math.round(Math.max(0, Math.min(1, share)) * 5);
+        int[] blues = {0, 17, 18, 19, 20, 21};
+        return step == 0 || !colours ? text : "\u001b[48;5;" + blues[step] + ";38;5;231m" + text + RESET;
+    }
+
+    /** A signed bar: to the right in green for positive values, to the left in red for negative ones. */
+    String bar(double value, double largest) {
+        int length = largest == 0 ? 0 : (int) Math.round(Math.abs(value) / largest * BAR);
+        String filled = "█".repeat(length);
+        return value < 0
+                ? " ".repeat(BAR - length) + paint("31", filled) + "│" + " ".repeat(BAR)
+                : " ".repeat(BAR) + "│" + paint("32", filled) + " ".repeat(BAR - length);
+    }
+
+    /** A bar for a share from 0 to 1. */
+    String share(double value) {
+        int length = (int) Math.round(Math.max(0, Math.min(1, value)) * BAR);
+        return paint("34", "█".repeat(length)) + faint("·".repeat(BAR - length));
+    }
+
+    private String paint(String code, String text) {
+        return colours ? "\u001b[" + code + "m" + text + RESET : text;
+    }
+
+    /** Pads to a width counted in characters that show. */
+    static String pad(String text, int width) {
+        int length = text.codePointCount(0, text.length());
+        return length >= width ? text : text + " ".repeat(width - length);
+    }
+}
