@@ -33,9 +33,10 @@ public final class DecoderGraph {
      * The graph of a model.
      *
      * @throws IllegalArgumentException if the config names an activation function that {@link
-     *     ActivationFunctions} doesn't have
+     *     ActivationFunctions} doesn't have, or a context beyond the reach of its rotary positions
      */
     public static Graph build(TransformerConfig config, GraphOptions options) {
+        RotarySettings.checkReach(config);
         DecoderParts parts = new DecoderParts(new GraphBuilder(), config, options);
         GraphBuilder b = parts.builder();
         b.region("embed");

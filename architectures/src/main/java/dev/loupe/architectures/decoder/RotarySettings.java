@@ -1,5 +1,6 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.model.TransformerConfig;
 import dev.loupe.model.TransformerConfig.Rotary;
 import dev.loupe.spi.CheckpointConfig;
 import java.util.Map;
@@ -13,21 +14,47 @@ import java.util.stream.IntStream;
 public final class RotarySettings {
 
     private static final double DEFAULT_THETA = 10_000;
+    private static final String REACH = "rotary_reach";
     private static final String KNOWN = "default, linear, dynamic, llama3 and yarn";
 
     private RotarySettings() {}
 
     /**
-     * Reads the settings.
+     * Reads the settings into a model's config.
      *
+     * @param builder gets rotary positions, and remembers how far they reach if that is limited
      * @param config the checkpoint's config
      * @param dHead width of a head, of which {@code partial_rotary_factor} is rotated
      * @param maxPositions the config's {@code max_position_embeddings}
+     * @return the builder
      * @throws IllegalArgumentException if the kind of scaling is not known, or lacks one of its numbers
      */
-    public static Rotary read(CheckpointConfig config, int dHead, int maxPositions) {
+    public static TransformerConfig.Builder apply(
+            TransformerConfig.Builder builder, CheckpointConfig config, int dHead, int maxPositions) {
+        builder.rotary(read(config, dHead, maxPositions));
+        return type(settings(config)).equals("dynamic") ? builder.extra(REACH, maxPositions) : builder;
+    }
+
+    /** Checks that rotary positions reach as far as the context, which somebody may have made longer. */
+    static void checkReach(TransformerConfig config) {
+        if (config.extra().get(REACH) instanceof Integer reach && config.nCtx() > reach) {
+            throw new IllegalArgumentException("'" + config.modelName() + "' has rope type 'dynamic', whose"
+                    + " frequencies change with the length of the text beyond " + reach
+                    + " positions. Loupe keeps them fixed: n_ctx can be at most " + reach + ", not " + config.nCtx());
+        }
+    }
+
+    private static CheckpointConfig settings(CheckpointConfig config) {
         CheckpointConfig old = config.object("rope_scaling");
-        CheckpointConfig settings = old.keys().isEmpty() ? config.object("rope_parameters") : old;
+        return old.keys().isEmpty() ? config.object("rope_parameters") : old;
+    }
+
+    private static String type(CheckpointConfig settings) {
+        return settings.string("rope_type", settings.string("type", "default"));
+    }
+
+    static Rotary read(CheckpointConfig config, int dHead, int maxPositions) {
+        CheckpointConfig settings = settings(config);
         rejectSettingsByLayer(settings);
         double theta = settings.number("rope_theta", config.number("rope_theta", DEFAULT_THETA));
         double part = settings.number("partial_rotary_factor", config.number("partial_rotary_factor", 1));
@@ -37,9 +64,9 @@ public final class RotarySettings {
                     + " of a head's " + dHead + " entries can't be paired");
         }
         double[] plain = frequencies(theta, dims);
-        String type = settings.string("rope_type", settings.string("type", "default"));
+        String type = type(settings);
         return switch (type) {
-            // Dynamic scaling begins beyond the trained context, which is as far as a model is run.
+            // Dynamic scaling begins beyond the trained context: see checkReach.
             case "default", "dynamic" -> new Rotary(dims, plain, 1);
             case "linear" -> new Rotary(dims, divided(plain, factor(settings)), 1);
             case "llama3" ->

@@ -44,7 +44,7 @@ public final class LlamaCheckpoints {
         int vocabulary = config.integer("vocab_size");
         int positions = config.integer("max_position_embeddings", maxPositions);
         String activation = config.string("hidden_act", "silu");
-        return TransformerConfig.builder()
+        TransformerConfig.Builder builder = TransformerConfig.builder()
                 .modelName(config.source())
                 .architecture(architecture)
                 .nLayers(config.integer("num_hidden_layers"))
@@ -59,11 +59,11 @@ public final class LlamaCheckpoints {
                 .eps(config.number("rms_norm_eps", 1e-6))
                 .activation(ActivationFunctions.check(activation, config.source() + ": 'hidden_act'"))
                 .gatedMlp(true)
-                .rotary(RotarySettings.read(config, headWidth, positions))
                 .biases(Set.of())
                 .bosId(SpecialIds.bos(config, 1, vocabulary))
                 .eosIds(SpecialIds.eos(config, 2, vocabulary))
                 .extra(TIED, config.bool(TIED, false));
+        return RotarySettings.apply(builder, config, headWidth, positions);
     }
 
     private static int keyValueHeads(CheckpointConfig config, int heads, int fallback) {

@@ -1,0 +1,371 @@
+package dev.loupe.architectures.processing;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.loupe.architectures.decoder.DecoderGraph;
+import dev.loupe.architectures.decoder.DecoderWeights;
+import dev.loupe.architectures.gpt2.Gpt2Architecture;
+import dev.loupe.architectures.support.MapWeights;
+import dev.loupe.architectures.support.Models;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.LoadOptions;
+import dev.loupe.model.TransformerConfig;
+import dev.loupe.model.TransformerConfig.Normalization;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.Backends;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** In double precision, so that a step that changed anything could not hide behind rounding. */
+class StandardProcessingTest {
+
+    private static final long SEED = 20264;
+    private static final LoadOptions OFF = LoadOptions.noProcessing().withDType(DType.FLOAT64);
+    private static Backend backend;
+
+    @BeforeAll
+    static void openBackend() {
+        backend = Backends.open("reference", new BackendOptions("cpu", 0, 1, Map.of()));
+    }
+
+    @AfterAll
+    static void closeBackend() {
+        backend.close();
+    }
+
+    private static TransformerConfig.Builder gpt2() {
+        return TransformerConfig.builder()
+                .nLayers(2)
+                .dModel(12)
+                .nHeads(3)
+                .dMlp(20)
+                .dVocab(19)
+                .nCtx(12)
+                .bosId(0L);
+    }
+
+    private static TransformerConfig.Builder llama() {
+        return gpt2().nHeads(4)
+                .nKeyValueHeads(2)
+                .dHead(6)
+                .normalization(Normalization.RMS)
+                .activation("silu")
+                .gatedMlp(true)
+                .rotary(new TransformerConfig.Rotary(6, new double[] {1, 0.1, 0.01}, 1))
+                .biases(Set.of());
+    }
+
+    private static Map<String, TransformerConfig> models() {
+        Map<String, TransformerConfig> models = new LinkedHashMap<>();
+        models.put("gpt2", gpt2().build());
+        models.put("llama", llama().build());
+        models.put("mistral", llama().slidingWindow(3).nKeyValueHeads(1).build());
+        models.put(
+                "llama with every bias",
+                llama().biases(Set.of("b_Q", "b_K", "b_V", "b_O", "b_gate", "b_in", "b_out", "b_U"))
+                        .build());
+        models.put("llama with value bias only", llama().biases(Set.of("b_V")).build());
+        models.put("gpt2 without biases", gpt2().biases(Set.of()).build());
+        models.put("gpt2 with query bias only", gpt2().biases(Set.of("b_Q", "b_U")).build());
+        models.put(
+                "layer norm, grouped heads, gated MLP",
+                gpt2().nHeads(6).nKeyValueHeads(2).dHead(3).gatedMlp(true).build());
+        models.put("attention and MLP side by side", gpt2().parallelAttnMlp(true).build());
+        models.put("attention alone", gpt2().dMlp(0).build());
+        models.put("heads wider than the model", gpt2().dHead(16).nHeads(2).build());
+        models.put("layer norm without parameters", gpt2().normalization(Normalization.LN_PRE).build());
+        models.put("soft cap", gpt2().extra(DecoderGraph.LOGITS_SOFT_CAP, 2.0).build());
+        return models;
+    }
+
+    private static Map<String, LoadOptions> steps() {
+        Map<String, LoadOptions> steps = new LinkedHashMap<>();
+        steps.put("fold_ln", OFF.withProcessing(true, false, false, false, false));
+        steps.put("center_writing_weights", OFF.withProcessing(false, true, false, false, false));
+        steps.put("center_unembed", OFF.withProcessing(false, false, true, false, false));
+        steps.put("fold_value_biases", OFF.withProcessing(false, false, false, true, false));
+        steps.put("refactor_factored_attn_matrices", OFF.withProcessing(false, false, false, false, true));
+        steps.put("the default", OFF.withProcessing(true, true, true, true, false));
+        steps.put("everything", OFF.withProcessing(true, true, true, true, true));
+        return steps;
+    }
+
+    private static Stream<Arguments> modelsAndSteps() {
+        List<Arguments> all = new ArrayList<>();
+        models().forEach((name, config) ->
+                steps().forEach((step, options) -> all.add(Arguments.of(step, name, config, options))));
+        return all.stream();
+    }
+
+    private static WeightProcessing processing(TransformerConfig config, LoadOptions options) {
+        return StandardProcessing.of(new Gpt2Architecture(), config, options);
+    }
+
+    private static double[][] logProbabilities(TransformerConfig config, Map<String, HostTensor> weights) {
+        try (HookedTransformer model =
+                HookedTransformer.fromWeights(new Gpt2Architecture(), config, weights, OFF, backend)) {
+            double[][] rows = Models.logits(model, Models.ids(9, 19, SEED));
+            for (double[] row : rows) {
+                double sum = 0;
+                for (double logit : row) {
+                    sum += Math.exp(logit);
+                }
+                for (int i = 0; i < row.length; i++) {
+                    row[i] -= Math.log(sum);
+                }
+            }
+            return rows;
+        }
+    }
+
+    @ParameterizedTest(name = "{0} of {1}")
+    @MethodSource("modelsAndSteps")
+    void noStepChangesLogProbabilities(
+            String step, String model, TransformerConfig config, LoadOptions options) {
+        MapWeights weights = MapWeights.random(config, SEED);
+        WeightProcessing processing = processing(config, options);
+        double[][] before = logProbabilities(config, weights.weights());
+        double[][] after = logProbabilities(processing.config(), weights.processed(processing));
+        for (int position = 0; position < before.length; position++) {
+            assertThat(after[position])
+                    .as("%s of %s, position %d, seed %d", step, model, position, SEED)
+                    .containsExactly(before[position], within(1e-9));
+        }
+    }
+
+    @ParameterizedTest(name = "{0} of {1}")
+    @MethodSource("modelsAndSteps")
+    void theProcessedModelHasTheWeightsThatItsConfigCallsFor(
+            String step, String model, TransformerConfig config, LoadOptions options) {
+        WeightProcessing processing = processing(config, options);
+        Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing);
+        assertThat(new TreeSet<>(processed.keySet()))
+                .as("%s of %s", step, model)
+                .isEqualTo(new TreeSet<>(DecoderWeights.shapes(processing.config()).keySet()));
+    }
+
+    @Test
+    void withoutStepsEveryWeightIsPassedOnAsItIs() {
+        TransformerConfig config = gpt2().build();
+        WeightProcessing processing = processing(config, OFF);
+        assertThat(processing.changesNothing()).isTrue();
+        assertThat(processing.config()).isEqualTo(config);
+        MapWeights weights = MapWeights.random(config, SEED);
+        weights.processed(processing)
+                .forEach((name, weight) ->
+                        assertThat(weight.toDoubleArray()).isEqualTo(weights.read(name).toDoubleArray()));
+    }
+
+    @Test
+    void stepsThatMeanNothingForAModelChangeNothing() {
+        LoadOptions options = OFF.withProcessing(false, true, false, true, false);
+        assertThat(processing(llama().build(), options).changesNothing()).isTrue();
+        assertThat(processing(gpt2().build(), options).changesNothing()).isFalse();
+    }
+
+    @Test
+    void foldingTakesTheNormsParametersAway() {
+        LoadOptions fold = OFF.withProcessing(true, false, false, false, false);
+        TransformerConfig folded = processing(gpt2().biases(Set.of()).build(), fold).config();
+        assertThat(folded.normalization()).isEqualTo(Normalization.LN_PRE);
+        assertThat(folded.biases()).containsExactlyInAnyOrder("b_Q", "b_K", "b_V", "b_in", "b_U");
+        TransformerConfig rms = processing(llama().build(), fold).config();
+        assertThat(rms.normalization()).isEqualTo(Normalization.RMS_PRE);
+        assertThat(rms.biases()).isEmpty();
+    }
+
+    @Test
+    void foldedReadersOfALayerNormAreCentredOverTheModelAndAGateIsNot() {
+        TransformerConfig config = gpt2().gatedMlp(true).build();
+        WeightProcessing processing = processing(config, OFF.withProcessing(true, false, false, false, false));
+        Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing);
+        for (String name : List.of("attn.W_Q", "attn.W_K", "attn.W_V", "mlp.W_in")) {
+            assertThat(largestColumnMean(processed.get("blocks.1." + name))).as(name).isLessThan(1e-12);
+        }
+        assertThat(largestColumnMean(processed.get("unembed.W_U"))).isLessThan(1e-12);
+        assertThat(largestColumnMean(processed.get("blocks.1.mlp.W_gate"))).isGreaterThan(0.01);
+    }
+
+    @Test
+    void foldedReadersOfAnRmsNormAreScaledAndNotCentred() {
+        TransformerConfig config = llama().build();
+        MapWeights weights = MapWeights.random(config, SEED);
+        WeightProcessing processing = processing(config, OFF.withProcessing(true, false, false, false, false));
+        Map<String, HostTensor> processed = weights.processed(processing);
+        double scale = weights.read("blocks.0.ln1.w").getDouble(5);
+        HostTensor before = weights.read("blocks.0.attn.W_K");
+        int columns = (int) before.shape().size(1);
+        assertThat(processed.get("blocks.0.attn.W_K").getDouble(5 * columns + 3))
+                .isEqualTo(scale * before.getDouble(5 * columns + 3), within(1e-15));
+    }
+
+    @Test
+    void whatIsWrittenToTheResidualStreamHasNoMean() {
+        TransformerConfig config = gpt2().build();
+        WeightProcessing processing = processing(config, OFF.withProcessing(false, true, false, false, false));
+        Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing);
+        for (String name : List.of(
+                "embed.W_E",
+                "pos_embed.W_pos",
+                "blocks.0.attn.W_O",
+                "blocks.0.attn.b_O",
+                "blocks.0.mlp.W_out",
+                "blocks.0.mlp.b_out")) {
+            assertThat(largestRowMean(processed.get(name))).as(name).isLessThan(1e-12);
+        }
+    }
+
+    @Test
+    void centredLogitsHaveNoMeanButUnderASoftCapTheyStayAsTheyAre() {
+        LoadOptions centre = OFF.withProcessing(true, false, true, false, false);
+        TransformerConfig config = gpt2().build();
+        Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing(config, centre));
+        assertThat(largestRowMean(processed.get("unembed.W_U"))).isLessThan(1e-12);
+        assertThat(largestRowMean(processed.get("unembed.b_U"))).isLessThan(1e-12);
+        TransformerConfig capped =
+                gpt2().extra(DecoderGraph.LOGITS_SOFT_CAP, 2.0).build();
+        Map<String, HostTensor> kept = MapWeights.random(capped, SEED).processed(processing(capped, centre));
+        assertThat(largestRowMean(kept.get("unembed.W_U"))).isGreaterThan(0.01);
+    }
+
+    @Test
+    void refactoredHeadsHaveTheSameProductInOrthogonalFactorsOfEqualLengths() {
+        TransformerConfig config = gpt2().biases(Set.of("b_Q")).build();
+        MapWeights weights = MapWeights.random(config, SEED);
+        Map<String, HostTensor> processed =
+                weights.processed(processing(config, OFF.withProcessing(false, false, false, false, true)));
+        for (int head = 0; head < 3; head++) {
+            double[][] valuesBefore = columns(weights.read("blocks.0.attn.W_V"), head * 4);
+            double[][] outputBefore = rows(weights.read("blocks.0.attn.W_O"), head * 4);
+            double[][] values = columns(processed.get("blocks.0.attn.W_V"), head * 4);
+            double[][] output = rows(processed.get("blocks.0.attn.W_O"), head * 4);
+            for (int i = 0; i < 12; i++) {
+                for (int j = 0; j < 12; j++) {
+                    assertThat(product(values, output, i, j))
+                            .isEqualTo(product(valuesBefore, outputBefore, i, j), within(1e-12));
+                }
+            }
+            for (int k = 0; k < 4; k++) {
+                assertThat(dot(values[k], values[k])).isEqualTo(dot(output[k], output[k]), within(1e-12));
+                for (int other = 0; other < k; other++) {
+                    assertThat(dot(values[k], values[other])).isEqualTo(0, within(1e-12));
+                    assertThat(dot(output[k], output[other])).isEqualTo(0, within(1e-12));
+                }
+                assertThat(k == 0 || dot(values[k], values[k]) <= dot(values[k - 1], values[k - 1]))
+                        .isTrue();
+            }
+        }
+    }
+
+    @Test
+    void aHeadThatDoesNothingCanBeRefactored() {
+        TransformerConfig config = gpt2().build();
+        MapWeights weights = MapWeights.random(config, SEED);
+        for (String name : List.of("W_V", "W_K")) {
+            HostTensor matrix = weights.weights().get("blocks.0.attn." + name);
+            for (int row = 0; row < 12; row++) {
+                for (int column = 4; column < 8; column++) {
+                    matrix.setDouble(row * 12 + column, 0);
+                }
+            }
+        }
+        WeightProcessing processing = processing(config, OFF.withProcessing(true, true, true, true, true));
+        double[][] before = logProbabilities(config, weights.weights());
+        double[][] after = logProbabilities(processing.config(), weights.processed(processing));
+        assertThat(after[8]).containsExactly(before[8], within(1e-9));
+    }
+
+    @Test
+    void rotaryQueriesAndKeysAreNotRefactored() {
+        TransformerConfig config = llama().build();
+        MapWeights weights = MapWeights.random(config, SEED);
+        Map<String, HostTensor> processed =
+                weights.processed(processing(config, OFF.withProcessing(false, false, false, false, true)));
+        for (String name : List.of("W_Q", "W_K")) {
+            assertThat(processed.get("blocks.0.attn." + name).toDoubleArray())
+                    .isEqualTo(weights.read("blocks.0.attn." + name).toDoubleArray());
+        }
+        assertThat(processed.get("blocks.0.attn.W_V").toDoubleArray())
+                .isNotEqualTo(weights.read("blocks.0.attn.W_V").toDoubleArray());
+    }
+
+    /** Four columns from {@code first} on, each an array. */
+    private static double[][] columns(HostTensor matrix, int first) {
+        double[][] columns = new double[4][(int) matrix.shape().size(0)];
+        for (int k = 0; k < 4; k++) {
+            for (int row = 0; row < columns[k].length; row++) {
+                columns[k][row] = matrix.getDouble(row * (int) matrix.shape().size(1) + first + k);
+            }
+        }
+        return columns;
+    }
+
+    /** Four rows from {@code first} on. */
+    private static double[][] rows(HostTensor matrix, int first) {
+        double[][] rows = new double[4][(int) matrix.shape().size(1)];
+        for (int k = 0; k < 4; k++) {
+            for (int column = 0; column < rows[k].length; column++) {
+                rows[k][column] = matrix.getDouble((first + k) * rows[k].length + column);
+            }
+        }
+        return rows;
+    }
+
+    private static double product(double[][] columns, double[][] rows, int i, int j) {
+        double sum = 0;
+        for (int k = 0; k < columns.length; k++) {
+            sum += columns[k][i] * rows[k][j];
+        }
+        return sum;
+    }
+
+    private static double dot(double[] a, double[] b) {
+        double sum = 0;
+        for (int i = 0; i < a.length; i++) {
+            sum += a[i] * b[i];
+        }
+        return sum;
+    }
+
+    private static double largestRowMean(HostTensor tensor) {
+        int columns = (int) tensor.shape().size(-1);
+        double largest = 0;
+        for (int row = 0; row < tensor.shape().elements() / columns; row++) {
+            double sum = 0;
+            for (int column = 0; column < columns; column++) {
+                sum += tensor.getDouble(row * columns + column);
+            }
+            largest = Math.max(largest, Math.abs(sum / columns));
+        }
+        return largest;
+    }
+
+    private static double largestColumnMean(HostTensor tensor) {
+        int columns = (int) tensor.shape().size(1);
+        int rows = (int) tensor.shape().size(0);
+        double largest = 0;
+        for (int column = 0; column < columns; column++) {
+            double sum = 0;
+            for (int row = 0; row < rows; row++) {
+                sum += tensor.getDouble(row * columns + column);
+            }
+            largest = Math.max(largest, Math.abs(sum / rows));
+        }
+        return largest;
+    }
+}
