@@ -106,15 +106,24 @@ class RotarySettingsTest {
     @Test
     void yarnTakesEveryOneOfItsSettings() {
         Map<String, Object> settings = Map.of(
-                "rope_type", "yarn",
-                "rope_theta", 10000.0,
-                "factor", 8.0,
-                "original_max_position_embeddings", 512,
-                "beta_fast", 16,
-                "beta_slow", 2,
-                "mscale", 0.7,
-                "mscale_all_dim", 1.2,
-                "truncate", false);
+                "rope_type",
+                "yarn",
+                "rope_theta",
+                10000.0,
+                "factor",
+                8.0,
+                "original_max_position_embeddings",
+                512,
+                "beta_fast",
+                16,
+                "beta_slow",
+                2,
+                "mscale",
+                0.7,
+                "mscale_all_dim",
+                1.2,
+                "truncate",
+                false);
         Rotary rotary = read(Map.of("rope_parameters", settings), 32, 4096);
         assertFrequencies(
                 rotary,

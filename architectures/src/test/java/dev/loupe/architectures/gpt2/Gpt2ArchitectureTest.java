@@ -30,12 +30,17 @@ import org.junit.jupiter.params.provider.MethodSource;
 class Gpt2ArchitectureTest {
 
     private static final long SEED = 20261;
-    private static final DoubleUnaryOperator GELU_NEW =
-            x -> 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * Math.pow(x, 3))));
-    private static final IntToDoubleFunction ROOT_OF_HEAD_WIDTH = layer -> 2;
 
     @TempDir
     private Path directory;
+
+    private static double geluNew(double x) {
+        return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * Math.pow(x, 3))));
+    }
+
+    private static double rootOfHeadWidth(int layer) {
+        return 2;
+    }
 
     private static TransformerConfig configure(Map<String, ?> config) {
         return new Gpt2Architecture().configure(new CheckpointConfig("config.json", config));
@@ -45,7 +50,8 @@ class Gpt2ArchitectureTest {
         return new HashMap<>(Map.of("n_embd", 12, "n_head", 3, "n_layer", 2, "n_positions", 24, "vocab_size", 31));
     }
 
-    private void assertLogits(RandomCheckpoint checkpoint, DoubleUnaryOperator activation, IntToDoubleFunction divisor) {
+    private void assertLogits(
+            RandomCheckpoint checkpoint, DoubleUnaryOperator activation, IntToDoubleFunction divisor) {
         long[] ids = Models.ids(11, 31, SEED);
         double[][] expected = PlainTransformer.gpt2(checkpoint, ids, activation, divisor);
         try (HookedTransformer model = Models.exact(checkpoint.writeTo(directory))) {
@@ -63,7 +69,7 @@ class Gpt2ArchitectureTest {
         DoubleUnaryOperator sigmoid = x -> 1 / (1 + Math.exp(-x));
         List<Arguments> all = new ArrayList<>();
         for (String name : List.of("gelu_new", "gelu_pytorch_tanh", "gelu_fast")) {
-            all.add(Arguments.of(name, GELU_NEW));
+            all.add(Arguments.of(name, (DoubleUnaryOperator) Gpt2ArchitectureTest::geluNew));
         }
         all.add(Arguments.of("gelu", (DoubleUnaryOperator) x -> x * normalDistribution(x)));
         all.add(Arguments.of("relu", relu));
@@ -97,12 +103,17 @@ class Gpt2ArchitectureTest {
     @MethodSource("activations")
     void everyActivationFunctionAgreesWithItsFormula(String name, DoubleUnaryOperator formula) {
         assertLogits(
-                RandomCheckpoint.gpt2(Map.of("activation_function", name), SEED), formula, ROOT_OF_HEAD_WIDTH);
+                RandomCheckpoint.gpt2(Map.of("activation_function", name), SEED),
+                formula,
+                Gpt2ArchitectureTest::rootOfHeadWidth);
     }
 
     @Test
     void theMlpIsAsWideAsNInnerSays() {
-        assertLogits(RandomCheckpoint.gpt2(Map.of("n_inner", 7), SEED), GELU_NEW, ROOT_OF_HEAD_WIDTH);
+        assertLogits(
+                RandomCheckpoint.gpt2(Map.of("n_inner", 7), SEED),
+                Gpt2ArchitectureTest::geluNew,
+                Gpt2ArchitectureTest::rootOfHeadWidth);
     }
 
     @Test
@@ -110,37 +121,44 @@ class Gpt2ArchitectureTest {
         assertLogits(
                 RandomCheckpoint.gpt2(
                         Map.of("scale_attn_by_inverse_layer_idx", true, "reorder_and_upcast_attn", true), SEED),
-                GELU_NEW,
+                Gpt2ArchitectureTest::geluNew,
                 layer -> 2.0 * (layer + 1));
     }
 
     @Test
     void scoresCanBeLeftUnscaled() {
-        assertLogits(RandomCheckpoint.gpt2(Map.of("scale_attn_weights", false), SEED), GELU_NEW, layer -> 1);
+        assertLogits(
+                RandomCheckpoint.gpt2(Map.of("scale_attn_weights", false), SEED),
+                Gpt2ArchitectureTest::geluNew,
+                layer -> 1);
         assertLogits(
                 RandomCheckpoint.gpt2(
                         Map.of("scale_attn_weights", false, "scale_attn_by_inverse_layer_idx", true), SEED),
-                GELU_NEW,
+                Gpt2ArchitectureTest::geluNew,
                 layer -> layer + 1);
     }
 
     @Test
     void theNormsEpsilonIsTheConfigs() {
         assertLogits(
-                RandomCheckpoint.gpt2(Map.of("layer_norm_epsilon", 0.3), SEED), GELU_NEW, ROOT_OF_HEAD_WIDTH);
+                RandomCheckpoint.gpt2(Map.of("layer_norm_epsilon", 0.3), SEED),
+                Gpt2ArchitectureTest::geluNew,
+                Gpt2ArchitectureTest::rootOfHeadWidth);
     }
 
     @Test
     void theUnembeddingCanBeATensorOfItsOwn() {
         assertLogits(
-                RandomCheckpoint.gpt2(Map.of("tie_word_embeddings", false), SEED), GELU_NEW, ROOT_OF_HEAD_WIDTH);
+                RandomCheckpoint.gpt2(Map.of("tie_word_embeddings", false), SEED),
+                Gpt2ArchitectureTest::geluNew,
+                Gpt2ArchitectureTest::rootOfHeadWidth);
     }
 
     @Test
     void anUnembeddingThatIsThereCountsEvenIfTheConfigTiesIt() {
         RandomCheckpoint separate = RandomCheckpoint.gpt2(Map.of("tie_word_embeddings", false), SEED);
         separate.config().put("tie_word_embeddings", true);
-        assertLogits(separate, GELU_NEW, ROOT_OF_HEAD_WIDTH);
+        assertLogits(separate, Gpt2ArchitectureTest::geluNew, Gpt2ArchitectureTest::rootOfHeadWidth);
     }
 
     @Test
@@ -150,7 +168,8 @@ class Gpt2ArchitectureTest {
                 .with("h.0.attn.bias", HostTensor.of(Shape.of(1, 1, 1, 1), 1f))
                 .with("h.0.attn.masked_bias", HostTensor.of(Shape.SCALAR, -1e4f));
         long[] ids = Models.ids(7, 31, SEED);
-        double[][] expected = PlainTransformer.gpt2(prefixed, ids, GELU_NEW, ROOT_OF_HEAD_WIDTH);
+        double[][] expected = PlainTransformer.gpt2(
+                prefixed, ids, Gpt2ArchitectureTest::geluNew, Gpt2ArchitectureTest::rootOfHeadWidth);
         try (HookedTransformer model = Models.exact(bare.writeTo(directory))) {
             assertThat(Models.logits(model, ids)[6]).containsExactly(expected[6], within(1e-9));
         }
@@ -158,8 +177,8 @@ class Gpt2ArchitectureTest {
 
     @Test
     void anUntiedCheckpointWithoutUnembeddingIsIncomplete() {
-        RandomCheckpoint checkpoint =
-                RandomCheckpoint.gpt2(Map.of("tie_word_embeddings", false), SEED).without("lm_head.weight");
+        RandomCheckpoint checkpoint = RandomCheckpoint.gpt2(Map.of("tie_word_embeddings", false), SEED)
+                .without("lm_head.weight");
         checkpoint.writeTo(directory);
         assertThatThrownBy(() -> Models.exact(directory).close())
                 .isInstanceOf(IllegalArgumentException.class)
@@ -234,10 +253,12 @@ class Gpt2ArchitectureTest {
     @Test
     void aCheckpointIsRecognisedByItsType() {
         Gpt2Architecture gpt2 = new Gpt2Architecture();
-        assertThat(gpt2.accepts(new CheckpointConfig("c", Map.of("model_type", "gpt2")))).isTrue();
+        assertThat(gpt2.accepts(new CheckpointConfig("c", Map.of("model_type", "gpt2"))))
+                .isTrue();
         assertThat(gpt2.accepts(new CheckpointConfig("c", Map.of("architectures", List.of("GPT2LMHeadModel")))))
                 .isTrue();
-        assertThat(gpt2.accepts(new CheckpointConfig("c", Map.of("model_type", "llama")))).isFalse();
+        assertThat(gpt2.accepts(new CheckpointConfig("c", Map.of("model_type", "llama"))))
+                .isFalse();
         assertThat(gpt2.accepts(new CheckpointConfig("c", Map.of()))).isFalse();
     }
 }

@@ -27,13 +27,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 class LlamaArchitectureTest {
 
     private static final long SEED = 20262;
-    private static final DoubleUnaryOperator SILU = x -> x / (1 + Math.exp(-x));
     private static final int NO_WINDOW = Integer.MAX_VALUE;
     /** 10000^(-2i/6). */
     private static final double[] PLAIN = {1, 0.046415888336127795, 0.0021544346900318843};
 
     @TempDir
     private Path directory;
+
+    private static double silu(double x) {
+        return x / (1 + Math.exp(-x));
+    }
 
     private static TransformerConfig configure(Map<String, ?> config) {
         return new LlamaArchitecture().configure(new CheckpointConfig("config.json", config));
@@ -50,14 +53,13 @@ class LlamaArchitectureTest {
     }
 
     private void assertLogits(Map<String, ?> changes) {
-        assertLogits(RandomCheckpoint.llama(changes, SEED), SILU, PLAIN, 1);
+        assertLogits(RandomCheckpoint.llama(changes, SEED), LlamaArchitectureTest::silu, PLAIN, 1);
     }
 
     private void assertLogits(
             RandomCheckpoint checkpoint, DoubleUnaryOperator activation, double[] frequencies, double scaling) {
         long[] ids = Models.ids(13, 31, SEED);
-        double[][] expected =
-                PlainTransformer.llama(checkpoint, ids, activation, NO_WINDOW, frequencies, scaling);
+        double[][] expected = PlainTransformer.llama(checkpoint, ids, activation, NO_WINDOW, frequencies, scaling);
         try (HookedTransformer model = Models.exact(checkpoint.writeTo(directory))) {
             double[][] found = Models.logits(model, ids);
             for (int position = 0; position < ids.length; position++) {
@@ -105,7 +107,8 @@ class LlamaArchitectureTest {
     void scalingOfRotaryPositionsReachesTheLogits() {
         Map<String, Object> linear = Map.of("rope_type", "linear", "factor", 2.5);
         double[] slower = Arrays.stream(PLAIN).map(f -> f / 2.5).toArray();
-        assertLogits(RandomCheckpoint.llama(Map.of("rope_scaling", linear), SEED), SILU, slower, 1);
+        assertLogits(
+                RandomCheckpoint.llama(Map.of("rope_scaling", linear), SEED), LlamaArchitectureTest::silu, slower, 1);
         // By transformers 5.18's modeling_rope_utils.
         double[] llama3 = {0.932394487827058, 0.0538608672507971, 0.01160397208403195};
         Map<String, Object> settings = Map.of(
@@ -115,21 +118,27 @@ class LlamaArchitectureTest {
                 "low_freq_factor", 1.0,
                 "high_freq_factor", 2.0,
                 "original_max_position_embeddings", 12);
-        assertLogits(RandomCheckpoint.llama(Map.of("rope_parameters", settings), SEED), SILU, llama3, 1);
+        assertLogits(
+                RandomCheckpoint.llama(Map.of("rope_parameters", settings), SEED),
+                LlamaArchitectureTest::silu,
+                llama3,
+                1);
         // A factor of 1 leaves the frequencies of yarn alone, so that only the factor on the angles is left.
         Map<String, Object> yarn = Map.of("rope_type", "yarn", "factor", 1.0, "attention_factor", 1.25);
-        assertLogits(RandomCheckpoint.llama(Map.of("rope_scaling", yarn), SEED), SILU, PLAIN, 1.25);
+        assertLogits(
+                RandomCheckpoint.llama(Map.of("rope_scaling", yarn), SEED), LlamaArchitectureTest::silu, PLAIN, 1.25);
         Map<String, Object> dynamic = Map.of("type", "dynamic", "factor", 4.0);
-        assertLogits(RandomCheckpoint.llama(Map.of("rope_scaling", dynamic), SEED), SILU, PLAIN, 1);
+        assertLogits(
+                RandomCheckpoint.llama(Map.of("rope_scaling", dynamic), SEED), LlamaArchitectureTest::silu, PLAIN, 1);
     }
 
     @Test
     void dynamicScalingIsNotGuessedAtBeyondTheTrainedContext() {
         Map<String, Object> dynamic = Map.of("type", "dynamic", "factor", 4.0);
         RandomCheckpoint.llama(Map.of("rope_scaling", dynamic), SEED).writeTo(directory);
-        assertThatThrownBy(() -> Models.load(
-                                directory, LoadOptions.noProcessing().withNCtx(48))
-                        .close())
+        assertThatThrownBy(
+                        () -> Models.load(directory, LoadOptions.noProcessing().withNCtx(48))
+                                .close())
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("dynamic")
                 .hasMessageContaining("24")
@@ -142,7 +151,7 @@ class LlamaArchitectureTest {
         RandomCheckpoint bare = prefixed.renamed(name -> name.substring("model.".length()))
                 .with("layers.0.self_attn.rotary_emb.inv_freq", HostTensor.of(Shape.of(3), 7f, 8f, 9f));
         long[] ids = Models.ids(7, 31, SEED);
-        double[][] expected = PlainTransformer.llama(prefixed, ids, SILU, NO_WINDOW, PLAIN, 1);
+        double[][] expected = PlainTransformer.llama(prefixed, ids, LlamaArchitectureTest::silu, NO_WINDOW, PLAIN, 1);
         try (HookedTransformer model = Models.exact(bare.writeTo(directory))) {
             assertThat(Models.logits(model, ids)[6]).containsExactly(expected[6], within(1e-9));
         }
@@ -211,9 +220,11 @@ class LlamaArchitectureTest {
     @Test
     void aCheckpointIsRecognisedByItsType() {
         LlamaArchitecture llama = new LlamaArchitecture();
-        assertThat(llama.accepts(new CheckpointConfig("c", Map.of("model_type", "llama")))).isTrue();
+        assertThat(llama.accepts(new CheckpointConfig("c", Map.of("model_type", "llama"))))
+                .isTrue();
         assertThat(llama.accepts(new CheckpointConfig("c", Map.of("architectures", List.of("LlamaForCausalLM")))))
                 .isTrue();
-        assertThat(llama.accepts(new CheckpointConfig("c", Map.of("model_type", "mistral")))).isFalse();
+        assertThat(llama.accepts(new CheckpointConfig("c", Map.of("model_type", "mistral"))))
+                .isFalse();
     }
 }

@@ -45,8 +45,7 @@ class MistralArchitectureTest {
         changes.put("model_type", "mistral");
         RandomCheckpoint checkpoint = RandomCheckpoint.llama(changes, SEED);
         long[] ids = Models.ids(13, 31, SEED);
-        double[][] expected =
-                PlainTransformer.llama(checkpoint, ids, x -> x / (1 + Math.exp(-x)), window, PLAIN, 1);
+        double[][] expected = PlainTransformer.llama(checkpoint, ids, x -> x / (1 + Math.exp(-x)), window, PLAIN, 1);
         try (HookedTransformer model = Models.exact(checkpoint.writeTo(directory))) {
             double[][] found = Models.logits(model, ids);
             for (int position = 0; position < ids.length; position++) {
@@ -72,8 +71,7 @@ class MistralArchitectureTest {
 
     @Test
     void aWindowCanBeSwitchedOff() {
-        assertLogits(
-                new HashMap<>(Map.of("sliding_window", 3, "use_sliding_window", false)), Integer.MAX_VALUE);
+        assertLogits(new HashMap<>(Map.of("sliding_window", 3, "use_sliding_window", false)), Integer.MAX_VALUE);
     }
 
     @Test
@@ -96,9 +94,11 @@ class MistralArchitectureTest {
     @Test
     void aCheckpointIsRecognisedByItsType() {
         MistralArchitecture mistral = new MistralArchitecture();
-        assertThat(mistral.accepts(new CheckpointConfig("c", Map.of("model_type", "mistral")))).isTrue();
+        assertThat(mistral.accepts(new CheckpointConfig("c", Map.of("model_type", "mistral"))))
+                .isTrue();
         assertThat(mistral.accepts(new CheckpointConfig("c", Map.of("architectures", List.of("MistralForCausalLM")))))
                 .isTrue();
-        assertThat(mistral.accepts(new CheckpointConfig("c", Map.of("model_type", "llama")))).isFalse();
+        assertThat(mistral.accepts(new CheckpointConfig("c", Map.of("model_type", "llama"))))
+                .isFalse();
     }
 }

@@ -81,14 +81,18 @@ class StandardProcessingTest {
                         .build());
         models.put("llama with value bias only", llama().biases(Set.of("b_V")).build());
         models.put("gpt2 without biases", gpt2().biases(Set.of()).build());
-        models.put("gpt2 with query bias only", gpt2().biases(Set.of("b_Q", "b_U")).build());
+        models.put(
+                "gpt2 with query bias only", gpt2().biases(Set.of("b_Q", "b_U")).build());
         models.put(
                 "layer norm, grouped heads, gated MLP",
                 gpt2().nHeads(6).nKeyValueHeads(2).dHead(3).gatedMlp(true).build());
-        models.put("attention and MLP side by side", gpt2().parallelAttnMlp(true).build());
+        models.put(
+                "attention and MLP side by side", gpt2().parallelAttnMlp(true).build());
         models.put("attention alone", gpt2().dMlp(0).build());
         models.put("heads wider than the model", gpt2().dHead(16).nHeads(2).build());
-        models.put("layer norm without parameters", gpt2().normalization(Normalization.LN_PRE).build());
+        models.put(
+                "layer norm without parameters",
+                gpt2().normalization(Normalization.LN_PRE).build());
         models.put("soft cap", gpt2().extra(DecoderGraph.LOGITS_SOFT_CAP, 2.0).build());
         return models;
     }
@@ -135,8 +139,7 @@ class StandardProcessingTest {
 
     @ParameterizedTest(name = "{0} of {1}")
     @MethodSource("modelsAndSteps")
-    void noStepChangesLogProbabilities(
-            String step, String model, TransformerConfig config, LoadOptions options) {
+    void noStepChangesLogProbabilities(String step, String model, TransformerConfig config, LoadOptions options) {
         MapWeights weights = MapWeights.random(config, SEED);
         WeightProcessing processing = processing(config, options);
         double[][] before = logProbabilities(config, weights.weights());
@@ -156,7 +159,8 @@ class StandardProcessingTest {
         Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing);
         assertThat(new TreeSet<>(processed.keySet()))
                 .as("%s of %s", step, model)
-                .isEqualTo(new TreeSet<>(DecoderWeights.shapes(processing.config()).keySet()));
+                .isEqualTo(
+                        new TreeSet<>(DecoderWeights.shapes(processing.config()).keySet()));
     }
 
     @Test
@@ -167,8 +171,8 @@ class StandardProcessingTest {
         assertThat(processing.config()).isEqualTo(config);
         MapWeights weights = MapWeights.random(config, SEED);
         weights.processed(processing)
-                .forEach((name, weight) ->
-                        assertThat(weight.toDoubleArray()).isEqualTo(weights.read(name).toDoubleArray()));
+                .forEach((name, weight) -> assertThat(weight.toDoubleArray())
+                        .isEqualTo(weights.read(name).toDoubleArray()));
     }
 
     @Test
@@ -181,7 +185,8 @@ class StandardProcessingTest {
     @Test
     void foldingTakesTheNormsParametersAway() {
         LoadOptions fold = OFF.withProcessing(true, false, false, false, false);
-        TransformerConfig folded = processing(gpt2().biases(Set.of()).build(), fold).config();
+        TransformerConfig folded =
+                processing(gpt2().biases(Set.of()).build(), fold).config();
         assertThat(folded.normalization()).isEqualTo(Normalization.LN_PRE);
         assertThat(folded.biases()).containsExactlyInAnyOrder("b_Q", "b_K", "b_V", "b_in", "b_U");
         TransformerConfig rms = processing(llama().build(), fold).config();
@@ -195,7 +200,9 @@ class StandardProcessingTest {
         WeightProcessing processing = processing(config, OFF.withProcessing(true, false, false, false, false));
         Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing);
         for (String name : List.of("attn.W_Q", "attn.W_K", "attn.W_V", "mlp.W_in")) {
-            assertThat(largestColumnMean(processed.get("blocks.1." + name))).as(name).isLessThan(1e-12);
+            assertThat(largestColumnMean(processed.get("blocks.1." + name)))
+                    .as(name)
+                    .isLessThan(1e-12);
         }
         assertThat(largestColumnMean(processed.get("unembed.W_U"))).isLessThan(1e-12);
         assertThat(largestColumnMean(processed.get("blocks.1.mlp.W_gate"))).isGreaterThan(0.01);

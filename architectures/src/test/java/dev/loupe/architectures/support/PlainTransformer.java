@@ -53,10 +53,7 @@ public final class PlainTransformer {
 
     /** GPT-2. */
     public static double[][] gpt2(
-            RandomCheckpoint checkpoint,
-            long[] ids,
-            DoubleUnaryOperator activation,
-            IntToDoubleFunction scoreDivisor) {
+            RandomCheckpoint checkpoint, long[] ids, DoubleUnaryOperator activation, IntToDoubleFunction scoreDivisor) {
         Map<String, Object> config = checkpoint.config();
         int heads = (int) config.get("n_head");
         double eps = ((Number) config.getOrDefault("layer_norm_epsilon", 1e-5)).doubleValue();
@@ -114,7 +111,8 @@ public final class PlainTransformer {
                 joint[p] = conv(layerNorm(x[p], block + "ln_1"), block + "attn.c_attn");
             }
             int width = heads * headWidth;
-            double[][] z = attend(layer, part(joint, 0, width), part(joint, width, width), part(joint, 2 * width, width));
+            double[][] z =
+                    attend(layer, part(joint, 0, width), part(joint, width, width), part(joint, 2 * width, width));
             for (int p = 0; p < ids.length; p++) {
                 attention[p] = conv(z[p], block + "attn.c_proj");
                 x[p] = plus(x[p], attention[p]);
