@@ -24,7 +24,7 @@ final class Failures {
     }
 
     static RuntimeException receiving(TorchDevice device, PtNDArray array, EngineException e) {
-        return explain("a copy of " + array.getDataType() + " " + array.getShape() + " on " + device.name(), e);
+        return explain("a copy of " + array.getDataType().name() + " " + array.getShape() + " on " + device.name(), e);
     }
 
     private static RuntimeException explain(String what, EngineException e) {

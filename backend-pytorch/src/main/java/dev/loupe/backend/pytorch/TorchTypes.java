@@ -47,8 +47,9 @@ final class TorchTypes {
             case INT32 -> DType.INT32;
             case BOOLEAN -> DType.BOOL;
             default ->
-                throw new UnsupportedOperationException("Loupe's backend 'pytorch' doesn't have DJL's type " + type
-                        + "; it has float32, float64, float16, int64, int32 and bool. Convert with toType first");
+                throw new UnsupportedOperationException(
+                        "Loupe's backend 'pytorch' doesn't have DJL's type " + type.name()
+                                + "; it has float32, float64, float16, int64, int32 and bool. Convert with toType first");
         };
     }
 }
