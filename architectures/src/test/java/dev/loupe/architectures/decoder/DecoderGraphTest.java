@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.graph.Graph;
-import dev.loupe.graph.Shortcut;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
 import dev.loupe.hook.HookPoint;
@@ -13,8 +12,10 @@ import dev.loupe.model.StandardNames;
 import dev.loupe.model.TransformerConfig;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -159,12 +160,11 @@ class DecoderGraphTest {
     @Test
     void aKeyValueCacheExtendsKeysAndValuesBehindTheirHooksAndRotatesAllOfThem() {
         Graph graph = DecoderGraph.build(llama().build(), new GraphOptions(DType.FLOAT32, true, false));
-        assertThat(type(graph.hooks().get("blocks.0.attn.hook_k"))).isEqualTo("float32 [batch, pos, 2, 6]");
-        assertThat(type(graph.hooks().get("blocks.0.attn.hook_rot_k"))).isEqualTo("float32 [batch, past+pos, 2, 6]");
-        assertThat(type(graph.hooks().get("blocks.0.attn.hook_pattern")))
-                .isEqualTo("float32 [batch, 4, pos, past+pos]");
-        assertThat(type(graph.outputs().get(StandardNames.keys(1)))).isEqualTo("float32 [batch, past+pos, 2, 6]");
-        assertThat(type(graph.outputs().get(StandardNames.values(1)))).isEqualTo("float32 [batch, past+pos, 2, 6]");
+        assertThat(type(hook(graph, "blocks.0.attn.hook_k"))).isEqualTo("float32 [batch, pos, 2, 6]");
+        assertThat(type(hook(graph, "blocks.0.attn.hook_rot_k"))).isEqualTo("float32 [batch, past+pos, 2, 6]");
+        assertThat(type(hook(graph, "blocks.0.attn.hook_pattern"))).isEqualTo("float32 [batch, 4, pos, past+pos]");
+        assertThat(type(output(graph, StandardNames.keys(1)))).isEqualTo("float32 [batch, past+pos, 2, 6]");
+        assertThat(type(output(graph, StandardNames.values(1)))).isEqualTo("float32 [batch, past+pos, 2, 6]");
         assertThat(graph.inputs().keySet())
                 .containsExactlyInAnyOrder(
                         "tokens",
@@ -177,6 +177,14 @@ class DecoderGraphTest {
                         "past_values.0",
                         "past_keys.1",
                         "past_values.1");
+    }
+
+    private static Value hook(Graph graph, String name) {
+        return Objects.requireNonNull(graph.hooks().get(name), name);
+    }
+
+    private static Value output(Graph graph, String name) {
+        return Objects.requireNonNull(graph.outputs().get(name), name);
     }
 
     private static String type(Value value) {
@@ -196,25 +204,24 @@ class DecoderGraphTest {
     @Test
     void selectedPositionsAreUnembeddedAloneAndHaveNoLoss() {
         Graph graph = DecoderGraph.build(gpt2().build(), new GraphOptions(DType.FLOAT32, false, true));
-        assertThat(type(graph.hooks().get("ln_final.hook_normalized"))).isEqualTo("float32 [batch, pos, 12]");
-        assertThat(type(graph.hooks().get("unembed.hook_in"))).isEqualTo("float32 [batch, selected, 12]");
-        assertThat(type(graph.outputs().get(StandardNames.LOGITS))).isEqualTo("float32 [batch, selected, 17]");
+        assertThat(type(hook(graph, "ln_final.hook_normalized"))).isEqualTo("float32 [batch, pos, 12]");
+        assertThat(type(hook(graph, "unembed.hook_in"))).isEqualTo("float32 [batch, selected, 12]");
+        assertThat(type(output(graph, StandardNames.LOGITS))).isEqualTo("float32 [batch, selected, 17]");
         assertThat(graph.outputs()).doesNotContainKey(StandardNames.LOSS_PER_TOKEN);
     }
 
     @Test
     void theLossIsComputedInFloat32EvenIfTheModelIsNarrower() {
         Graph graph = DecoderGraph.build(gpt2().build(), GraphOptions.plain(DType.BFLOAT16));
-        assertThat(type(graph.outputs().get(StandardNames.LOSS_PER_TOKEN))).isEqualTo("float32 [batch, pos-1]");
-        assertThat(type(graph.outputs().get(StandardNames.LOGITS))).isEqualTo("bfloat16 [batch, pos, 17]");
+        assertThat(type(output(graph, StandardNames.LOSS_PER_TOKEN))).isEqualTo("float32 [batch, pos-1]");
+        assertThat(type(output(graph, StandardNames.LOGITS))).isEqualTo("bfloat16 [batch, pos, 17]");
     }
 
     @Test
     void theResidualStreamCanBeFedAndTakenBeforeEveryLayer() {
         Graph graph = DecoderGraph.build(gpt2().build(), PLAIN);
         for (int layer = 0; layer <= 2; layer++) {
-            Value residual = graph.outputs().get(StandardNames.residualEntering(layer));
-            assertThat(residual).isNotNull();
+            Value residual = output(graph, StandardNames.residualEntering(layer));
             assertThat(type(residual)).isEqualTo("float32 [batch, pos, 12]");
         }
     }
@@ -249,11 +256,13 @@ class DecoderGraphTest {
     @Test
     void shortcutsPassByTheHookPointsThatTheySave() {
         Graph graph = DecoderGraph.build(llama().nLayers(1).build(), PLAIN);
-        Map<String, Set<String>> bypassed = graph.hooks().entrySet().stream()
-                .filter(hook -> shortcutTo(graph, hook.getValue()) != null)
-                .collect(Collectors.toMap(
-                        Map.Entry::getKey,
-                        hook -> shortcutTo(graph, hook.getValue()).bypassed()));
+        Map<String, Set<String>> bypassed = new HashMap<>();
+        graph.hooks().forEach((name, hooked) -> {
+            Value target = ((Value.Hooked) hooked.source()).input();
+            graph.shortcuts().stream()
+                    .filter(shortcut -> shortcut.target() == target)
+                    .forEach(shortcut -> bypassed.put(name, shortcut.bypassed()));
+        });
         assertThat(bypassed)
                 .containsEntry("blocks.0.ln1.hook_normalized", Set.of("blocks.0.ln1.hook_scale"))
                 .containsEntry("blocks.0.attn.hook_q", Set.of("blocks.0.hook_attn_in", "blocks.0.hook_q_input"))
@@ -265,21 +274,12 @@ class DecoderGraphTest {
                 .containsEntry("ln_final.hook_normalized", Set.of("ln_final.hook_scale"));
     }
 
-    private static Shortcut shortcutTo(Graph graph, Value hooked) {
-        Value target = ((Value.Hooked) hooked.source()).input();
-        return graph.shortcuts().stream()
-                .filter(shortcut -> shortcut.target() == target)
-                .findFirst()
-                .orElse(null);
-    }
-
     @Test
     void attentionAndMlpSideBySideReadTheSameResidual() {
         Graph graph = DecoderGraph.build(gpt2().parallelAttnMlp(true).build(), PLAIN);
         assertThat(graph.hooks()).doesNotContainKey("blocks.0.hook_resid_mid");
-        Value mlpInput =
-                ((Value.Hooked) graph.hooks().get("blocks.0.hook_mlp_in").source()).input();
-        assertThat(mlpInput).isSameAs(graph.hooks().get("blocks.0.hook_resid_pre"));
+        Value mlpInput = ((Value.Hooked) hook(graph, "blocks.0.hook_mlp_in").source()).input();
+        assertThat(mlpInput).isSameAs(hook(graph, "blocks.0.hook_resid_pre"));
     }
 
     @Test

@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
@@ -143,7 +144,8 @@ class StandardProcessingTest {
         MapWeights weights = MapWeights.random(config, SEED);
         WeightProcessing processing = processing(config, options);
         double[][] before = logProbabilities(config, weights.weights());
-        double[][] after = logProbabilities(processing.config(), weights.processed(processing));
+        double[][] after = logProbabilities(
+                processing.config(), weights.processed(processing).weights());
         for (int position = 0; position < before.length; position++) {
             assertThat(after[position])
                     .as("%s of %s, position %d, seed %d", step, model, position, SEED)
@@ -156,8 +158,8 @@ class StandardProcessingTest {
     void theProcessedModelHasTheWeightsThatItsConfigCallsFor(
             String step, String model, TransformerConfig config, LoadOptions options) {
         WeightProcessing processing = processing(config, options);
-        Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing);
-        assertThat(new TreeSet<>(processed.keySet()))
+        MapWeights processed = MapWeights.random(config, SEED).processed(processing);
+        assertThat(new TreeSet<>(processed.names()))
                 .as("%s of %s", step, model)
                 .isEqualTo(
                         new TreeSet<>(DecoderWeights.shapes(processing.config()).keySet()));
@@ -171,6 +173,7 @@ class StandardProcessingTest {
         assertThat(processing.config()).isEqualTo(config);
         MapWeights weights = MapWeights.random(config, SEED);
         weights.processed(processing)
+                .weights()
                 .forEach((name, weight) -> assertThat(weight.toDoubleArray())
                         .isEqualTo(weights.read(name).toDoubleArray()));
     }
@@ -198,14 +201,14 @@ class StandardProcessingTest {
     void foldedReadersOfALayerNormAreCentredOverTheModelAndAGateIsNot() {
         TransformerConfig config = gpt2().gatedMlp(true).build();
         WeightProcessing processing = processing(config, OFF.withProcessing(true, false, false, false, false));
-        Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing);
+        MapWeights processed = MapWeights.random(config, SEED).processed(processing);
         for (String name : List.of("attn.W_Q", "attn.W_K", "attn.W_V", "mlp.W_in")) {
-            assertThat(largestColumnMean(processed.get("blocks.1." + name)))
+            assertThat(largestColumnMean(processed.read("blocks.1." + name)))
                     .as(name)
                     .isLessThan(1e-12);
         }
-        assertThat(largestColumnMean(processed.get("unembed.W_U"))).isLessThan(1e-12);
-        assertThat(largestColumnMean(processed.get("blocks.1.mlp.W_gate"))).isGreaterThan(0.01);
+        assertThat(largestColumnMean(processed.read("unembed.W_U"))).isLessThan(1e-12);
+        assertThat(largestColumnMean(processed.read("blocks.1.mlp.W_gate"))).isGreaterThan(0.01);
     }
 
     @Test
@@ -213,11 +216,11 @@ class StandardProcessingTest {
         TransformerConfig config = llama().build();
         MapWeights weights = MapWeights.random(config, SEED);
         WeightProcessing processing = processing(config, OFF.withProcessing(true, false, false, false, false));
-        Map<String, HostTensor> processed = weights.processed(processing);
+        MapWeights processed = weights.processed(processing);
         double scale = weights.read("blocks.0.ln1.w").getDouble(5);
         HostTensor before = weights.read("blocks.0.attn.W_K");
         int columns = (int) before.shape().size(1);
-        assertThat(processed.get("blocks.0.attn.W_K").getDouble(5 * columns + 3))
+        assertThat(processed.read("blocks.0.attn.W_K").getDouble(5 * columns + 3))
                 .isEqualTo(scale * before.getDouble(5 * columns + 3), within(1e-15));
     }
 
@@ -225,7 +228,7 @@ class StandardProcessingTest {
     void whatIsWrittenToTheResidualStreamHasNoMean() {
         TransformerConfig config = gpt2().build();
         WeightProcessing processing = processing(config, OFF.withProcessing(false, true, false, false, false));
-        Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing);
+        MapWeights processed = MapWeights.random(config, SEED).processed(processing);
         for (String name : List.of(
                 "embed.W_E",
                 "pos_embed.W_pos",
@@ -233,7 +236,7 @@ class StandardProcessingTest {
                 "blocks.0.attn.b_O",
                 "blocks.0.mlp.W_out",
                 "blocks.0.mlp.b_out")) {
-            assertThat(largestRowMean(processed.get(name))).as(name).isLessThan(1e-12);
+            assertThat(largestRowMean(processed.read(name))).as(name).isLessThan(1e-12);
         }
     }
 
@@ -241,26 +244,26 @@ class StandardProcessingTest {
     void centredLogitsHaveNoMeanButUnderASoftCapTheyStayAsTheyAre() {
         LoadOptions centre = OFF.withProcessing(true, false, true, false, false);
         TransformerConfig config = gpt2().build();
-        Map<String, HostTensor> processed = MapWeights.random(config, SEED).processed(processing(config, centre));
-        assertThat(largestRowMean(processed.get("unembed.W_U"))).isLessThan(1e-12);
-        assertThat(largestRowMean(processed.get("unembed.b_U"))).isLessThan(1e-12);
+        MapWeights processed = MapWeights.random(config, SEED).processed(processing(config, centre));
+        assertThat(largestRowMean(processed.read("unembed.W_U"))).isLessThan(1e-12);
+        assertThat(largestRowMean(processed.read("unembed.b_U"))).isLessThan(1e-12);
         TransformerConfig capped =
                 gpt2().extra(DecoderGraph.LOGITS_SOFT_CAP, 2.0).build();
-        Map<String, HostTensor> kept = MapWeights.random(capped, SEED).processed(processing(capped, centre));
-        assertThat(largestRowMean(kept.get("unembed.W_U"))).isGreaterThan(0.01);
+        MapWeights kept = MapWeights.random(capped, SEED).processed(processing(capped, centre));
+        assertThat(largestRowMean(kept.read("unembed.W_U"))).isGreaterThan(0.01);
     }
 
     @Test
     void refactoredHeadsHaveTheSameProductInOrthogonalFactorsOfEqualLengths() {
         TransformerConfig config = gpt2().biases(Set.of("b_Q")).build();
         MapWeights weights = MapWeights.random(config, SEED);
-        Map<String, HostTensor> processed =
+        MapWeights processed =
                 weights.processed(processing(config, OFF.withProcessing(false, false, false, false, true)));
         for (int head = 0; head < 3; head++) {
             double[][] valuesBefore = columns(weights.read("blocks.0.attn.W_V"), head * 4);
             double[][] outputBefore = rows(weights.read("blocks.0.attn.W_O"), head * 4);
-            double[][] values = columns(processed.get("blocks.0.attn.W_V"), head * 4);
-            double[][] output = rows(processed.get("blocks.0.attn.W_O"), head * 4);
+            double[][] values = columns(processed.read("blocks.0.attn.W_V"), head * 4);
+            double[][] output = rows(processed.read("blocks.0.attn.W_O"), head * 4);
             for (int i = 0; i < 12; i++) {
                 for (int j = 0; j < 12; j++) {
                     assertThat(product(values, output, i, j))
@@ -284,7 +287,7 @@ class StandardProcessingTest {
         TransformerConfig config = gpt2().build();
         MapWeights weights = MapWeights.random(config, SEED);
         for (String name : List.of("W_V", "W_K")) {
-            HostTensor matrix = weights.weights().get("blocks.0.attn." + name);
+            HostTensor matrix = Objects.requireNonNull(weights.weights().get("blocks.0.attn." + name));
             for (int row = 0; row < 12; row++) {
                 for (int column = 4; column < 8; column++) {
                     matrix.setDouble(row * 12 + column, 0);
@@ -293,7 +296,8 @@ class StandardProcessingTest {
         }
         WeightProcessing processing = processing(config, OFF.withProcessing(true, true, true, true, true));
         double[][] before = logProbabilities(config, weights.weights());
-        double[][] after = logProbabilities(processing.config(), weights.processed(processing));
+        double[][] after = logProbabilities(
+                processing.config(), weights.processed(processing).weights());
         assertThat(after[8]).containsExactly(before[8], within(1e-9));
     }
 
@@ -301,13 +305,13 @@ class StandardProcessingTest {
     void rotaryQueriesAndKeysAreNotRefactored() {
         TransformerConfig config = llama().build();
         MapWeights weights = MapWeights.random(config, SEED);
-        Map<String, HostTensor> processed =
+        MapWeights processed =
                 weights.processed(processing(config, OFF.withProcessing(false, false, false, false, true)));
         for (String name : List.of("W_Q", "W_K")) {
-            assertThat(processed.get("blocks.0.attn." + name).toDoubleArray())
+            assertThat(processed.read("blocks.0.attn." + name).toDoubleArray())
                     .isEqualTo(weights.read("blocks.0.attn." + name).toDoubleArray());
         }
-        assertThat(processed.get("blocks.0.attn.W_V").toDoubleArray())
+        assertThat(processed.read("blocks.0.attn.W_V").toDoubleArray())
                 .isNotEqualTo(weights.read("blocks.0.attn.W_V").toDoubleArray());
     }
 

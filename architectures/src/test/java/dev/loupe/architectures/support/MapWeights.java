@@ -9,6 +9,7 @@ import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 
@@ -30,14 +31,14 @@ public record MapWeights(Map<String, HostTensor> weights) implements RawWeights 
     }
 
     /** What a processing makes of them. */
-    public Map<String, HostTensor> processed(WeightProcessing processing) {
+    public MapWeights processed(WeightProcessing processing) {
         Map<String, HostTensor> result = new LinkedHashMap<>();
         processing.run(this, (name, weight) -> {
             if (result.put(name, weight) != null) {
                 throw new AssertionError("'" + name + "' was pushed twice");
             }
         });
-        return result;
+        return new MapWeights(result);
     }
 
     @Override
@@ -47,12 +48,12 @@ public record MapWeights(Map<String, HostTensor> weights) implements RawWeights 
 
     @Override
     public Shape shape(String weight) {
-        return weights.get(weight).shape();
+        return read(weight).shape();
     }
 
     @Override
     public HostTensor read(String weight) {
-        HostTensor original = weights.get(weight);
+        HostTensor original = Objects.requireNonNull(weights.get(weight), weight);
         return HostTensor.of(original.shape(), original.toDoubleArray());
     }
 }
