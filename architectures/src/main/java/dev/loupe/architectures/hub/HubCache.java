@@ -17,10 +17,21 @@ import java.util.UUID;
  */
 final class HubCache {
 
+    /** Makes a link. */
+    interface Links {
+        void create(Path link, Path target) throws IOException;
+    }
+
     private final Path cache;
     private final String folder;
+    private final Links links;
 
     HubCache(Path cache, Repository repository) {
+        this(cache, repository, Files::createSymbolicLink);
+    }
+
+    HubCache(Path cache, Repository repository, Links links) {
+        this.links = links;
         this.cache = cache;
         this.folder = "models--" + repository.name().replace("/", "--");
     }
@@ -99,7 +110,7 @@ final class HubCache {
         Files.createDirectories(parent);
         Path temporary = parent.resolve("." + UUID.randomUUID() + ".tmp");
         try {
-            link(temporary, parent.relativize(blob(etag)));
+            links.create(temporary, parent.relativize(blob(etag)));
         } catch (UnsupportedOperationException | IOException e) {
             if (!Files.exists(blob(etag))) {
                 throw e instanceof IOException io ? io : new IOException(e);
@@ -109,11 +120,6 @@ final class HubCache {
         }
         move(temporary, place);
         return place;
-    }
-
-    /** Apart, so that a test can play a file system without links. */
-    void link(Path link, Path target) throws IOException {
-        Files.createSymbolicLink(link, target);
     }
 
     static void move(Path from, Path to) throws IOException {

@@ -20,7 +20,7 @@ public record Repository(String name, String revision) {
 
     /** Checks both against what the Hub allows, which keeps them from leaving the cache directory. */
     public Repository {
-        if (!NAME.matcher(name).matches() || name.contains("..") || name.contains("--")) {
+        if (!isName(name)) {
             throw new IllegalArgumentException("'" + name + "' can't be a repository on the Hub; those are called"
                     + " org/name, of letters, digits, '-', '_' and '.'");
         }
@@ -38,10 +38,14 @@ public record Repository(String name, String revision) {
      */
     public static Optional<Repository> parse(String text, String revision) {
         Matcher written = WRITTEN.matcher(text);
-        if (!written.matches() || !NAME.matcher(written.group(1)).matches()) {
+        if (!written.matches() || !isName(written.group(1))) {
             return Optional.empty();
         }
         return Optional.of(new Repository(written.group(1), written.group(2) == null ? revision : written.group(2)));
+    }
+
+    private static boolean isName(String text) {
+        return NAME.matcher(text).matches() && !text.contains("..") && !text.contains("--");
     }
 
     /** Whether the revision is a commit, and so will never mean anything else. */
