@@ -8,6 +8,7 @@ import dev.loupe.tensor.safetensors.SafetensorsFile;
 import dev.loupe.tensor.safetensors.StoredTensor;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -31,45 +32,62 @@ final class CheckpointTensors implements AutoCloseable {
     private final String source;
     private final List<SafetensorsFile> files;
     private final Map<String, SafetensorsFile> byTensor;
+    private final Set<String> names;
 
-    private CheckpointTensors(String source, List<SafetensorsFile> files, Map<String, SafetensorsFile> byTensor) {
+    private CheckpointTensors(
+            String source, List<SafetensorsFile> files, Map<String, SafetensorsFile> byTensor, Set<String> names) {
         this.source = source;
         this.files = files;
         this.byTensor = byTensor;
+        this.names = names;
     }
 
     /**
-     * Opens a checkpoint's files of tensors: {@code model.safetensors}, or the shards that its index names.
+     * Opens a checkpoint's files of tensors: {@code model.safetensors}, or those shards named by its index that
+     * hold a wanted tensor.
      *
+     * @param wanted names of tensors that may be read; others may be there
      * @throws IllegalArgumentException if there are none, or they don't fit together; says what to do
      */
-    static CheckpointTensors open(ModelFiles files) {
+    static CheckpointTensors open(ModelFiles files, Set<String> wanted) {
         if (files.has(SINGLE)) {
             SafetensorsFile file = files.openTensors(SINGLE);
             Map<String, SafetensorsFile> byTensor = new LinkedHashMap<>();
             file.names().forEach(name -> byTensor.put(name, file));
-            return new CheckpointTensors(files.source(), List.of(file), byTensor);
+            return new CheckpointTensors(files.source(), List.of(file), byTensor, byTensor.keySet());
         }
         if (files.has(INDEX)) {
-            return openShards(files);
+            return openShards(files, wanted);
         }
         throw new IllegalArgumentException(nothingToRead(files));
     }
 
-    private static CheckpointTensors openShards(ModelFiles files) {
+    private static CheckpointTensors openShards(ModelFiles files, Set<String> wanted) {
         Map<String, String> index = index(files);
-        Set<String> names = new TreeSet<>(index.values());
-        List<String> missing = names.stream().filter(name -> !files.has(name)).toList();
-        if (!missing.isEmpty()) {
-            throw new IllegalArgumentException(files.source() + " lacks " + missing.size() + " of its " + names.size()
-                    + " files of weights, which " + INDEX + " names: " + missing + ". Get them too.");
-        }
-        CheckpointTensors result = new CheckpointTensors(files.source(), new ArrayList<>(), new LinkedHashMap<>());
-        try {
-            for (String name : names) {
-                result.addShard(files.openTensors(name));
+        Set<String> shards = new TreeSet<>();
+        index.forEach((tensor, shard) -> {
+            if (wanted.contains(tensor)) {
+                shards.add(shard);
             }
-            index.forEach((tensor, file) -> result.checkIndexed(tensor, file, files));
+        });
+        List<String> missing =
+                shards.stream().filter(shard -> !files.has(shard)).toList();
+        if (!missing.isEmpty()) {
+            throw new IllegalArgumentException(files.source() + " lacks " + missing.size() + " of its "
+                    + Set.copyOf(index.values()).size() + " files of weights, which " + INDEX + " names: " + missing
+                    + ". Get them too.");
+        }
+        CheckpointTensors result = new CheckpointTensors(
+                files.source(), new ArrayList<>(), new LinkedHashMap<>(), new LinkedHashSet<>(index.keySet()));
+        try {
+            for (String shard : shards) {
+                result.addShard(files.openTensors(shard));
+            }
+            index.forEach((tensor, shard) -> {
+                if (shards.contains(shard)) {
+                    result.checkIndexed(tensor, shard, files);
+                }
+            });
             return result;
         } catch (RuntimeException e) {
             result.close();
@@ -79,6 +97,7 @@ final class CheckpointTensors implements AutoCloseable {
 
     private void addShard(SafetensorsFile shard) {
         files.add(shard);
+        names.addAll(shard.names());
         for (String tensor : shard.names()) {
             SafetensorsFile other = byTensor.putIfAbsent(tensor, shard);
             if (other != null) {
@@ -143,10 +162,12 @@ final class CheckpointTensors implements AutoCloseable {
         return source;
     }
 
+    /** All names, those in shards that hold nothing wanted too. */
     Set<String> names() {
-        return byTensor.keySet();
+        return names;
     }
 
+    /** Whether a tensor can be read. */
     boolean contains(String name) {
         return byTensor.containsKey(name);
     }

@@ -137,7 +137,9 @@ public final class PretrainedLoader implements CheckpointLoader {
         WeightMapping stored = architecture.weights(whole);
         Map<String, Shape> cutShapes = new HashMap<>();
         List<Rule> rules = rules(stored, architecture.weights(wanted), cutShapes);
-        CheckpointTensors tensors = CheckpointTensors.open(files);
+        Set<String> sources = new TreeSet<>();
+        rules.forEach(rule -> sources.addAll(rule.sources()));
+        CheckpointTensors tensors = CheckpointTensors.open(files, sources);
         try {
             MappingCheck.check(tensors, rules, stored);
             FoundTokenizer tokenizer = TokenizerFiles.open(files, json);

@@ -24,7 +24,7 @@ public final class HubFiles implements ModelFiles {
 
     @Override
     public boolean has(String file) {
-        return repository.file(file).isPresent();
+        return repository.has(file);
     }
 
     @Override

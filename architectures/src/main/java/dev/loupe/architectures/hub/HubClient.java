@@ -112,11 +112,11 @@ public final class HubClient {
     }
 
     /**
-     * Fetches a file of a commit, if there is one.
+     * Asks what a file of a commit is.
      *
      * @return empty if the commit has no such file
      */
-    Optional<Path> fetch(Repository repository, HubCache cache, String commit, String file) {
+    Optional<Facts> look(Repository repository, HubCache cache, String commit, String file) {
         URI uri = uri(repository, commit, file);
         try {
             HttpResponse<?> response = ask(uri, true);
@@ -131,24 +131,35 @@ public final class HubClient {
             if (status >= 400) {
                 throw new IOException(HubHttp.withoutQuery(uri) + " answers " + status);
             }
-            Facts facts = facts(uri, response.headers());
-            try (BlobLock held = BlobLock.acquire(cache.lock(facts.etag()))) {
-                LOG.log(System.Logger.Level.DEBUG, "Holding {0}", held);
-                Optional<Path> meanwhile = cache.file(commit, file);
-                if (meanwhile.isPresent()) {
-                    return meanwhile;
-                }
-                download.fetch(repository.name() + "/" + file, uri, facts, cache.blob(facts.etag()));
-                Path published = cache.publish(facts.etag(), commit, file);
-                cache.rememberCommit(repository, commit);
-                return Optional.of(published);
-            }
+            return Optional.of(facts(uri, response.headers()));
         } catch (IOException e) {
-            throw new UncheckedIOException(
-                    "Can't fetch " + file + " of " + repository + " from " + settings.endpoint() + ": "
-                            + Retries.message(e),
-                    e);
+            throw failure(repository, file, e);
         }
+    }
+
+    /** Fetches a file of a commit, unless somebody else has done so in the meantime. */
+    Path fetch(Repository repository, HubCache cache, String commit, String file, Facts facts) {
+        try (BlobLock held = BlobLock.acquire(cache.lock(facts.etag()))) {
+            LOG.log(System.Logger.Level.DEBUG, "Holding {0}", held);
+            Optional<Path> meanwhile = cache.file(commit, file);
+            if (meanwhile.isPresent()) {
+                return meanwhile.get();
+            }
+            URI uri = uri(repository, commit, file);
+            download.fetch(repository.name() + "/" + file, uri, facts, cache.blob(facts.etag()));
+            Path published = cache.publish(facts.etag(), commit, file);
+            cache.rememberCommit(repository, commit);
+            return published;
+        } catch (IOException e) {
+            throw failure(repository, file, e);
+        }
+    }
+
+    private UncheckedIOException failure(Repository repository, String file, IOException cause) {
+        return new UncheckedIOException(
+                "Can't fetch " + file + " of " + repository + " from " + settings.endpoint() + ": "
+                        + Retries.message(cause),
+                cause);
     }
 
     private HttpResponse<?> ask(URI uri, boolean patient) throws IOException {

@@ -1,7 +1,10 @@
 package dev.loupe.architectures.hub;
 
+import dev.loupe.architectures.hub.Download.Facts;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 
 /** A repository at one commit. Its files are fetched when they are asked for. */
@@ -14,6 +17,7 @@ public final class HubRepository {
     private final HubCache cache;
     private final String commit;
     private final boolean cacheOnly;
+    private final Map<String, Optional<Facts>> seen = new ConcurrentHashMap<>();
 
     HubRepository(HubClient client, Repository repository, HubCache cache, String commit, boolean cacheOnly) {
         this.client = client;
@@ -24,27 +28,48 @@ public final class HubRepository {
     }
 
     /**
+     * Whether the repository has a file, without fetching it; or, if only the cache may be looked at, whether
+     * the cache has it.
+     *
+     * @throws IllegalArgumentException if the name would lead out of the repository
+     * @throws java.io.UncheckedIOException if the Hub doesn't answer
+     */
+    public boolean has(String file) {
+        return cached(file).isPresent() || look(file).isPresent();
+    }
+
+    /**
      * A file's place on this machine, fetched if it wasn't there.
      *
      * @param file its name in the repository
-     * @return empty if the repository has no such file; or if only the cache may be looked at, and doesn't
-     *     have it
+     * @return empty if there is no such file, as {@link #has} tells
      * @throws IllegalArgumentException if the name would lead out of the repository, or the file may not be
      *     read
      * @throws java.io.UncheckedIOException if it can't be fetched
      */
     public Optional<Path> file(String file) {
+        Optional<Path> cached = cached(file);
+        return cached.isPresent()
+                ? cached
+                : look(file).map(facts -> client.fetch(repository, cache, commit, file, facts));
+    }
+
+    private Optional<Path> cached(String file) {
         for (String segment : file.split("/", -1)) {
             if (!SEGMENT.matcher(segment).matches()) {
                 throw new IllegalArgumentException("'" + file + "' is refused as the name of a file of " + repository
                         + ": names are made of letters, digits and '._+-', and may not lead out of the repository");
             }
         }
-        Optional<Path> cached = cache.file(commit, file);
-        if (cached.isPresent() || cacheOnly || cache.isKnownMissing(commit, file)) {
-            return cached;
+        return cache.file(commit, file);
+    }
+
+    /** What the Hub says about a file; asked once. */
+    private Optional<Facts> look(String file) {
+        if (cacheOnly || cache.isKnownMissing(commit, file)) {
+            return Optional.empty();
         }
-        return client.fetch(repository, cache, commit, file);
+        return seen.computeIfAbsent(file, any -> client.look(repository, cache, commit, any));
     }
 
     /** The commit. */

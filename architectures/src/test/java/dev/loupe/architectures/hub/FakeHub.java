@@ -35,7 +35,12 @@ public final class FakeHub implements AutoCloseable {
     public static final String COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
     /** What was asked. */
-    public record Request(String host, String method, String path, @Nullable String token, @Nullable String range) {}
+    public record Request(
+            String host,
+            String method,
+            String path,
+            @Nullable String token,
+            @Nullable String range) {}
 
     /** Answers a request in the server's place. */
     @FunctionalInterface
@@ -177,7 +182,10 @@ public final class FakeHub implements AutoCloseable {
             Stored stored = files.get(path.substring(1).replaceFirst("/resolve/[^/]+/", "/"));
             byte[] content = stored == null ? new byte[0] : stored.content();
             Fault fault = null;
-            if (stored == null || !stored.large() || host.equals("store") || exchange.getRequestMethod().equals("HEAD")) {
+            if (stored == null
+                    || !stored.large()
+                    || host.equals("store")
+                    || exchange.getRequestMethod().equals("HEAD")) {
                 Queue<Fault> ordered = faults.get(exchange.getRequestMethod() + " " + name(path));
                 fault = ordered == null ? null : ordered.poll();
             }
@@ -195,8 +203,12 @@ public final class FakeHub implements AutoCloseable {
             exchange.getResponseHeaders().set("Location", path.replace(parts[0], newName));
             exchange.sendResponseHeaders(307, -1);
         } else if (!requiredToken.isEmpty()
-                && !("Bearer " + requiredToken).equals(exchange.getRequestHeaders().getFirst("Authorization"))) {
-            refuse(exchange, exchange.getRequestHeaders().containsKey("Authorization") ? 403 : 401, gated ? "GatedRepo" : "");
+                && !("Bearer " + requiredToken)
+                        .equals(exchange.getRequestHeaders().getFirst("Authorization"))) {
+            refuse(
+                    exchange,
+                    exchange.getRequestHeaders().containsKey("Authorization") ? 403 : 401,
+                    gated ? "GatedRepo" : "");
         } else if (files.keySet().stream().noneMatch(file -> file.startsWith(parts[0] + "/"))) {
             refuse(exchange, 404, "RepoNotFound");
         } else if (!revision.equals("main") && !revision.equals(COMMIT)) {

@@ -54,9 +54,7 @@ class HubClientTest {
 
     @BeforeEach
     void start() {
-        hub = new FakeHub()
-                .file(REPOSITORY, "config.json", CONFIG)
-                .largeFile(REPOSITORY, "model.safetensors", WEIGHTS);
+        hub = new FakeHub().file(REPOSITORY, "config.json", CONFIG).largeFile(REPOSITORY, "model.safetensors", WEIGHTS);
     }
 
     @AfterEach
@@ -180,8 +178,10 @@ class HubClientTest {
     void theTokenGoesToTheHubAndToNobodyElse() {
         hub.requireToken("hf_secret");
         client("HF_TOKEN", "hf_secret").open(repository()).file("model.safetensors");
-        assertThat(hub.requests("GET model.safetensors")).hasSize(2).allSatisfy(request -> assertThat(request.token())
-                .isEqualTo(request.host().equals("hub") ? "Bearer hf_secret" : null));
+        assertThat(hub.requests("GET model.safetensors"))
+                .hasSize(2)
+                .allSatisfy(request -> assertThat(request.token())
+                        .isEqualTo(request.host().equals("hub") ? "Bearer hf_secret" : null));
     }
 
     @Test
@@ -281,8 +281,7 @@ class HubClientTest {
     @Test
     void aDownloadThatAnEarlierProcessBeganIsContinued() throws IOException {
         Files.createDirectories(cached("blobs"));
-        Files.write(
-                cached("blobs/" + sha256(WEIGHTS) + ".incomplete"), Arrays.copyOf(WEIGHTS, 400_000));
+        Files.write(cached("blobs/" + sha256(WEIGHTS) + ".incomplete"), Arrays.copyOf(WEIGHTS, 400_000));
         Path file = client().open(repository()).file("model.safetensors").orElseThrow();
         assertThat(file).hasBinaryContent(WEIGHTS);
         assertThat(hub.requests("GET model.safetensors").get(1).range()).isEqualTo("bytes=400000-");
@@ -454,7 +453,8 @@ class HubClientTest {
     @Test
     void redirectsInACircleOrToOddPlacesAreRefused() {
         FakeHub.Fault circle = (exchange, content) -> {
-            exchange.getResponseHeaders().set("Location", exchange.getRequestURI().getPath());
+            exchange.getResponseHeaders()
+                    .set("Location", exchange.getRequestURI().getPath());
             exchange.sendResponseHeaders(302, -1);
         };
         for (int i = 0; i < 11; i++) {
@@ -474,7 +474,17 @@ class HubClientTest {
         HubRepository opened = client().open(repository());
         int asked = hub.requests().size();
         for (String name : List.of(
-                "../config.json", "a/../../b", "/etc/passwd", "a\\b", "C:x", "..", ".", "", "a//b", ".git/config", "a\nb")) {
+                "../config.json",
+                "a/../../b",
+                "/etc/passwd",
+                "a\\b",
+                "C:x",
+                "..",
+                ".",
+                "",
+                "a//b",
+                ".git/config",
+                "a\nb")) {
             assertThatIllegalArgumentException()
                     .as(name)
                     .isThrownBy(() -> opened.file(name))
@@ -492,8 +502,7 @@ class HubClientTest {
         for (String revision : List.of("../x", "a/../../b", "", "/x")) {
             assertThatIllegalArgumentException().as(revision).isThrownBy(() -> new Repository(REPOSITORY, revision));
         }
-        assertThat(Repository.parse("org/name@refs/pr/1", "main"))
-                .contains(new Repository("org/name", "refs/pr/1"));
+        assertThat(Repository.parse("org/name@refs/pr/1", "main")).contains(new Repository("org/name", "refs/pr/1"));
         assertThat(Repository.parse("org/name", "v1")).contains(new Repository("org/name", "v1"));
         assertThat(Repository.parse("name", "v1")).isEmpty();
     }
@@ -517,8 +526,8 @@ class HubClientTest {
         try {
             List<Future<Path>> files = new ArrayList<>();
             for (int i = 0; i < 8; i++) {
-                files.add(threads.submit(
-                        () -> client().open(repository()).file("model.safetensors").orElseThrow()));
+                files.add(threads.submit(() ->
+                        client().open(repository()).file("model.safetensors").orElseThrow()));
             }
             for (Future<Path> file : files) {
                 assertThat(file.get()).hasBinaryContent(WEIGHTS);
@@ -526,7 +535,9 @@ class HubClientTest {
         } finally {
             threads.shutdown();
         }
-        assertThat(hub.requests("GET model.safetensors")).as("one redirect, one download").hasSize(2);
+        assertThat(hub.requests("GET model.safetensors"))
+                .as("one redirect, one download")
+                .hasSize(2);
     }
 
     /** Another process that holds a lock and then leaves the blob, as if it had fetched it. */
@@ -576,8 +587,8 @@ class HubClientTest {
         ExecutorService thread = Executors.newSingleThreadExecutor();
         try {
             assertThat(other.getInputStream().read()).isEqualTo('l');
-            Future<Path> file =
-                    thread.submit(() -> client().open(repository()).file("model.safetensors").orElseThrow());
+            Future<Path> file = thread.submit(
+                    () -> client().open(repository()).file("model.safetensors").orElseThrow());
             waiting.await();
             other.getOutputStream().write('\n');
             other.getOutputStream().close();
@@ -596,14 +607,16 @@ class HubClientTest {
     void settingsFollowTheEnvironment() {
         assertThat(HubSettings.from(Map.of("HOME", "/home/ada")).cache())
                 .isEqualTo(Path.of("/home/ada/.cache/huggingface/hub"));
-        assertThat(HubSettings.from(Map.of("HOME", "/home/ada", "XDG_CACHE_HOME", "/caches")).cache())
+        assertThat(HubSettings.from(Map.of("HOME", "/home/ada", "XDG_CACHE_HOME", "/caches"))
+                        .cache())
                 .isEqualTo(Path.of("/caches/huggingface/hub"));
         assertThat(HubSettings.from(Map.of("HF_HOME", "/hf")).cache()).isEqualTo(Path.of("/hf/hub"));
         assertThat(HubSettings.from(Map.of("HF_HOME", "/hf", "HF_HUB_CACHE", "~/c", "HOME", "/home/ada"))
                         .cache())
                 .isEqualTo(Path.of("/home/ada/c"));
         assertThat(HubSettings.from(Map.of()).endpoint()).hasToString("https://huggingface.co");
-        assertThat(HubSettings.from(Map.of("HF_ENDPOINT", "http://mirror:8080/")).endpoint())
+        assertThat(HubSettings.from(Map.of("HF_ENDPOINT", "http://mirror:8080/"))
+                        .endpoint())
                 .hasToString("http://mirror:8080");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> HubSettings.from(Map.of("HF_ENDPOINT", "mirror")))

@@ -19,7 +19,8 @@ final class SampleTokenizers {
      */
     static ObjectNode llama2() {
         ObjectNode root = root(List.of("<unk>", "<s>", "</s>"), 0);
-        ArrayNode normalizers = root.putObject("normalizer").put("type", "Sequence").putArray("normalizers");
+        ArrayNode normalizers =
+                root.putObject("normalizer").put("type", "Sequence").putArray("normalizers");
         normalizers.addObject().put("type", "Prepend").put("prepend", "▁");
         replace(normalizers.addObject(), " ", "▁");
         root.putNull("pre_tokenizer");
@@ -28,7 +29,11 @@ final class SampleTokenizers {
         replace(decoders.addObject(), "▁", " ");
         decoders.addObject().put("type", "ByteFallback");
         decoders.addObject().put("type", "Fuse");
-        decoders.addObject().put("type", "Strip").put("content", " ").put("start", 1).put("stop", 0);
+        decoders.addObject()
+                .put("type", "Strip")
+                .put("content", " ")
+                .put("start", 1)
+                .put("stop", 0);
         List<String> pieces = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
         for (int value = 0; value < 256; value++) {
             pieces.add(String.format("<0x%02X>", value));

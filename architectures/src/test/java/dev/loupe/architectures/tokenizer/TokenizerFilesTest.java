@@ -60,7 +60,9 @@ class TokenizerFilesTest {
     }
 
     private static List<String> pieces(Tokenizer tokenizer, String text) {
-        return Arrays.stream(tokenizer.encode(text)).mapToObj(tokenizer::tokenText).toList();
+        return Arrays.stream(tokenizer.encode(text))
+                .mapToObj(tokenizer::tokenText)
+                .toList();
     }
 
     // GPT-2: byte-level BPE
@@ -161,10 +163,12 @@ class TokenizerFilesTest {
         ObjectNode toy = (ObjectNode) MAPPER.readTree(new BundledFiles("toy-gpt2").read("tokenizer.json"));
         write("vocab.json", toy.path("model").path("vocab").toString());
         StringBuilder merges = new StringBuilder("#version: 0.2\n");
-        toy.path("model").path("merges").forEach(merge -> merges.append(merge.path(0).asText())
-                .append(' ')
-                .append(merge.path(1).asText())
-                .append('\n'));
+        toy.path("model")
+                .path("merges")
+                .forEach(merge -> merges.append(merge.path(0).asText())
+                        .append(' ')
+                        .append(merge.path(1).asText())
+                        .append('\n'));
         write("merges.txt", merges.toString());
         Tokenizer opened = open();
         for (String text : List.of(
