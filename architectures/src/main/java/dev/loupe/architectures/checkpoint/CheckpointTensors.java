@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 
 /** The tensors of a checkpoint, by name, whichever of its files they are in. */
 final class CheckpointTensors implements AutoCloseable {
@@ -28,6 +29,9 @@ final class CheckpointTensors implements AutoCloseable {
             "flax_model.msgpack",
             "adapter_model.safetensors",
             "adapter_config.json");
+
+    /** Folders and names that don't begin with a dot, so that no name leads upwards. */
+    private static final Pattern SHARD = Pattern.compile("(?!\\.)[\\w.+ -]+(/(?!\\.)[\\w.+ -]+)*");
 
     private final String source;
     private final List<SafetensorsFile> files;
@@ -132,6 +136,10 @@ final class CheckpointTensors implements AutoCloseable {
                 throw new IllegalArgumentException(
                         files.source() + "/" + INDEX + " should name a .safetensors file for '" + entry.getKey()
                                 + "', found " + entry.getValue() + ". Get the file again.");
+            }
+            if (!SHARD.matcher(file).matches()) {
+                throw new IllegalArgumentException(files.source() + "/" + INDEX + ": '" + file
+                        + "' is refused as the name of a file: it may lead out of the checkpoint.");
             }
             index.put(entry.getKey(), file);
         }

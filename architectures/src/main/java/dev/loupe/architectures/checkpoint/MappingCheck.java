@@ -4,10 +4,11 @@ import dev.loupe.spi.WeightMapping;
 import dev.loupe.spi.WeightMapping.Rule;
 import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.safetensors.StoredTensor;
-import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /** Holds what a checkpoint has against what its architecture expects, before anything is read. */
 final class MappingCheck {
@@ -30,8 +31,8 @@ final class MappingCheck {
      * @throws IllegalArgumentException if tensors are missing or don't fit; names them
      */
     static void check(CheckpointTensors tensors, List<Rule> rules, WeightMapping whole) {
-        List<String> missing = new ArrayList<>();
-        List<String> misfits = new ArrayList<>();
+        Set<String> missing = new LinkedHashSet<>();
+        Set<String> misfits = new LinkedHashSet<>();
         for (Rule rule : rules) {
             Optional<String> source = source(tensors, rule);
             if (source.isEmpty()) {

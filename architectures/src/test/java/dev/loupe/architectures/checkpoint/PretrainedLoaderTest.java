@@ -468,8 +468,8 @@ class PretrainedLoaderTest {
         Map<String, String> refused = new HashMap<>();
         refused.put("{\"metadata\": {}}", "'weight_map'");
         refused.put("{\"weight_map\": {\"a\": 7}}", ".safetensors file for 'a'");
-        refused.put("{\"weight_map\": {\"a\": \"../../evil.safetensors\"}}", "leads out of it");
-        refused.put("{\"weight_map\": {\"a\": \"/evil.safetensors\"}}", "leads out of it");
+        refused.put("{\"weight_map\": {\"a\": \"../../evil.safetensors\"}}", "is refused as the name of a file");
+        refused.put("{\"weight_map\": {\"a\": \"/evil.safetensors\"}}", "is refused as the name of a file");
         refused.put("{\"weight_map\": {\"a\": \"evil.bin\"}}", ".safetensors file for 'a'");
         refused.put("{\"weight_map\": ", "not JSON");
         for (Map.Entry<String, String> entry : refused.entrySet()) {

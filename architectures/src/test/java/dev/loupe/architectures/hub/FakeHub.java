@@ -48,7 +48,15 @@ public final class FakeHub implements AutoCloseable {
         void answer(HttpExchange exchange, byte[] content) throws IOException;
     }
 
-    private record Stored(byte[] content, boolean large) {}
+    private static final class Stored {
+        private final byte[] content;
+        private final boolean large;
+
+        Stored(byte[] content, boolean large) {
+            this.content = content;
+            this.large = large;
+        }
+    }
 
     private final HttpServer hub;
     private final HttpServer store;
@@ -180,10 +188,10 @@ public final class FakeHub implements AutoCloseable {
                     exchange.getRequestHeaders().getFirst("Authorization"),
                     exchange.getRequestHeaders().getFirst("Range")));
             Stored stored = files.get(path.substring(1).replaceFirst("/resolve/[^/]+/", "/"));
-            byte[] content = stored == null ? new byte[0] : stored.content();
+            byte[] content = stored == null ? new byte[0] : stored.content;
             Fault fault = null;
             if (stored == null
-                    || !stored.large()
+                    || !stored.large
                     || host.equals("store")
                     || exchange.getRequestMethod().equals("HEAD")) {
                 Queue<Fault> ordered = faults.get(exchange.getRequestMethod() + " " + name(path));
@@ -216,7 +224,7 @@ public final class FakeHub implements AutoCloseable {
         } else if (stored == null) {
             exchange.getResponseHeaders().set("X-Repo-Commit", COMMIT);
             refuse(exchange, 404, "EntryNotFound");
-        } else if (stored.large()) {
+        } else if (stored.large) {
             exchange.getResponseHeaders().set("X-Repo-Commit", COMMIT);
             exchange.getResponseHeaders().set("X-Linked-Etag", "\"" + sha256(content) + "\"");
             exchange.getResponseHeaders().set("X-Linked-Size", String.valueOf(content.length));

@@ -372,8 +372,8 @@ class HubClientTest {
                 .isInstanceOf(UncheckedIOException.class)
                 .hasMessageContaining("after 5 attempts");
         assertThat(pauses)
-                .containsExactly(second(1), second(2), second(4), second(8))
-                .as("the first attempt got further, then patience runs out");
+                .as("the first attempt got further, then patience runs out")
+                .containsExactly(second(1), second(2), second(4), second(8));
         assertNothingBut("blobs", sha256(WEIGHTS) + ".incomplete");
         assertNothingBut("snapshots");
     }
