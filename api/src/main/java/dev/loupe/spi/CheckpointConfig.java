@@ -1,5 +1,6 @@
 package dev.loupe.spi;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -98,6 +99,19 @@ public final class CheckpointConfig {
         @SuppressWarnings("unchecked")
         Map<String, ?> map = require(key, Map.class, "an object");
         return new CheckpointConfig(source + " › " + key, map);
+    }
+
+    /**
+     * This config with a value for a key that is missing or null: for families that spell a common setting in
+     * a way of their own, or have another default for it.
+     */
+    public CheckpointConfig withDefault(String key, Object value) {
+        if (has(key)) {
+            return this;
+        }
+        Map<String, Object> more = new LinkedHashMap<>(values);
+        more.put(key, value);
+        return new CheckpointConfig(source, more);
     }
 
     private <T> T require(String key, Class<T> type, String kind) {

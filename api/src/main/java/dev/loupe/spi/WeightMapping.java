@@ -2,6 +2,7 @@ package dev.loupe.spi;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongUnaryOperator;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
@@ -79,6 +80,16 @@ public record WeightMapping(List<Rule> rules, List<Pattern> ignored) {
 
         /** Some columns of the last axis, from {@code start} on: one part of a joint projection. */
         static Layout columns(long start, long count) {
+            return columns(count, column -> start + column);
+        }
+
+        /**
+         * Columns of the last axis in an order of their own: parts of a joint projection that are interleaved.
+         *
+         * @param count columns of the weight
+         * @param storedColumn which of the tensor's columns is a column of the weight
+         */
+        static Layout columns(long count, LongUnaryOperator storedColumn) {
             return new Layout() {
                 @Override
                 public long[] shape(long[] sourceShape) {
@@ -89,7 +100,27 @@ public record WeightMapping(List<Rule> rules, List<Pattern> ignored) {
 
                 @Override
                 public long source(long row, long column, long[] sourceShape) {
-                    return row * sourceShape[sourceShape.length - 1] + start + column;
+                    return row * sourceShape[sourceShape.length - 1] + storedColumn.applyAsLong(column);
+                }
+            };
+        }
+
+        /**
+         * The same of a matrix {@code [out, in]} that is transposed on the way: rows of it become columns.
+         *
+         * @param count columns of the weight
+         * @param storedRow which of the tensor's rows is a column of the weight
+         */
+        static Layout transposedRows(long count, LongUnaryOperator storedRow) {
+            return new Layout() {
+                @Override
+                public long[] shape(long[] sourceShape) {
+                    return new long[] {sourceShape[1], count};
+                }
+
+                @Override
+                public long source(long row, long column, long[] sourceShape) {
+                    return storedRow.applyAsLong(column) * sourceShape[1] + row;
                 }
             };
         }

@@ -26,8 +26,6 @@ import java.util.TreeSet;
  */
 public final class StandardProcessing implements WeightProcessing {
 
-    private static final System.Logger LOG = System.getLogger(StandardProcessing.class.getName());
-
     private final ProcessingSteps steps;
     private final TransformerConfig processed;
 
@@ -37,23 +35,22 @@ public final class StandardProcessing implements WeightProcessing {
     }
 
     /**
-     * The processing that the options ask for. An architecture that {@linkplain
-     * ArchitectureProvider#supportsProcessing doesn't support it} is left as it is, with a warning.
+     * The processing that the options ask for.
      *
      * @param config the model before processing
+     * @throws IllegalArgumentException if they ask for any and the architecture {@linkplain
+     *     ArchitectureProvider#supportsProcessing doesn't support it}
      */
     public static WeightProcessing of(
             ArchitectureProvider architecture, TransformerConfig config, LoadOptions options) {
-        ProcessingSteps asked = ProcessingSteps.of(config, options);
-        if (asked.changesNothing() || architecture.supportsProcessing()) {
-            return new StandardProcessing(asked);
+        ProcessingSteps steps = ProcessingSteps.of(config, options);
+        if (!steps.changesNothing() && !architecture.supportsProcessing()) {
+            throw new IllegalArgumentException(
+                    "'" + config.modelName() + "' can't be loaded with processed weights: its"
+                            + " architecture '" + architecture.id() + "' doesn't support that. Load it with"
+                            + " fromPretrainedNoProcessing, or with LoadOptions.noProcessing().");
         }
-        LOG.log(
-                System.Logger.Level.WARNING,
-                "The architecture ''{0}'' doesn''t support weight processing: ''{1}'' is loaded as it is",
-                architecture.id(),
-                config.modelName());
-        return new StandardProcessing(ProcessingSteps.of(config, LoadOptions.noProcessing()));
+        return new StandardProcessing(steps);
     }
 
     private static TransformerConfig processed(ProcessingSteps steps) {

@@ -1,6 +1,7 @@
 package dev.loupe.architectures.processing;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.architectures.decoder.DecoderGraph;
@@ -8,13 +9,18 @@ import dev.loupe.architectures.decoder.DecoderWeights;
 import dev.loupe.architectures.gpt2.Gpt2Architecture;
 import dev.loupe.architectures.support.MapWeights;
 import dev.loupe.architectures.support.Models;
+import dev.loupe.graph.Graph;
+import dev.loupe.model.GraphOptions;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.LoadOptions;
 import dev.loupe.model.TransformerConfig;
 import dev.loupe.model.TransformerConfig.Normalization;
+import dev.loupe.spi.ArchitectureProvider;
 import dev.loupe.spi.Backend;
 import dev.loupe.spi.BackendOptions;
 import dev.loupe.spi.Backends;
+import dev.loupe.spi.CheckpointConfig;
+import dev.loupe.spi.WeightMapping;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
 import java.util.ArrayList;
@@ -183,6 +189,56 @@ class StandardProcessingTest {
         LoadOptions options = OFF.withProcessing(false, true, false, true, false);
         assertThat(processing(llama().build(), options).changesNothing()).isTrue();
         assertThat(processing(gpt2().build(), options).changesNothing()).isFalse();
+    }
+
+    @Test
+    void anArchitectureThatDoesNotSupportProcessingIsNotProcessed() {
+        ArchitectureProvider stubborn = new StubbornArchitecture();
+        assertThatThrownBy(() -> StandardProcessing.of(stubborn, gpt2().build(), LoadOptions.defaults()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("'stubborn'")
+                .hasMessageContaining("LoadOptions.noProcessing()");
+        assertThat(StandardProcessing.of(stubborn, gpt2().build(), OFF).changesNothing())
+                .isTrue();
+    }
+
+    private static final class StubbornArchitecture implements ArchitectureProvider {
+        private final ArchitectureProvider gpt2 = new Gpt2Architecture();
+
+        @Override
+        public String id() {
+            return "stubborn";
+        }
+
+        @Override
+        public int spiVersion() {
+            return gpt2.spiVersion();
+        }
+
+        @Override
+        public boolean accepts(CheckpointConfig config) {
+            return false;
+        }
+
+        @Override
+        public TransformerConfig configure(CheckpointConfig config) {
+            return gpt2.configure(config);
+        }
+
+        @Override
+        public WeightMapping weights(TransformerConfig config) {
+            return gpt2.weights(config);
+        }
+
+        @Override
+        public Graph build(TransformerConfig config, GraphOptions options) {
+            return gpt2.build(config, options);
+        }
+
+        @Override
+        public boolean supportsProcessing() {
+            return false;
+        }
     }
 
     @Test
