@@ -267,7 +267,7 @@ final class TypeRules {
         if (size.isFixed()) {
             long start = clip(op.start(), size.value());
             long end = clip(op.end(), size.value());
-            return Dim.of(end <= start ? 0 : (end - start + op.step() - 1) / op.step());
+            return Dim.of(end <= start ? 0 : (end - start - 1) / op.step() + 1);
         }
         boolean toEnd = op.end() == Op.Slice.TO_END;
         if (op.step() == 1 && op.start() >= 0 && toEnd) {

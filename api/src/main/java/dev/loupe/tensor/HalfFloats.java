@@ -1,6 +1,6 @@
 package dev.loupe.tensor;
 
-/** Conversions between the 16-bit floating-point types and float, rounding to nearest, ties to even. */
+/** Conversions between the 16-bit floating-point types and the wider ones, rounding to nearest, ties to even. */
 public final class HalfFloats {
 
     private HalfFloats() {}
@@ -38,6 +38,11 @@ public final class HalfFloats {
         return (short) (sign | ((magnitude + 0xc8000fff + odd) >>> 13));
     }
 
+    /** Narrows to an IEEE 754 binary16 at once, which a detour by float with its own rounding would not always give. */
+    public static short toFloat16(double value) {
+        return toFloat16(roundedToOdd(value));
+    }
+
     /** Widens a bfloat16. Exact. */
     public static float fromBfloat16(short bits) {
         return Float.intBitsToFloat(bits << 16);
@@ -50,5 +55,23 @@ public final class HalfFloats {
             return (short) ((bits >>> 16) | 0x40);
         }
         return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
+    }
+
+    /** Narrows to a bfloat16 at once, which a detour by float with its own rounding would not always give. */
+    public static short toBfloat16(double value) {
+        return toBfloat16(roundedToOdd(value));
+    }
+
+    /**
+     * The double as a float, inexact ones as that neighbour whose last bit is 1. Rounding that once more, to
+     * fewer bits, gives what rounding the double at once gives (Boldo and Melquiond 2008).
+     */
+    private static float roundedToOdd(double value) {
+        float nearest = (float) value;
+        boolean lastBitIsOne = (Float.floatToRawIntBits(nearest) & 1) == 1;
+        if (nearest == value || lastBitIsOne || Double.isNaN(value)) {
+            return nearest;
+        }
+        return nearest < value ? Math.nextUp(nearest) : Math.nextDown(nearest);
     }
 }

@@ -107,8 +107,8 @@ public record HostTensor(DType dtype, Shape shape, ByteBuffer data) {
         switch (dtype) {
             case FLOAT32 -> data.putFloat(index * 4, (float) value);
             case FLOAT64 -> data.putDouble(index * 8, value);
-            case FLOAT16 -> data.putShort(index * 2, HalfFloats.toFloat16((float) value));
-            case BFLOAT16 -> data.putShort(index * 2, HalfFloats.toBfloat16((float) value));
+            case FLOAT16 -> data.putShort(index * 2, HalfFloats.toFloat16(value));
+            case BFLOAT16 -> data.putShort(index * 2, HalfFloats.toBfloat16(value));
             case INT64 -> data.putLong(index * 8, (long) value);
             case INT32 -> data.putInt(index * 4, (int) value);
             case BOOL -> data.put(index, (byte) (value != 0 ? 1 : 0));
@@ -122,15 +122,32 @@ public record HostTensor(DType dtype, Shape shape, ByteBuffer data) {
         }
         HostTensor result = allocate(other, shape);
         int count = (int) shape.elements();
-        boolean wholeNumbers = !dtype.isFloating() && other == DType.INT64;
         for (int i = 0; i < count; i++) {
-            if (wholeNumbers) {
-                result.data.putLong(i * 8, dtype == DType.INT32 ? data.getInt(i * 4) : data.get(i));
-            } else {
+            if (dtype.isFloating()) {
                 result.setDouble(i, getDouble(i));
+            } else {
+                result.setLong(i, getLong(i));
             }
         }
         return result;
+    }
+
+    /** One element as a long; bool as 0 or 1, fractions are cut off. A double would not hold every long. */
+    private long getLong(int index) {
+        return switch (dtype) {
+            case INT64 -> data.getLong(index * 8);
+            case INT32 -> data.getInt(index * 4);
+            default -> (long) getDouble(index);
+        };
+    }
+
+    private void setLong(int index, long value) {
+        switch (dtype) {
+            case FLOAT32 -> data.putFloat(index * 4, (float) value);
+            case INT64 -> data.putLong(index * 8, value);
+            case INT32 -> data.putInt(index * 4, (int) value);
+            default -> setDouble(index, (double) value);
+        }
     }
 
     /** The elements as floats, in row-major order. */
@@ -159,7 +176,7 @@ public record HostTensor(DType dtype, Shape shape, ByteBuffer data) {
     public long[] toLongArray() {
         long[] result = new long[(int) shape.elements()];
         for (int i = 0; i < result.length; i++) {
-            result[i] = dtype == DType.INT64 ? data.getLong(i * 8) : (long) getDouble(i);
+            result[i] = getLong(i);
         }
         return result;
     }

@@ -51,8 +51,9 @@ final class Elementwise {
         HeapTensor out = HeapTensor.zeros(dtype, x.shape());
         workers.forBlocks(out.size(), BLOCK, (from, to) -> {
             double[] values = new double[Math.min(CHUNK, to - from)];
-            for (int at = from; at < to; at += values.length) {
-                int count = Math.min(values.length, to - at);
+            int count;
+            for (int at = from; at < to; at += count) {
+                count = Math.min(values.length, to - at);
                 x.load(at, 1, values, count);
                 for (int i = 0; i < count; i++) {
                     values[i] = function.applyAsDouble(values[i]);
@@ -67,8 +68,9 @@ final class Elementwise {
         HeapTensor out = HeapTensor.zeros(dtype, x.shape());
         workers.forBlocks(out.size(), BLOCK, (from, to) -> {
             long[] values = new long[Math.min(CHUNK, to - from)];
-            for (int at = from; at < to; at += values.length) {
-                int count = Math.min(values.length, to - at);
+            int count;
+            for (int at = from; at < to; at += count) {
+                count = Math.min(values.length, to - at);
                 x.load(at, 1, values, count);
                 for (int i = 0; i < count; i++) {
                     values[i] = function.applyAsLong(values[i]);

@@ -197,13 +197,13 @@ final class HeapTensor implements TensorHandle {
             case FLOAT16 -> {
                 short[] values = (short[]) array;
                 for (int i = 0; i < count; i++) {
-                    values[start + i] = HalfFloats.toFloat16(roundedToOdd(from[i]));
+                    values[start + i] = HalfFloats.toFloat16(from[i]);
                 }
             }
             case BFLOAT16 -> {
                 short[] values = (short[]) array;
                 for (int i = 0; i < count; i++) {
-                    values[start + i] = HalfFloats.toBfloat16(roundedToOdd(from[i]));
+                    values[start + i] = HalfFloats.toBfloat16(from[i]);
                 }
             }
             case INT64 -> {
@@ -314,19 +314,6 @@ final class HeapTensor implements TensorHandle {
         for (int done = 1; done < size; done += Math.min(done, size - done)) {
             System.arraycopy(array, 0, array, done, Math.min(done, size - done));
         }
-    }
-
-    /**
-     * The double as a float, inexact ones to the neighbour whose last bit is 1. Rounding that once more, to
-     * fewer bits, gives what rounding the double at once would have given (Boldo and Melquiond 2008).
-     */
-    private static float roundedToOdd(double value) {
-        float nearest = (float) value;
-        boolean lastBitIsOne = (Float.floatToRawIntBits(nearest) & 1) == 1;
-        if (nearest == value || lastBitIsOne || Double.isNaN(value)) {
-            return nearest;
-        }
-        return nearest < value ? Math.nextUp(nearest) : Math.nextDown(nearest);
     }
 
     @Override

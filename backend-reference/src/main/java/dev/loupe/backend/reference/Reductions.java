@@ -72,8 +72,9 @@ final class Reductions {
     private static double fold(HeapTensor x, int start, int count, double first, DoubleBinaryOperator function) {
         double[] chunk = new double[Math.min(CHUNK, count)];
         double result = first;
-        for (int done = 0; done < count; done += chunk.length) {
-            int part = Math.min(chunk.length, count - done);
+        int part;
+        for (int done = 0; done < count; done += part) {
+            part = Math.min(chunk.length, count - done);
             x.load(start + done, 1, chunk, part);
             for (int i = 0; i < part; i++) {
                 result = function.applyAsDouble(result, chunk[i]);
@@ -90,8 +91,9 @@ final class Reductions {
             case SUM, MEAN -> 0;
         };
         long[] chunk = new long[Math.min(CHUNK, count)];
-        for (int done = 0; done < count; done += chunk.length) {
-            int part = Math.min(chunk.length, count - done);
+        int part;
+        for (int done = 0; done < count; done += part) {
+            part = Math.min(chunk.length, count - done);
             x.load(start + done, 1, chunk, part);
             for (int i = 0; i < part; i++) {
                 result = function.applyAsLong(result, chunk[i]);
