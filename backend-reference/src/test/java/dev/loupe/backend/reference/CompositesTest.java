@@ -52,8 +52,7 @@ class CompositesTest extends OpTest {
         Stream<Case> activations = Stream.of(Op.ActivationKind.values())
                 .flatMap(kind -> Stream.of(shape(), shape(0, 3), shape(1025), shape(3, 7000))
                         .map(sizes -> new Case(new Op.Activation(kind), sizes)));
-        Stream<Case> softmaxes = Stream.of(
-                        shape(1), shape(5), shape(2, 3, 4), shape(70, 207), shape(3, 1))
+        Stream<Case> softmaxes = Stream.of(shape(1), shape(5), shape(2, 3, 4), shape(70, 207), shape(3, 1))
                 .flatMap(sizes -> Stream.iterate(0, axis -> axis < sizes.length, axis -> axis + 1)
                         .flatMap(axis -> Stream.of(
                                 new Case(new Op.Softmax(axis), sizes), new Case(new Op.LogSoftmax(axis), sizes))));
