@@ -1,0 +1,255 @@
+package dev.loupe.analysis.patching;
+
+import dev.loupe.analysis.Progress;
+import dev.loupe.analysis.patching.PatchRunner.Patch;
+import dev.loupe.analysis.residual.RequiredActivations;
+import dev.loupe.model.ActivationCache;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashSet;
+import java.util.List;
+
+/**
+ * Activation patching (causal tracing, interchange interventions): runs a model on corrupted tokens with one activation
+ * at a time replaced by that of a clean run, and measures how much of the clean run's behaviour comes back.
+ *
+ * <p>What a patched run shares with the corrupted one is not computed again: see {@link #memoryBudget}. The results are
+ * those of one full run each, but for rounding.
+ *
+ * <pre>{@code
+ * ActivationCache clean = model.runWithCache(cleanTokens).cache();
+ * Metric metric = Metric.logitDifference(model, " Mary", " John");
+ * PatchingResult result = ActivationPatching.of(model, corruptedTokens, clean, metric).run(Sweep.RESID_PRE);
+ * }</pre>
+ */
+public final class ActivationPatching {
+
+    private static final long DEFAULT_BUDGET = 256L << 20;
+
+    private final HookedTransformer model;
+    private final Tokens corrupted;
+    private final ActivationCache clean;
+    private final Metric metric;
+    private final long memoryBudget;
+    private final Progress progress;
+
+    private ActivationPatching(
+            HookedTransformer model,
+            Tokens corrupted,
+            ActivationCache clean,
+            Metric metric,
+            long memoryBudget,
+            Progress progress) {
+        this.model = model;
+        this.corrupted = corrupted;
+        this.clean = clean;
+        this.metric = metric;
+        this.memoryBudget = memoryBudget;
+        this.progress = progress;
+    }
+
+    /**
+     * Patching into runs on corrupted tokens.
+     *
+     * @param corrupted as many sequences, and as many tokens in each, as the clean run had
+     * @param clean activations of the clean run
+     */
+    public static ActivationPatching of(
+            HookedTransformer model, Tokens corrupted, ActivationCache clean, Metric metric) {
+        return new ActivationPatching(model, corrupted, clean, metric, DEFAULT_BUDGET, Progress.NONE);
+    }
+
+    /**
+     * About how many bytes of activations the patched runs that go through the model together may hold; 256 MiB unless
+     * set. Weights, and the corrupted run's activations at the patched points, come on top.
+     */
+    public ActivationPatching memoryBudget(long bytes) {
+        if (bytes <= 0) {
+            throw new IllegalArgumentException("A memory budget is positive, got " + bytes);
+        }
+        return new ActivationPatching(model, corrupted, clean, metric, bytes, progress);
+    }
+
+    /** Who is told how many patched runs are done. */
+    public ActivationPatching progress(Progress listener) {
+        return new ActivationPatching(model, corrupted, clean, metric, memoryBudget, listener);
+    }
+
+    /**
+     * Runs a sweep that has a name. Where heads are grouped, key/value heads are counted as they are; where sweeps are
+     * stacked, each counts for the query heads that it serves.
+     *
+     * @throws IllegalStateException if the clean cache lacks an activation; names it
+     */
+    public PatchingResult run(Sweep sweep) {
+        if (sweep.members().isEmpty()) {
+            PatchingResult result = genericActivationPatch(sweep.activation(), sweep.axes(), sweep.setter());
+            return new PatchingResult(sweep.id(), result.axes(), result.values(), List.of());
+        }
+        List<Tensor> parts = new ArrayList<>();
+        List<String> kinds = new ArrayList<>();
+        long total = 0;
+        for (Sweep member : sweep.members()) {
+            total += indices(member.activation(), member.axes()).length;
+        }
+        long all = total;
+        long done = 0;
+        for (Sweep member : sweep.members()) {
+            long before = done;
+            ActivationPatching part = progress((now, ofMember) -> progress.update(before + now, all));
+            Tensor values = part.genericActivationPatch(member.activation(), member.axes(), member.setter())
+                    .values();
+            done += values.elements();
+            parts.add(aligned(values, member.axes(), sweep.axes()));
+            kinds.add(member.id());
+        }
+        List<Axis> axes = new ArrayList<>(List.of(Axis.KIND));
+        axes.addAll(sweep.axes());
+        return new PatchingResult(sweep.id(), axes, Tensor.stack(0, parts), kinds);
+    }
+
+    /** Brings a sweep's values to the order of axes of the others, and key/value heads to the number of heads. */
+    private Tensor aligned(Tensor values, List<Axis> own, List<Axis> wanted) {
+        Tensor result = own.size() == 3 && own.get(1) == Axis.HEAD ? values.transpose(1, 2) : values;
+        int headAxis = wanted.indexOf(Axis.HEAD);
+        int heads = model.config().nHeads();
+        if (headAxis >= 0 && result.size(headAxis) != heads) {
+            long[] groups = new long[heads];
+            for (int head = 0; head < heads; head++) {
+                groups[head] = head * result.size(headAxis) / heads;
+            }
+            result = result.pick(headAxis, groups);
+        }
+        return result;
+    }
+
+    /**
+     * The general sweep, over all indices of some axes.
+     *
+     * @param activationName short name; a layer is added to it if the first axis is one, else it names one point
+     * @param axes what the indices count: the first a layer, or none of them
+     * @param setter makes the patched activation
+     * @throws IllegalStateException if the clean cache lacks an activation; names it
+     * @throws IllegalArgumentException if clean and corrupted runs don't have one shape
+     */
+    public PatchingResult genericActivationPatch(String activationName, List<Axis> axes, PatchSetter setter) {
+        int[][] indices = indices(activationName, axes);
+        double[] metrics = genericActivationPatch(activationName, axes, indices, setter);
+        long[] shape = new long[axes.size()];
+        for (int axis = 0; axis < shape.length; axis++) {
+            for (int[] index : indices) {
+                shape[axis] = Math.max(shape[axis], index[axis] + 1L);
+            }
+        }
+        return new PatchingResult(activationName, axes, tensor(metrics, shape), List.of());
+    }
+
+    private Tensor tensor(double[] numbers, long[] shape) {
+        float[] floats = new float[numbers.length];
+        for (int i = 0; i < floats.length; i++) {
+            floats[i] = (float) numbers[i];
+        }
+        return model.tensors().of(floats, shape);
+    }
+
+    /**
+     * The general sweep, over chosen indices.
+     *
+     * @param indices one number for each axis, for each patched run; runs of one layer that stand together share
+     *     batches
+     * @return the metric of each patched run
+     */
+    public double[] genericActivationPatch(
+            String activationName, List<Axis> axes, int[][] indices, PatchSetter setter) {
+        boolean byLayer = hasLayer(axes);
+        checkPoints(activationName, axes);
+        List<Patch> patches = new ArrayList<>();
+        for (int[] index : indices) {
+            if (index.length != axes.size()) {
+                throw new IllegalArgumentException(
+                        "An index of " + index.length + " numbers doesn't fit the axes " + axes);
+            }
+            String point = byLayer
+                    ? model.hookNames().resolve(activationName, index[0]).name()
+                    : model.hookNames().resolve(activationName).name();
+            Tensor cleanActivation = clean.get(point);
+            patches.add(new Patch(point, before -> setter.apply(before, index, cleanActivation)));
+        }
+        return new PatchRunner(model, corrupted, metric, memoryBudget, progress).run(patches);
+    }
+
+    private static boolean hasLayer(List<Axis> axes) {
+        int layer = axes.indexOf(Axis.LAYER);
+        if (layer > 0 || axes.contains(Axis.KIND) || axes.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "Axes of a sweep begin with LAYER or have none, and are not empty; got " + axes);
+        }
+        return layer == 0;
+    }
+
+    /** Names of the points that are patched, after checking that they are there and fit the corrupted run. */
+    private Collection<String> checkPoints(String activationName, List<Axis> axes) {
+        Collection<String> points = new LinkedHashSet<>();
+        if (hasLayer(axes)) {
+            points.addAll(RequiredActivations.ofLayers(
+                    clean, activationName, model.config().nLayers()));
+        } else {
+            points.add(model.hookNames().resolve(activationName).name());
+        }
+        RequiredActivations.check(clean, "Patching " + activationName, points);
+        for (String point : points) {
+            Tensor activation = clean.get(point);
+            boolean square = isSquare(point);
+            int positionAxis = square ? 2 : 1;
+            if (!clean.hasBatchDim()
+                    || activation.size(0) != corrupted.batch()
+                    || activation.size(positionAxis) != corrupted.positions()) {
+                throw new IllegalArgumentException("The clean run's " + point + " is " + activation.shape()
+                        + ", the corrupted tokens are [" + corrupted.batch() + ", " + corrupted.positions()
+                        + "]. Clean and corrupted prompts must be as many and have the same number of tokens, and the"
+                        + " cache must have its batch axis.");
+            }
+        }
+        return points;
+    }
+
+    private static boolean isSquare(String point) {
+        return point.endsWith("hook_pattern") || point.endsWith("hook_attn_scores");
+    }
+
+    /** All indices, the last axis running fastest. */
+    private int[][] indices(String activationName, List<Axis> axes) {
+        String point = checkPoints(activationName, axes).iterator().next();
+        Tensor activation = clean.get(point);
+        int[] sizes = new int[axes.size()];
+        int count = 1;
+        for (int i = 0; i < sizes.length; i++) {
+            sizes[i] = switch (axes.get(i)) {
+                case LAYER -> model.config().nLayers();
+                case HEAD -> heads(activation, point);
+                default -> corrupted.positions();
+            };
+            count = Math.multiplyExact(count, sizes[i]);
+        }
+        int[][] indices = new int[count][sizes.length];
+        for (int i = 0; i < count; i++) {
+            int rest = i;
+            for (int axis = sizes.length - 1; axis >= 0; axis--) {
+                indices[i][axis] = rest % sizes[axis];
+                rest /= sizes[axis];
+            }
+        }
+        return indices;
+    }
+
+    private static int heads(Tensor activation, String point) {
+        if (activation.rank() != 4) {
+            throw new IllegalArgumentException(
+                    "There are no heads in " + point + ", whose shape is " + activation.shape());
+        }
+        return (int) activation.size(isSquare(point) ? 1 : 2);
+    }
+}

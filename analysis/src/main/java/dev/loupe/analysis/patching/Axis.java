@@ -1,0 +1,33 @@
+package dev.loupe.analysis.patching;
+
+/** What an index of a patch counts. */
+public enum Axis {
+    /** Which of several sweeps that are stacked. */
+    KIND("kind"),
+    /** Layers. */
+    LAYER("layer"),
+    /** Positions. */
+    POS("pos"),
+    /** Heads; key/value heads where the activation has those. */
+    HEAD("head"),
+    /** Positions that attend: rows of an attention pattern. */
+    DEST_POS("dest_pos"),
+    /** Positions that are attended to: columns of an attention pattern. */
+    SRC_POS("src_pos");
+
+    private final String label;
+
+    Axis(String label) {
+        this.label = label;
+    }
+
+    /** The original's name of the axis. */
+    public String label() {
+        return label;
+    }
+
+    /** Whether it counts positions. */
+    boolean isPosition() {
+        return this == POS || this == DEST_POS || this == SRC_POS;
+    }
+}

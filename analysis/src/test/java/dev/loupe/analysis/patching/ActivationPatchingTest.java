@@ -1,0 +1,353 @@
+package dev.loupe.analysis.patching;
+
+import static dev.loupe.tensor.Index.all;
+import static dev.loupe.tensor.Index.at;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.loupe.analysis.support.Golden;
+import dev.loupe.fixtures.Fixtures;
+import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.HookHandle;
+import dev.loupe.model.ActivationCache;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class ActivationPatchingTest {
+
+    /** Two orders of summation of float32 numbers of size 10 differ by about this much. */
+    private static final double ROUNDING = 2e-5;
+
+    private static final Metric METRIC = Metric.logitDifference(5, 9);
+
+    private Golden gpt2;
+    private Golden llama;
+    private Golden mistral;
+
+    @BeforeAll
+    void load() {
+        gpt2 = new Golden(Fixtures.GPT2);
+        llama = new Golden(Fixtures.LLAMA);
+        mistral = new Golden(Fixtures.MISTRAL);
+    }
+
+    @AfterAll
+    void close() {
+        gpt2.close();
+        llama.close();
+        mistral.close();
+    }
+
+    private static Tokens corrupted(Golden golden) {
+        return golden.tokens("proc.patch.corrupted_tokens");
+    }
+
+    /** One full run from the tokens, with a hook at the point. */
+    private static double fullRun(
+            Golden golden, Tokens tokens, ActivationCache clean, String point, int[] index, PatchSetter setter) {
+        Tensor logits = golden.model()
+                .runWithHooks(
+                        tokens,
+                        Hook.at(point, (activation, where) -> setter.apply(activation, index, clean.get(point))));
+        return METRIC.of(logits);
+    }
+
+    private void assertSameAsFullRuns(Golden golden, Tokens tokens, ActivationCache clean, Sweep sweep) {
+        Tensor found = ActivationPatching.of(golden.model(), tokens, clean, METRIC)
+                .run(sweep)
+                .values();
+        long[] shape = found.shape().toArray();
+        double[] values = found.toDoubleArray();
+        // Every entry of small sweeps; of the largest, some all over.
+        int step = Math.max(1, values.length / 100);
+        for (int flat = 0; flat < values.length; flat += step) {
+            int[] index = new int[shape.length];
+            int rest = flat;
+            for (int axis = shape.length - 1; axis >= 0; axis--) {
+                index[axis] = rest % (int) shape[axis];
+                rest /= (int) shape[axis];
+            }
+            String point = golden.model()
+                    .hookNames()
+                    .resolve(sweep.activation(), index[0])
+                    .name();
+            double expected = fullRun(golden, tokens, clean, point, index, sweep.setter());
+            assertThat(values[flat])
+                    .as("%s %s", sweep.id(), Arrays.toString(index))
+                    .isCloseTo(expected, org.assertj.core.data.Offset.offset(ROUNDING));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = Sweep.class, mode = EnumSource.Mode.MATCH_NONE, names = ".*_EVERY")
+    void aSweepIsWhatOneFullRunForEachPatchGives(Sweep sweep) {
+        for (Golden golden : List.of(gpt2, llama, mistral)) {
+            assertSameAsFullRuns(golden, corrupted(golden), golden.run().cache(), sweep);
+        }
+    }
+
+    @Test
+    void stackedSweepsAreTheirMembersOneUnderTheOther() {
+        for (Golden golden : List.of(gpt2, llama)) {
+            ActivationPatching patching = ActivationPatching.of(
+                    golden.model(), corrupted(golden), golden.run().cache(), METRIC);
+            PatchingResult heads = patching.run(Sweep.ATTN_HEAD_ALL_POS_EVERY);
+            int layers = golden.model().config().nLayers();
+            int count = golden.model().config().nHeads();
+            int keyHeads = golden.model().config().nKeyValueHeads();
+            int positions = golden.tokens().positions();
+            assertThat(heads.axes()).containsExactly(Axis.KIND, Axis.LAYER, Axis.HEAD);
+            assertThat(heads.values().shape().toArray()).containsExactly(5, layers, count);
+            Tensor values = patching.run(Sweep.ATTN_HEAD_V_ALL_POS).values();
+            assertThat(values.size(1)).isEqualTo(keyHeads);
+            for (int head = 0; head < count; head++) {
+                assertThat(heads.values()
+                                .get(3, all(), head)
+                                .maxAbsDifference(values.get(all(), head * keyHeads / count)))
+                        .isLessThan(ROUNDING);
+            }
+            PatchingResult byPos = patching.run(Sweep.ATTN_HEAD_BY_POS_EVERY);
+            assertThat(byPos.values().shape().toArray()).containsExactly(5, layers, positions, count);
+            Tensor pattern = patching.run(Sweep.ATTN_HEAD_PATTERN_BY_POS).values();
+            assertThat(byPos.values().get(4).maxAbsDifference(pattern.transpose(1, 2)))
+                    .isLessThan(ROUNDING);
+            PatchingResult block = patching.run(Sweep.BLOCK_EVERY);
+            assertThat(block.values().shape().toArray()).containsExactly(3, layers, positions);
+            assertThat(block.kinds()).containsExactly("resid_pre", "attn_out", "mlp_out");
+        }
+    }
+
+    /** Points all over a block and outside of blocks, each patched as a whole. */
+    static Stream<Arguments> points() {
+        List<Arguments> points = new ArrayList<>();
+        for (String model : List.of("gpt2", "llama")) {
+            List<String> names = new ArrayList<>(List.of(
+                    "hook_embed",
+                    "blocks.1.hook_attn_in",
+                    "blocks.1.hook_q_input",
+                    "blocks.1.hook_v_input",
+                    "blocks.1.ln1.hook_scale",
+                    "blocks.1.ln1.hook_normalized",
+                    "blocks.1.attn.hook_q",
+                    "blocks.1.attn.hook_k",
+                    "blocks.1.attn.hook_v",
+                    "blocks.1.attn.hook_pattern",
+                    "blocks.1.attn.hook_z",
+                    "blocks.1.attn.hook_result",
+                    "blocks.1.hook_attn_out",
+                    "blocks.1.hook_resid_mid",
+                    "blocks.1.hook_mlp_in",
+                    "blocks.1.ln2.hook_scale",
+                    "blocks.1.ln2.hook_normalized",
+                    "blocks.1.mlp.hook_pre",
+                    "blocks.1.mlp.hook_post",
+                    "blocks.1.hook_mlp_out",
+                    "blocks.1.hook_resid_post",
+                    "ln_final.hook_scale",
+                    "ln_final.hook_normalized",
+                    "unembed.hook_in",
+                    "unembed.hook_out"));
+            names.addAll(
+                    model.equals("gpt2")
+                            ? List.of("hook_pos_embed")
+                            : List.of(
+                                    "blocks.1.attn.hook_rot_q",
+                                    "blocks.1.attn.hook_rot_k",
+                                    "blocks.1.mlp.hook_pre_linear"));
+            names.forEach(name -> points.add(Arguments.of(model, name)));
+        }
+        return points.stream();
+    }
+
+    @ParameterizedTest
+    @MethodSource("points")
+    void anyPointCanBePatched(String model, String point) {
+        Golden golden = model.equals("gpt2") ? gpt2 : llama;
+        ActivationCache clean = golden.model()
+                .runWithCache(golden.tokens(), HookFilter.names(point))
+                .cache();
+        // One position, halfway between corrupted and clean.
+        PatchSetter setter = (before, index, after) -> {
+            Tensor half = before.add(after).mul(0.5);
+            return before.with(at(all(), index[0]), half.get(all(), index[0]));
+        };
+        int[][] indices = {{1}, {2}};
+        double[] found = ActivationPatching.of(golden.model(), corrupted(golden), clean, METRIC)
+                .genericActivationPatch(point, List.of(Axis.POS), indices, setter);
+        for (int i = 0; i < indices.length; i++) {
+            assertThat(found[i])
+                    .isCloseTo(
+                            fullRun(golden, corrupted(golden), clean, point, indices[i], setter),
+                            org.assertj.core.data.Offset.offset(ROUNDING));
+        }
+    }
+
+    @Test
+    void paddedBatchesArePatchedAsTheyAre() {
+        long[] first = gpt2.tokens().row(0);
+        long[] second = Arrays.copyOf(gpt2.tokens().row(1), 9);
+        for (boolean left : new boolean[] {false, true}) {
+            Tokens clean = Tokens.pad(List.of(first, second), 0, left);
+            Tokens corrupt = Tokens.pad(
+                    List.of(
+                            corrupted(gpt2).row(0),
+                            Arrays.copyOf(corrupted(gpt2).row(1), 9)),
+                    0,
+                    left);
+            ActivationCache cache = gpt2.model().runWithCache(clean).cache();
+            assertSameAsFullRuns(gpt2, corrupt, cache, Sweep.RESID_MID);
+            assertSameAsFullRuns(gpt2, corrupt, cache, Sweep.ATTN_HEAD_PATTERN_ALL_POS);
+        }
+    }
+
+    @Test
+    void aSmallMemoryBudgetChangesNothingButTheTime() {
+        ActivationPatching patching = ActivationPatching.of(
+                llama.model(), corrupted(llama), llama.run().cache(), METRIC);
+        for (Sweep sweep : List.of(Sweep.RESID_PRE, Sweep.ATTN_HEAD_OUT_ALL_POS)) {
+            Tensor roomy = patching.run(sweep).values();
+            assertThat(patching.memoryBudget(1).run(sweep).values().maxAbsDifference(roomy))
+                    .isLessThan(ROUNDING);
+            assertThat(patching.memoryBudget(500_000).run(sweep).values().maxAbsDifference(roomy))
+                    .isLessThan(ROUNDING);
+        }
+    }
+
+    @Test
+    void hooksOnTheModelRunInEveryPatchedRun() {
+        HookedTransformer model = gpt2.model();
+        // The clean run is without the hooks; one of them stands where a patched run would start.
+        ActivationCache clean = gpt2.run().cache();
+        try (HookHandle hooks = model.hooks(
+                Hook.at("blocks.1.hook_resid_pre", (activation, point) -> activation.mul(0.5)),
+                Hook.at("blocks.2.hook_mlp_out", (activation, point) -> activation.add(1)))) {
+            assertSameAsFullRuns(gpt2, corrupted(gpt2), clean, Sweep.RESID_PRE);
+            assertSameAsFullRuns(gpt2, corrupted(gpt2), clean, Sweep.ATTN_HEAD_OUT_ALL_POS);
+        }
+    }
+
+    @Test
+    void patchingAllOfTheFirstResidualStreamBringsTheCleanRunBack() {
+        ActivationCache clean = gpt2.run().cache();
+        double[] found = ActivationPatching.of(gpt2.model(), corrupted(gpt2), clean, METRIC)
+                .genericActivationPatch(
+                        "resid_pre", List.of(Axis.LAYER), new int[][] {{0}, {2}}, (before, index, after) -> after);
+        double cleanMetric = METRIC.ofRun(gpt2.model(), gpt2.tokens());
+        assertThat(found).usingComparatorWithPrecision(ROUNDING).containsExactly(cleanMetric, cleanMetric);
+        double corruptedMetric = METRIC.ofRun(gpt2.model(), corrupted(gpt2));
+        Metric normalized = METRIC.normalized(corruptedMetric, cleanMetric);
+        assertThat(normalized.ofRun(gpt2.model(), gpt2.tokens()))
+                .isCloseTo(1, org.assertj.core.data.Offset.offset(1e-9));
+        assertThat(normalized.ofRun(gpt2.model(), corrupted(gpt2))).isZero();
+    }
+
+    @Test
+    void aMetricMayLookAtAllPositions() {
+        Metric all = logits -> logits.max(-1).mean().item();
+        Tensor found = ActivationPatching.of(
+                        gpt2.model(), corrupted(gpt2), gpt2.run().cache(), all)
+                .run(Sweep.MLP_OUT)
+                .values();
+        Tensor logits = gpt2.model()
+                .runWithHooks(
+                        corrupted(gpt2),
+                        Hook.at(
+                                "mlp_out",
+                                1,
+                                (activation, point) -> PatchSetter.layerPos()
+                                        .apply(
+                                                activation,
+                                                new int[] {1, 4},
+                                                gpt2.run().cache().get(point.name()))));
+        assertThat(found.item(1, 4)).isCloseTo(all.of(logits), org.assertj.core.data.Offset.offset(ROUNDING));
+    }
+
+    @Test
+    void aMetricOfPaddedRowsLooksAtTheLastRealToken() {
+        Tokens tokens = Tokens.pad(
+                List.of(gpt2.tokens().row(0), Arrays.copyOf(gpt2.tokens().row(1), 9)), 0, false);
+        Metric metric = Metric.logitDifference(tokens, new long[] {5, 6}, new long[] {9, 10});
+        Tensor logits = gpt2.model().forward(tokens);
+        double expected =
+                (logits.item(0, 12, 5) - logits.item(0, 12, 9) + logits.item(1, 8, 6) - logits.item(1, 8, 10)) / 2;
+        assertThat(metric.ofRun(gpt2.model(), tokens))
+                .isCloseTo(expected, org.assertj.core.data.Offset.offset(ROUNDING));
+    }
+
+    @Test
+    void progressIsToldUntilAllRunsAreDone() {
+        List<Long> told = new ArrayList<>();
+        ActivationPatching.of(gpt2.model(), corrupted(gpt2), gpt2.run().cache(), METRIC)
+                .memoryBudget(1_000_000)
+                .progress((done, total) -> {
+                    assertThat(total).isEqualTo(3 * 3 * 13);
+                    told.add(done);
+                })
+                .run(Sweep.BLOCK_EVERY);
+        assertThat(told).isSorted().doesNotHaveDuplicates().endsWith(3L * 3 * 13);
+    }
+
+    @Test
+    void promptsOfDifferentLengthAreRefused() {
+        Tokens shorter = Tokens.of(
+                Arrays.copyOf(gpt2.tokens().row(0), 7),
+                Arrays.copyOf(gpt2.tokens().row(1), 7));
+        assertThatThrownBy(() -> ActivationPatching.of(
+                                gpt2.model(), shorter, gpt2.run().cache(), METRIC)
+                        .run(Sweep.RESID_PRE))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("[2, 13, 24]")
+                .hasMessageContaining("[2, 7]")
+                .hasMessageContaining("same number of tokens");
+    }
+
+    @Test
+    void aCacheThatLacksActivationsNamesThemAndHowToRecordThem() {
+        ActivationCache little =
+                gpt2.model().runWithCache(gpt2.tokens(), HookFilter.names("z0")).cache();
+        assertThatThrownBy(() -> ActivationPatching.of(gpt2.model(), corrupted(gpt2), little, METRIC)
+                        .run(Sweep.ATTN_HEAD_OUT_ALL_POS))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("blocks.1.attn.hook_z, blocks.2.attn.hook_z")
+                .hasMessageContaining("HookFilter.glob(\"blocks.*.attn.hook_z\")");
+    }
+
+    @Test
+    void anUnknownSweepListsThoseThatThereAre() {
+        assertThat(Sweep.of("attn_head_out_all_pos")).isEqualTo(Sweep.ATTN_HEAD_OUT_ALL_POS);
+        assertThatThrownBy(() -> Sweep.of("resid"))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("'resid'")
+                .hasMessageContaining("block_every");
+    }
+
+    @Test
+    void pointsWithoutHeadsHaveNoHeadAxis() {
+        assertThatThrownBy(() -> ActivationPatching.of(
+                                gpt2.model(), corrupted(gpt2), gpt2.run().cache(), METRIC)
+                        .genericActivationPatch(
+                                "resid_pre", List.of(Axis.LAYER, Axis.HEAD), PatchSetter.layerHeadVector()))
+                .hasMessageContaining("no heads")
+                .hasMessageContaining("[2, 13, 24]");
+    }
+
+    @Test
+    void clashingRunsCantBeNormalised() {
+        assertThatThrownBy(() -> METRIC.normalized(2, 2)).hasMessageContaining("2.0");
+    }
+}
