@@ -188,8 +188,9 @@ final class PatchRunner {
         TransformerConfig config = model.config();
         long positions = base.positions();
         long selected = metric.positions().map(chosen -> (long) chosen.length).orElse(positions);
-        long attention = 2 * config.nHeads() * positions * positions + 4 * positions * config.nHeads() * config.dHead();
-        long mlp = positions * config.dMlp() * (config.gatedMlp() ? 4 : 2);
+        long attention =
+                2L * config.nHeads() * positions * positions + 4L * positions * config.nHeads() * config.dHead();
+        long mlp = positions * config.dMlp() * (config.gatedMlp() ? 4L : 2L);
         long residual = 4 * positions * config.dModel();
         long logits = 2 * selected * config.dVocab();
         long inputs = 3 * patched.elements() / base.batch();

@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 
 /** The sweeps that have a name: which activation is patched, and over what. The original's {@code get_act_patch_…}. */
+@SuppressWarnings("ImmutableEnumChecker") // The setters have no state, and the lists are unmodifiable.
 public enum Sweep {
     /** The residual stream entering a layer, at one position: [layer, pos]. */
     RESID_PRE("resid_pre", PatchSetter.layerPos(), LAYER, POS),
