@@ -7,7 +7,6 @@ import dev.loupe.analysis.residual.ResidualStack;
 import dev.loupe.analysis.residual.StackOptions;
 import dev.loupe.analysis.residual.Targets;
 import dev.loupe.analysis.views.HtmlPage;
-import dev.loupe.analysis.views.Panels;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
@@ -90,7 +89,8 @@ final class LensCommand implements Callable<Integer> {
                     print(model, words, predictions, lens, run.cache(), contributions);
                 }
                 if (html != null) {
-                    HtmlPage.of("Logit lens: " + prompt, lens.view(0, words), attention(run.cache(), words))
+                    HtmlPage.of("Logit lens: " + prompt, lens.view(0, words), AttentionCommand.panels(
+                                    run.cache(), words, range(model.config().nLayers()), range(model.config().nHeads())))
                             .write(html);
                 }
             }
@@ -130,16 +130,8 @@ final class LensCommand implements Callable<Integer> {
         return contributions;
     }
 
-    private static Panels attention(ActivationCache cache, List<String> words) {
-        Panels.Builder panels = Panels.builder("Attention").attention(words);
-        int heads = cache.model().config().nHeads();
-        for (int layer = 0; layer < cache.model().config().nLayers(); layer++) {
-            for (int head = 0; head < heads; head++) {
-                panels.panel(
-                        "L" + layer + "H" + head, cache.get("pattern", layer).get(0, head));
-            }
-        }
-        return panels.perRow(heads).build();
+    private static List<Integer> range(int count) {
+        return IntStream.range(0, count).boxed().toList();
     }
 
     private Map<String, Object> object(

@@ -64,7 +64,7 @@ final class LogitsCommand implements Callable<Integer> {
                     object.put("tokens", Output.rows(tokens));
                     object.put("predictions", rows);
                     if (allLogits) {
-                        object.put("logits", nested(logits));
+                        object.put("logits", Output.nested(logits));
                     }
                     Output.json(spec.commandLine().getOut(), object);
                 } else {
@@ -115,24 +115,6 @@ final class LogitsCommand implements Callable<Integer> {
             }
         }
         return true;
-    }
-
-    private static List<Object> nested(Tensor logits) {
-        double[] flat = logits.toDoubleArray();
-        List<Object> batch = new ArrayList<>();
-        int at = 0;
-        for (int row = 0; row < logits.size(0); row++) {
-            List<Object> positions = new ArrayList<>();
-            for (int position = 0; position < logits.size(1); position++) {
-                List<Double> numbers = new ArrayList<>();
-                for (int i = 0; i < logits.size(2); i++) {
-                    numbers.add(flat[at++]);
-                }
-                positions.add(numbers);
-            }
-            batch.add(positions);
-        }
-        return batch;
     }
 
     private void print(HookedTransformer model, List<Map<String, Object>> rows) {

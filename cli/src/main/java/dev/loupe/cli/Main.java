@@ -19,6 +19,8 @@ import picocli.CommandLine.Spec;
             LogitsCommand.class,
             CacheCommand.class,
             GenerateCommand.class,
+            AttentionCommand.class,
+            PatchCommand.class,
             ModelsCommand.class,
             BackendsCommand.class,
             ArchitecturesCommand.class

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Shape;
+import dev.loupe.tensor.Tensor;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -41,6 +43,26 @@ final class Output {
 
     static List<Long> list(long[] ids) {
         return Arrays.stream(ids).boxed().toList();
+    }
+
+    /** A tensor as nested lists. */
+    static Object nested(Tensor tensor) {
+        return nested(tensor.toDoubleArray(), tensor.shape(), 0, 0);
+    }
+
+    private static Object nested(double[] flat, Shape shape, int axis, int offset) {
+        if (axis == shape.rank()) {
+            return flat[offset];
+        }
+        int stride = 1;
+        for (int i = axis + 1; i < shape.rank(); i++) {
+            stride *= (int) shape.size(i);
+        }
+        List<Object> list = new ArrayList<>();
+        for (int i = 0; i < shape.size(axis); i++) {
+            list.add(nested(flat, shape, axis + 1, offset + i * stride));
+        }
+        return list;
     }
 
     /** A token for display: its text in quotation marks with line breaks made visible, or its id. */

@@ -1,0 +1,150 @@
+package dev.loupe.cli;
+
+import dev.loupe.analysis.views.HtmlPage;
+import dev.loupe.analysis.views.Panels;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.model.ActivationCache;
+import dev.loupe.model.CachedRun;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code loupe attention}: where heads look. */
+@Command(
+        name = "attention",
+        mixinStandardHelpOptions = true,
+        description = "Show where each head looks, from every token.")
+final class AttentionCommand implements Callable<Integer> {
+
+    @Spec
+    @SuppressWarnings("NullAway.Init")
+    private CommandSpec spec;
+
+    @Parameters(paramLabel = "PROMPT", description = "The text.")
+    @SuppressWarnings("NullAway.Init")
+    private String prompt;
+
+    @Mixin
+    private final ModelOptions options = new ModelOptions();
+
+    @Option(names = "--layer", paramLabel = "L", description = "One layer only; negative counts from the end.")
+    private @Nullable Integer layer;
+
+    @Option(names = "--head", paramLabel = "H", description = "One head of each layer only.")
+    private @Nullable Integer head;
+
+    @Option(names = "--json", description = "Print one JSON object with the patterns.")
+    private boolean json;
+
+    @Option(names = "--html", paramLabel = "FILE", description = "Also write the patterns as a page.")
+    private @Nullable Path html;
+
+    @Override
+    public Integer call() {
+        try (HookedTransformer model = options.load()) {
+            Tokens tokens = model.toTokens(prompt);
+            List<String> words = model.toStrTokens(tokens.row(0));
+            List<Integer> layers = chosen("--layer", layer, model.config().nLayers());
+            List<Integer> heads = chosen("--head", head, model.config().nHeads());
+            HookFilter patterns = HookFilter.names(
+                    layers.stream().map(l -> "pattern" + l).toList());
+            try (CachedRun run = model.runWithCache(tokens, patterns)) {
+                if (json) {
+                    Output.json(spec.commandLine().getOut(), object(run.cache(), words, layers, heads));
+                } else {
+                    print(run.cache(), words, layers, heads);
+                }
+                if (html != null) {
+                    HtmlPage.of("Attention: " + prompt, panels(run.cache(), words, layers, heads))
+                            .write(html);
+                }
+            }
+        }
+        return 0;
+    }
+
+    private static List<Integer> chosen(String option, @Nullable Integer number, int count) {
+        if (number == null) {
+            List<Integer> all = new ArrayList<>();
+            for (int i = 0; i < count; i++) {
+                all.add(i);
+            }
+            return all;
+        }
+        int index = number < 0 ? number + count : number;
+        if (index < 0 || index >= count) {
+            throw new IllegalArgumentException(
+                    option + " " + number + " is out of range: there are " + count + ", counted from 0");
+        }
+        return List.of(index);
+    }
+
+    /** The patterns of some heads as small pictures, the chosen one large. */
+    static Panels panels(ActivationCache cache, List<String> words, List<Integer> layers, List<Integer> heads) {
+        Panels.Builder panels = Panels.builder("Attention").attention(words);
+        for (int layer : layers) {
+            for (int head : heads) {
+                panels.panel(name(layer, head), cache.get("pattern", layer).get(0, head));
+            }
+        }
+        return panels.perRow(heads.size()).build();
+    }
+
+    private static String name(int layer, int head) {
+        return "L" + layer + "H" + head;
+    }
+
+    private Map<String, Object> object(
+            ActivationCache cache, List<String> words, List<Integer> layers, List<Integer> heads) {
+        Map<String, Object> patterns = new LinkedHashMap<>();
+        for (int l : layers) {
+            for (int h : heads) {
+                patterns.put(name(l, h), Output.nested(cache.get("pattern", l).get(0, h)));
+            }
+        }
+        Map<String, Object> object = new LinkedHashMap<>();
+        object.put("model", options.model);
+        object.put("tokens", words);
+        object.put("patterns", patterns);
+        return object;
+    }
+
+    private void print(ActivationCache cache, List<String> words, List<Integer> layers, List<Integer> heads) {
+        Painter paint = new Painter(
+                spec.commandLine().getOut(),
+                spec.commandLine().getColorScheme().ansi());
+        for (int l : layers) {
+            for (int h : heads) {
+                paint.heading(name(l, h) + ": from each token to the three it looks at most");
+                Tensor.TopK most = cache.get("pattern", l).get(0, h).topk(Math.min(3, words.size()), -1);
+                for (int position = 0; position < words.size(); position++) {
+                    StringBuilder line = new StringBuilder("  "
+                            + Painter.pad(position + ":" + Output.quote(words.get(position)), 20)
+                            + " ");
+                    double[] weights = most.values().select(0, position).toDoubleArray();
+                    long[] sources = most.indices().select(0, position).toLongArray();
+                    for (int i = 0; i < Math.min(weights.length, position + 1); i++) {
+                        String source = sources[i] + ":" + Output.quote(words.get((int) sources[i]));
+                        line.append(paint.shaded(Painter.pad(source, 16) + Output.format("%.2f", weights[i]), weights[i]))
+                                .append("  ");
+                    }
+                    paint.line(line.toString());
+                }
+            }
+        }
+        paint.flush();
+    }
+}

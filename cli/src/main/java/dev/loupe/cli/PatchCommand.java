@@ -1,0 +1,197 @@
+package dev.loupe.cli;
+
+import dev.loupe.analysis.patching.ActivationPatching;
+import dev.loupe.analysis.patching.Axis;
+import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.PatchingResult;
+import dev.loupe.analysis.patching.Sweep;
+import dev.loupe.model.CachedRun;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code loupe patch}: which layer, position or head carries what decides the answer. */
+@Command(
+        name = "patch",
+        mixinStandardHelpOptions = true,
+        description = "Put activations of a clean run into a corrupted one, one at a time, and see which bring the answer"
+                + " back: 0 is the corrupted run, 1 the clean one.")
+final class PatchCommand implements Callable<Integer> {
+
+    private static final int ENTRIES_SHOWN = 15;
+
+    @Spec
+    @SuppressWarnings("NullAway.Init")
+    private CommandSpec spec;
+
+    @Mixin
+    private final ModelOptions options = new ModelOptions();
+
+    @Option(names = "--clean", required = true, paramLabel = "TEXT", description = "The prompt that gives the answer.")
+    @SuppressWarnings("NullAway.Init")
+    private String clean;
+
+    @Option(
+            names = "--corrupt",
+            required = true,
+            paramLabel = "TEXT",
+            description = "A prompt of as many tokens that gives the wrong one.")
+    @SuppressWarnings("NullAway.Init")
+    private String corrupt;
+
+    @Option(names = "--answer", required = true, paramLabel = "TOKEN", description = "The answer, such as \" Mary\".")
+    @SuppressWarnings("NullAway.Init")
+    private String answer;
+
+    @Option(names = "--wrong", required = true, paramLabel = "TOKEN", description = "The wrong answer: \" John\".")
+    @SuppressWarnings("NullAway.Init")
+    private String wrong;
+
+    @Option(
+            names = "--sweep",
+            defaultValue = "resid_pre",
+            paramLabel = "NAME",
+            description = "What to patch; resid_pre unless given. Others: resid_mid, attn_out, mlp_out,"
+                    + " attn_head_out_all_pos, attn_head_out_by_pos, block_every, …")
+    private String sweep = "resid_pre";
+
+    @Option(names = "--json", description = "Print one JSON object.")
+    private boolean json;
+
+    @Option(names = "--html", paramLabel = "FILE", description = "Also write a heat map as a page.")
+    private @Nullable Path html;
+
+    /** The logit differences of the two unpatched runs. */
+    private record Baselines(double clean, double corrupted) {}
+
+    @Override
+    public Integer call() {
+        Sweep chosen = Sweep.of(sweep);
+        try (HookedTransformer model = options.load()) {
+            Metric difference = Metric.logitDifference(model, answer, wrong);
+            Tokens cleanTokens = model.toTokens(clean);
+            Tokens corruptTokens = model.toTokens(corrupt);
+            if (cleanTokens.positions() != corruptTokens.positions()) {
+                throw new IllegalArgumentException("The prompts must have as many tokens as each other; the clean one has "
+                        + cleanTokens.positions() + " " + model.toStrTokens(cleanTokens.row(0)) + ", the corrupted one "
+                        + corruptTokens.positions() + " " + model.toStrTokens(corruptTokens.row(0)));
+            }
+            List<String> words = model.toStrTokens(corruptTokens.row(0));
+            try (CachedRun run = model.runWithCache(cleanTokens);
+                    TerminalProgress progress = new TerminalProgress("Patching " + sweep)) {
+                Baselines baselines =
+                        new Baselines(difference.of(run.logits()), difference.ofRun(model, corruptTokens));
+                Metric metric = difference.normalized(baselines.corrupted(), baselines.clean());
+                PatchingResult result = ActivationPatching.of(model, corruptTokens, run.cache(), metric)
+                        .progress(progress)
+                        .run(chosen);
+                report(model, result, words, baselines);
+            }
+        }
+        return 0;
+    }
+
+    private void report(HookedTransformer model, PatchingResult result, List<String> words, Baselines baselines) {
+        if (json) {
+            Map<String, Object> object = new LinkedHashMap<>();
+            object.put("model", options.model);
+            object.put("sweep", sweep);
+            object.put("tokens", words);
+            object.put("clean_logit_difference", baselines.clean());
+            object.put("corrupted_logit_difference", baselines.corrupted());
+            object.put("axes", result.axes().stream().map(Axis::label).toList());
+            object.put("kinds", result.kinds());
+            object.put("values", Output.nested(result.values()));
+            Output.json(spec.commandLine().getOut(), object);
+        } else {
+            print(model, result, words, baselines);
+        }
+        if (html != null) {
+            PatchingPage.write(result, words, html);
+        }
+    }
+
+    private void print(HookedTransformer model, PatchingResult result, List<String> words, Baselines baselines) {
+        Painter paint = new Painter(
+                spec.commandLine().getOut(),
+                spec.commandLine().getColorScheme().ansi());
+        paint.line(paint.bold(sweep)
+                + paint.faint(Output.format(
+                        " on %s: logit difference %.3f clean, %.3f corrupted",
+                        model.backend().id(), baselines.clean(), baselines.corrupted())));
+        double[] values = result.values().toDoubleArray();
+        if (result.axes().size() == 2) {
+            boolean byPosition = result.axes().get(1) == Axis.POS;
+            int columns = (int) result.values().size(1);
+            String header = IntStream.range(0, columns)
+                    .mapToObj(i -> Painter.pad(byPosition ? clip(words.get(i)) : "H" + i, 7))
+                    .collect(Collectors.joining(" "));
+            paint.line("  " + " ".repeat(9) + header);
+            for (int row = 0; row < result.values().size(0); row++) {
+                StringBuilder line = new StringBuilder("  layer " + Painter.pad(Integer.toString(row), 3));
+                for (int column = 0; column < columns; column++) {
+                    double value = values[row * columns + column];
+                    line.append(paint.shaded(Painter.pad(Output.format("%.3f", value), 7), value))
+                            .append(' ');
+                }
+                paint.line(line.toString());
+            }
+        } else {
+            printLargest(paint, result, values, words);
+        }
+        paint.flush();
+    }
+
+    private static String clip(String word) {
+        String shown = word.replace('\n', '⏎').strip();
+        return shown.length() > 7 ? shown.substring(0, 6) + "…" : shown;
+    }
+
+    private static void printLargest(Painter paint, PatchingResult result, double[] values, List<String> words) {
+        List<Integer> order = new ArrayList<>(
+                IntStream.range(0, values.length).boxed().toList());
+        order.sort(Comparator.comparingDouble(i -> -Math.abs(values[i])));
+        double largest = values.length == 0 ? 0 : Math.abs(values[order.get(0)]);
+        for (int place : order.subList(0, Math.min(ENTRIES_SHOWN, order.size()))) {
+            paint.line(Output.format(
+                    "  %-44s %7.3f %s",
+                    place(result, place, words),
+                    values[place],
+                    paint.bar(values[place], largest)));
+        }
+    }
+
+    private static String place(PatchingResult result, int flat, List<String> words) {
+        StringBuilder text = new StringBuilder();
+        int rest = flat;
+        for (int axis = result.axes().size() - 1; axis >= 0; axis--) {
+            int size = (int) result.values().size(axis);
+            int index = rest % size;
+            rest /= size;
+            String part =
+                    switch (result.axes().get(axis)) {
+                        case KIND -> result.kinds().get(index);
+                        case LAYER -> "L" + index;
+                        case HEAD -> "H" + index;
+                        case POS, DEST_POS -> index + ":" + Output.quote(words.get(index));
+                        case SRC_POS -> "from " + index + ":" + Output.quote(words.get(index));
+                    };
+            text.insert(0, part + " ");
+        }
+        return text.toString().strip();
+    }
+}
