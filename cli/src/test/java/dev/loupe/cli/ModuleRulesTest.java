@@ -46,8 +46,15 @@ class ModuleRulesTest {
                 List.of("org.junit..", "org.opentest4j..", "org.assertj.core..", "com.fasterxml.jackson.core..")),
         CLI(
                 packages("cli"),
-                List.of(API, ARCHITECTURES, BACKEND_REFERENCE, BACKEND_PYTORCH, BACKEND_ONNX, ANALYSIS),
-                List.of("picocli..", "com.fasterxml.jackson.."));
+                List.of(
+                        API,
+                        ARCHITECTURES,
+                        BACKEND_REFERENCE,
+                        BACKEND_PYTORCH,
+                        BACKEND_ONNX,
+                        ANALYSIS,
+                        CONFORMANCE_TESTS),
+                List.of("picocli..", "com.fasterxml.jackson..", "me.tongfei.progressbar.."));
 
         final String[] own;
         final String[] allowed;
