@@ -59,8 +59,8 @@ final class AttentionCommand implements Callable<Integer> {
             List<String> words = model.toStrTokens(tokens.row(0));
             List<Integer> layers = chosen("--layer", layer, model.config().nLayers());
             List<Integer> heads = chosen("--head", head, model.config().nHeads());
-            HookFilter patterns = HookFilter.names(
-                    layers.stream().map(l -> "pattern" + l).toList());
+            HookFilter patterns =
+                    HookFilter.names(layers.stream().map(l -> "pattern" + l).toList());
             try (CachedRun run = model.runWithCache(tokens, patterns)) {
                 if (json) {
                     Output.json(spec.commandLine().getOut(), object(run.cache(), words, layers, heads));
@@ -124,21 +124,20 @@ final class AttentionCommand implements Callable<Integer> {
 
     private void print(ActivationCache cache, List<String> words, List<Integer> layers, List<Integer> heads) {
         Painter paint = new Painter(
-                spec.commandLine().getOut(),
-                spec.commandLine().getColorScheme().ansi());
+                spec.commandLine().getOut(), spec.commandLine().getColorScheme().ansi());
         for (int l : layers) {
             for (int h : heads) {
                 paint.heading(name(l, h) + ": from each token to the three it looks at most");
                 Tensor.TopK most = cache.get("pattern", l).get(0, h).topk(Math.min(3, words.size()), -1);
                 for (int position = 0; position < words.size(); position++) {
-                    StringBuilder line = new StringBuilder("  "
-                            + Painter.pad(position + ":" + Output.quote(words.get(position)), 20)
-                            + " ");
+                    StringBuilder line = new StringBuilder(
+                            "  " + Painter.pad(position + ":" + Output.quote(words.get(position)), 20) + " ");
                     double[] weights = most.values().select(0, position).toDoubleArray();
                     long[] sources = most.indices().select(0, position).toLongArray();
                     for (int i = 0; i < Math.min(weights.length, position + 1); i++) {
                         String source = sources[i] + ":" + Output.quote(words.get((int) sources[i]));
-                        line.append(paint.shaded(Painter.pad(source, 16) + Output.format("%.2f", weights[i]), weights[i]))
+                        line.append(paint.shaded(
+                                        Painter.pad(source, 16) + Output.format("%.2f", weights[i]), weights[i]))
                                 .append("  ");
                     }
                     paint.line(line.toString());

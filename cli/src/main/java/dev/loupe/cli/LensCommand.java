@@ -89,8 +89,14 @@ final class LensCommand implements Callable<Integer> {
                     print(model, words, predictions, lens, run.cache(), contributions);
                 }
                 if (html != null) {
-                    HtmlPage.of("Logit lens: " + prompt, lens.view(0, words), AttentionCommand.panels(
-                                    run.cache(), words, range(model.config().nLayers()), range(model.config().nHeads())))
+                    HtmlPage.of(
+                                    "Logit lens: " + prompt,
+                                    lens.view(0, words),
+                                    AttentionCommand.panels(
+                                            run.cache(),
+                                            words,
+                                            range(model.config().nLayers()),
+                                            range(model.config().nHeads())))
                             .write(html);
                 }
             }

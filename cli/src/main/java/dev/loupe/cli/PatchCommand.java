@@ -28,8 +28,9 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "patch",
         mixinStandardHelpOptions = true,
-        description = "Put activations of a clean run into a corrupted one, one at a time, and see which bring the answer"
-                + " back: 0 is the corrupted run, 1 the clean one.")
+        description =
+                "Put activations of a clean run into a corrupted one, one at a time, and see which bring the answer"
+                        + " back: 0 is the corrupted run, 1 the clean one.")
 final class PatchCommand implements Callable<Integer> {
 
     private static final int ENTRIES_SHOWN = 15;
@@ -86,9 +87,11 @@ final class PatchCommand implements Callable<Integer> {
             Tokens cleanTokens = model.toTokens(clean);
             Tokens corruptTokens = model.toTokens(corrupt);
             if (cleanTokens.positions() != corruptTokens.positions()) {
-                throw new IllegalArgumentException("The prompts must have as many tokens as each other; the clean one has "
-                        + cleanTokens.positions() + " " + model.toStrTokens(cleanTokens.row(0)) + ", the corrupted one "
-                        + corruptTokens.positions() + " " + model.toStrTokens(corruptTokens.row(0)));
+                throw new IllegalArgumentException(
+                        "The prompts must have as many tokens as each other; the clean one has "
+                                + cleanTokens.positions() + " " + model.toStrTokens(cleanTokens.row(0))
+                                + ", the corrupted one "
+                                + corruptTokens.positions() + " " + model.toStrTokens(corruptTokens.row(0)));
             }
             List<String> words = model.toStrTokens(corruptTokens.row(0));
             try (CachedRun run = model.runWithCache(cleanTokens);
@@ -127,8 +130,7 @@ final class PatchCommand implements Callable<Integer> {
 
     private void print(HookedTransformer model, PatchingResult result, List<String> words, Baselines baselines) {
         Painter paint = new Painter(
-                spec.commandLine().getOut(),
-                spec.commandLine().getColorScheme().ansi());
+                spec.commandLine().getOut(), spec.commandLine().getColorScheme().ansi());
         paint.line(paint.bold(sweep)
                 + paint.faint(Output.format(
                         " on %s: logit difference %.3f clean, %.3f corrupted",
@@ -145,7 +147,8 @@ final class PatchCommand implements Callable<Integer> {
                 StringBuilder line = new StringBuilder("  layer " + Painter.pad(Integer.toString(row), 3));
                 for (int column = 0; column < columns; column++) {
                     double value = values[row * columns + column];
-                    line.append(paint.shaded(Painter.pad(Output.format("%.3f", value), 7), value))
+                    line.append(paint.shaded(
+                                    Painter.pad(Output.format("%.3f", Math.abs(value) < 5e-4 ? 0 : value), 7), value))
                             .append(' ');
                 }
                 paint.line(line.toString());
@@ -162,16 +165,13 @@ final class PatchCommand implements Callable<Integer> {
     }
 
     private static void printLargest(Painter paint, PatchingResult result, double[] values, List<String> words) {
-        List<Integer> order = new ArrayList<>(
-                IntStream.range(0, values.length).boxed().toList());
+        List<Integer> order =
+                new ArrayList<>(IntStream.range(0, values.length).boxed().toList());
         order.sort(Comparator.comparingDouble(i -> -Math.abs(values[i])));
         double largest = values.length == 0 ? 0 : Math.abs(values[order.get(0)]);
         for (int place : order.subList(0, Math.min(ENTRIES_SHOWN, order.size()))) {
             paint.line(Output.format(
-                    "  %-44s %7.3f %s",
-                    place(result, place, words),
-                    values[place],
-                    paint.bar(values[place], largest)));
+                    "  %-44s %7.3f %s", place(result, place, words), values[place], paint.bar(values[place], largest)));
         }
     }
 
@@ -182,14 +182,13 @@ final class PatchCommand implements Callable<Integer> {
             int size = (int) result.values().size(axis);
             int index = rest % size;
             rest /= size;
-            String part =
-                    switch (result.axes().get(axis)) {
-                        case KIND -> result.kinds().get(index);
-                        case LAYER -> "L" + index;
-                        case HEAD -> "H" + index;
-                        case POS, DEST_POS -> index + ":" + Output.quote(words.get(index));
-                        case SRC_POS -> "from " + index + ":" + Output.quote(words.get(index));
-                    };
+            String part = switch (result.axes().get(axis)) {
+                case KIND -> result.kinds().get(index);
+                case LAYER -> "L" + index;
+                case HEAD -> "H" + index;
+                case POS, DEST_POS -> index + ":" + Output.quote(words.get(index));
+                case SRC_POS -> "from " + index + ":" + Output.quote(words.get(index));
+            };
             text.insert(0, part + " ");
         }
         return text.toString().strip();

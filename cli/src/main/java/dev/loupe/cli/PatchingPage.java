@@ -47,9 +47,10 @@ final class PatchingPage {
         return switch (result.axes().get(axis)) {
             case KIND -> result.kinds();
             case POS, DEST_POS, SRC_POS -> words;
-            case LAYER, HEAD -> IntStream.range(0, (int) result.values().size(axis))
-                    .mapToObj(Integer::toString)
-                    .toList();
+            case LAYER, HEAD ->
+                IntStream.range(0, (int) result.values().size(axis))
+                        .mapToObj(Integer::toString)
+                        .toList();
         };
     }
 }

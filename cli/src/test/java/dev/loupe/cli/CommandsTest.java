@@ -228,6 +228,78 @@ final class CommandsTest {
                 .doesNotContain("<link");
     }
 
+    private static final String[] PATCH = {
+        "patch",
+        "--clean",
+        "When Mary and John went to the store, John gave a drink to",
+        "--corrupt",
+        "When Mary and John went to the store, Mary gave a drink to",
+        "--answer",
+        " Mary",
+        "--wrong",
+        " John"
+    };
+
+    private static Cli patch(String... more) {
+        List<String> args = new ArrayList<>(List.of(PATCH));
+        args.addAll(List.of(more));
+        return Cli.run(args.toArray(new String[0]));
+    }
+
+    @Test
+    void patchFindsTheNameAndTheLastPosition(@TempDir Path folder) throws IOException {
+        Path page = folder.resolve("patch.html");
+        JsonNode json = patch("--json", "--html", page.toString()).json();
+        assertThat(json.get("clean_logit_difference").asDouble()).isGreaterThan(5);
+        assertThat(json.get("corrupted_logit_difference").asDouble()).isLessThan(-5);
+        JsonNode values = json.get("values");
+        // Token 10 is the name that differs: before the first layer all depends on it, after the last on the last one.
+        assertThat(values.get(0).get(10).asDouble()).isCloseTo(1, within(1e-3));
+        assertThat(values.get(3).get(14).asDouble()).isCloseTo(1, within(0.05));
+        assertThat(values.get(3).get(10).asDouble()).isCloseTo(0, within(0.05));
+        assertThat(Files.readString(page)).contains("resid_pre");
+        assertThat(patch("--sweep", "attn_head_out_all_pos").out()).contains("layer 3", "H3");
+        assertThat(patch("--sweep", "attn_head_out_by_pos").out()).contains("\" to\"");
+    }
+
+    @Test
+    void patchSaysWhatIsWrongWithItsInput() {
+        Cli lengths = Cli.run("patch", "--clean", "a b", "--corrupt", "a b c", "--answer", " a", "--wrong", " b");
+        assertThat(lengths.err()).contains("as many tokens");
+        assertThat(lengths.exitCode()).isEqualTo(1);
+        assertThat(patch("--sweep", "resid_pro").err()).contains("resid_pre");
+        Cli noSpace = Cli.run("patch", "--clean", "a", "--corrupt", "b", "--answer", "Mary and", "--wrong", " b");
+        assertThat(noSpace.err()).contains("isn't one token");
+    }
+
+    @Test
+    void attentionGivesPatternsThatSumToOne(@TempDir Path folder) throws IOException {
+        Path page = folder.resolve("attention.html");
+        JsonNode pattern = Cli.run(
+                        "attention",
+                        "The capital of France is",
+                        "--layer",
+                        "-1",
+                        "--head",
+                        "2",
+                        "--json",
+                        "--html",
+                        page.toString())
+                .json()
+                .get("patterns")
+                .get("L3H2");
+        double sum = 0;
+        for (JsonNode weight : pattern.get(4)) {
+            sum += weight.asDouble();
+        }
+        assertThat(sum).isCloseTo(1, within(1e-5));
+        assertThat(Files.readString(page)).contains("L3H2");
+        assertThat(Cli.run("attention", "The capital of France is", "--layer", "0")
+                        .out())
+                .contains("L0H3", "\" France\"");
+        assertThat(Cli.run("attention", "Hello", "--layer", "9").err()).contains("out of range");
+    }
+
     @Test
     void listsTellWhatThereIs() {
         assertThat(Cli.run("models").out()).contains("toy-gpt2", "gpt2-small", "openai-community/gpt2", "mistral-7b");
