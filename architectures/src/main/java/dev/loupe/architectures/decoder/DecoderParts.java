@@ -88,19 +88,23 @@ final class DecoderParts {
     }
 
     /**
-     * A norm with its hook points, before weight and bias.
+     * A norm with its hook points, before weight and bias. Its statistics are computed in at least 32 bits:
+     * squares of a residual stream are beyond the range of float16, and beyond the precision of bfloat16.
      *
      * @param scope where the hook points and the parameters are: {@code blocks.0.ln1}
      * @return what leaves {@code hook_normalized}
      */
-    Value normalize(String scope, Value x) {
+    Value normalize(String scope, Value input) {
         GraphBuilder b = builder;
+        DType dtype = options.dtype();
         boolean centres = config.normalization().centres();
+        Value x = b.cast(input, wideType());
         Value spread = centres ? b.sub(x, b.reduce(Op.ReduceKind.MEAN, x, -1)) : x;
-        Value scale = b.hook(scope + ".hook_scale", Decompositions.rootMeanSquare(b, spread, config.eps()));
+        Value root = Decompositions.rootMeanSquare(b, spread, config.eps());
+        Value scale = b.cast(b.hook(scope + ".hook_scale", b.cast(root, dtype)), wideType());
         Op fused = centres ? new Op.LayerNorm(config.eps()) : new Op.RmsNorm(config.eps());
         Value normalized = b.shortcut(b.div(spread, scale), b.apply(fused, x), Shortcut.Kind.FUSION);
-        return b.hook(scope + ".hook_normalized", normalized);
+        return b.hook(scope + ".hook_normalized", b.cast(normalized, dtype));
     }
 
     /** What readers of a norm see: the normalised value times the weight plus the bias, unless they are folded. */
@@ -114,18 +118,12 @@ final class DecoderParts {
 
     /** The whole norm, parameters included, without hook points. */
     Value plainNorm(String scope, Value x) {
-        boolean parameters = hasWeight(scope + ".w");
-        if (config.normalization().centres()) {
-            Op norm = new Op.LayerNorm(config.eps());
-            return parameters
-                    ? builder.apply(norm, x, weight(scope + ".w"), weight(scope + ".b"))
-                    : builder.apply(norm, x);
-        }
-        Op norm = new Op.RmsNorm(config.eps());
-        return parameters ? builder.apply(norm, x, weight(scope + ".w")) : builder.apply(norm, x);
+        Op norm = config.normalization().centres() ? new Op.LayerNorm(config.eps()) : new Op.RmsNorm(config.eps());
+        Value normalized = builder.apply(norm, builder.cast(x, wideType()));
+        return withParameters(scope, builder.cast(normalized, options.dtype()));
     }
 
-    /** The type in which angles and losses are computed: never narrower than float32. */
+    /** The type in which angles, statistics of norms and losses are computed: never narrower than float32. */
     DType wideType() {
         return options.dtype() == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
     }

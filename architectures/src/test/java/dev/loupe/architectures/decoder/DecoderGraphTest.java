@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.graph.Graph;
+import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
 import dev.loupe.hook.HookPoint;
@@ -215,6 +216,26 @@ class DecoderGraphTest {
         Graph graph = DecoderGraph.build(gpt2().build(), GraphOptions.plain(DType.BFLOAT16));
         assertThat(type(output(graph, StandardNames.LOSS_PER_TOKEN))).isEqualTo("float32 [batch, pos-1]");
         assertThat(type(output(graph, StandardNames.LOGITS))).isEqualTo("bfloat16 [batch, pos, 17]");
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"FLOAT16", "BFLOAT16"})
+    void normsComputeTheirStatisticsInFloat32EvenIfTheModelIsNarrower(DType dtype) {
+        for (TransformerConfig config : List.of(gpt2().build(), llama().build())) {
+            Graph graph = DecoderGraph.build(config, GraphOptions.plain(dtype));
+            assertThat(hook(graph, "blocks.0.ln1.hook_scale").type().dtype()).isEqualTo(dtype);
+            assertThat(hook(graph, "blocks.0.ln1.hook_normalized").type().dtype())
+                    .isEqualTo(dtype);
+            assertThat(graph.values())
+                    .filteredOn(value -> value.source() instanceof Value.Result made
+                            && (made.op() instanceof Op.LayerNorm
+                                    || made.op() instanceof Op.RmsNorm
+                                    || made.op().equals(new Op.Unary(Op.UnaryKind.SQRT))))
+                    .isNotEmpty()
+                    .allMatch(value -> value.type().dtype() == DType.FLOAT32);
+        }
     }
 
     @Test
