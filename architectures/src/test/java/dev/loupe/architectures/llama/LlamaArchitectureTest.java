@@ -214,7 +214,8 @@ class LlamaArchitectureTest {
         config.put("num_key_value_heads", 3);
         assertThatThrownBy(() -> configure(config))
                 .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("3 and 4");
+                .hasMessageContaining("3")
+                .hasMessageContaining("4");
     }
 
     @Test
