@@ -70,16 +70,20 @@ final class LoadedCheckpoint implements Checkpoint {
     public void readWeights(WeightConsumer consumer) {
         // Processing wants float32 at least; without it, weights go straight to their final type.
         boolean direct = processing.changesNothing() || dtype == DType.FLOAT64;
-        WeightReader reader = new WeightReader(tensors, rules, wanted, direct ? dtype : DType.FLOAT32);
-        long total = reader.names().stream()
-                .mapToLong(name -> reader.shape(name).elements() * dtype.bytes())
+        long total = rules.stream()
+                .mapToLong(rule ->
+                        Shape.of(rule.layout().shape(WeightReader.sizes(rule))).elements() * dtype.bytes())
                 .sum();
+        Handover handover = new Handover(total);
+        WeightReader reader = new WeightReader(tensors, rules, wanted, direct ? dtype : DType.FLOAT32, handover);
         try (Progress bar = Progress.of("Loading " + config().modelName(), total, progress)) {
             processing.run(reader, (name, weight) -> {
                 HostTensor converted = weight.to(dtype);
                 consumer.accept(name, converted);
+                handover.done(weight, converted);
                 bar.add(Math.min(converted.data().capacity(), total - bar.done()));
             });
+            bar.add(total - bar.done());
         }
     }
 

@@ -31,6 +31,7 @@ final class WeightReader implements RawWeights {
     private final CheckpointTensors tensors;
     private final Map<String, Entry> entries = new LinkedHashMap<>();
     private final DType dtype;
+    private final Handover handover;
     private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
 
     /**
@@ -39,8 +40,11 @@ final class WeightReader implements RawWeights {
      * @param rules where the weights come from; checked against the tensors
      * @param wanted shape of each weight where it is less than what is stored: the first rows are taken
      * @param dtype the type to which everything is converted
+     * @param handover told of every weight before there is memory for it
      */
-    WeightReader(CheckpointTensors tensors, List<Rule> rules, Map<String, Shape> wanted, DType dtype) {
+    WeightReader(
+            CheckpointTensors tensors, List<Rule> rules, Map<String, Shape> wanted, DType dtype, Handover handover) {
+        this.handover = handover;
         this.tensors = tensors;
         this.dtype = dtype;
         for (Rule rule : rules) {
@@ -74,6 +78,7 @@ final class WeightReader implements RawWeights {
         String source = MappingCheck.source(tensors, rule)
                 .orElseThrow(() -> new IllegalArgumentException(tensors.source() + " has none of " + rule.sources()));
         SafetensorsFile file = tensors.holder(source);
+        handover.expect(HostTensor.byteSize(dtype, shape(weight)));
         HostTensor result = HostTensor.allocate(dtype, shape(weight));
         long[] stored = sizes(rule);
         if (rule.layout() == Layout.AS_IS) {

@@ -108,15 +108,15 @@ final class WeightMatrix {
     /** Subtracts from each row its mean. */
     void centreRows() {
         for (int row = 0; row < rows; row++) {
-            double[] elements = row(row);
             double sum = 0;
-            for (double element : elements) {
-                sum += element;
-            }
             for (int column = 0; column < columns; column++) {
-                elements[column] -= sum / columns;
+                sum += get(row * columns + column);
             }
-            setRow(row, elements);
+            double mean = sum / columns;
+            for (int column = 0; column < columns; column++) {
+                int index = row * columns + column;
+                set(index, get(index) - mean);
+            }
         }
     }
 
