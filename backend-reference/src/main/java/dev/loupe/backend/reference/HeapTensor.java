@@ -6,7 +6,6 @@ import dev.loupe.tensor.HalfFloats;
 import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 
 /**
  * A tensor in a Java array: row-major, without gaps, possibly shared with other tensors. It is written while
@@ -14,7 +13,7 @@ import java.util.Arrays;
  *
  * <p>Most ops don't care which of the seven data types they work on. They {@link #load} some elements into
  * an array of doubles (if the type is a floating one) or longs (if not), compute there, and {@link #store}
- * the result, which rounds it to the type.
+ * the result, which rounds it to the type: a function of float32 numbers is computed in double and rounded once.
  */
 final class HeapTensor implements TensorHandle {
 
@@ -333,6 +332,6 @@ final class HeapTensor implements TensorHandle {
     /** The type and shape, without the elements. */
     @Override
     public String toString() {
-        return dtype + " " + Arrays.toString(shape.toArray());
+        return dtype + " " + shape;
     }
 }

@@ -2,6 +2,7 @@ package dev.loupe.backend.reference;
 
 import dev.loupe.graph.Op;
 import dev.loupe.tensor.Shape;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Ops that move elements about and compute nothing. */
@@ -34,7 +35,7 @@ final class Layout {
         if (axes.get(0) == rank - axes.size()) {
             return x;
         }
-        List<Integer> order = new java.util.ArrayList<>();
+        List<Integer> order = new ArrayList<>();
         for (int axis = 0; axis < rank; axis++) {
             if (!axes.contains(axis)) {
                 order.add(axis);
@@ -50,7 +51,7 @@ final class Layout {
         if (axis == rank - 1) {
             return x;
         }
-        List<Integer> order = new java.util.ArrayList<>();
+        List<Integer> order = new ArrayList<>();
         for (int i = 0; i < rank - 1; i++) {
             order.add(i);
         }

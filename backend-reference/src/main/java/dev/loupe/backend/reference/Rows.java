@@ -1,6 +1,7 @@
 package dev.loupe.backend.reference;
 
 import dev.loupe.tensor.Shape;
+import java.util.Arrays;
 import java.util.List;
 
 /** Composite ops that turn each row along an axis into another one: softmax and the norms. Computed in double. */
@@ -126,7 +127,7 @@ final class Rows {
         if (index < inputs.size()) {
             inputs.get(index).load(0, 1, values, values.length);
         } else {
-            java.util.Arrays.fill(values, missing);
+            Arrays.fill(values, missing);
         }
         return values;
     }

@@ -1,6 +1,7 @@
 package dev.loupe.backend.reference;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.BinaryKind;
@@ -108,9 +109,7 @@ class ElementwiseTest extends OpTest {
                 term *= -x[i] * x[i] / n;
                 sum += term / (2 * n + 1);
             }
-            assertThat(found[i])
-                    .as("erf(%s)", x[i])
-                    .isCloseTo(2 / Math.sqrt(Math.PI) * sum, org.assertj.core.data.Offset.offset(2e-15));
+            assertThat(found[i]).as("erf(%s)", x[i]).isCloseTo(2 / Math.sqrt(Math.PI) * sum, within(2e-15));
         }
     }
 

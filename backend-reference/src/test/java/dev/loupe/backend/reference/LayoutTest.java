@@ -6,6 +6,7 @@ import dev.loupe.graph.Op;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -68,9 +69,7 @@ class LayoutTest extends OpTest {
         HostTensor x = HostTensor.of(Shape.of(10), 0L, 1, 2, 3, 4, 5, 6, 7, 8, 9);
         long[] numbers = expected.isEmpty()
                 ? new long[0]
-                : java.util.Arrays.stream(expected.split(" "))
-                        .mapToLong(Long::parseLong)
-                        .toArray();
+                : Arrays.stream(expected.split(" ")).mapToLong(Long::parseLong).toArray();
         assertThat(run(new Op.Slice(0, start, end, step), x).toLongArray()).containsExactly(numbers);
     }
 
