@@ -1,11 +1,10 @@
 package dev.loupe.architectures.processing;
 
+import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
-import java.nio.DoubleBuffer;
-import java.nio.FloatBuffer;
+import java.util.Arrays;
 import org.ejml.data.DMatrixRMaj;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A weight that is being changed in place: a matrix, or a vector as a matrix of one row. Sums are in double
@@ -16,31 +15,25 @@ final class WeightMatrix {
     private final HostTensor tensor;
     private final int rows;
     private final int columns;
-    private final @Nullable FloatBuffer floats;
-    private final @Nullable DoubleBuffer doubles;
+    private final double[] current;
+    private final float[] narrow;
 
     /** A view of a float32 or float64 tensor of rank 1 or 2, which is written to. */
     WeightMatrix(HostTensor tensor) {
+        if (tensor.dtype() != DType.FLOAT32 && tensor.dtype() != DType.FLOAT64) {
+            throw new IllegalArgumentException("Weights are processed in float32 or float64, not " + tensor);
+        }
         this.tensor = tensor;
         this.columns = Math.toIntExact(tensor.shape().size(-1));
         this.rows = columns == 0 ? 0 : Math.toIntExact(tensor.shape().elements() / columns);
-        switch (tensor.dtype()) {
-            case FLOAT32 -> {
-                floats = tensor.data().asFloatBuffer();
-                doubles = null;
-            }
-            case FLOAT64 -> {
-                floats = null;
-                doubles = tensor.data().asDoubleBuffer();
-            }
-            default -> throw new IllegalArgumentException("Weights are processed in float32 or float64, not " + tensor);
-        }
+        this.current = new double[columns];
+        this.narrow = new float[tensor.dtype() == DType.FLOAT32 ? columns : 0];
     }
 
     /** A vector of the same data type. */
     WeightMatrix vectorLike(double[] elements) {
         WeightMatrix vector = new WeightMatrix(HostTensor.allocate(tensor.dtype(), Shape.of(elements.length)));
-        vector.setRow(0, elements);
+        vector.write(0, elements);
         return vector;
     }
 
@@ -48,49 +41,63 @@ final class WeightMatrix {
         return tensor;
     }
 
-    private double get(int index) {
-        return floats != null ? floats.get(index) : doubles != null ? doubles.get(index) : Double.NaN;
+    private void read(int row, double[] into) {
+        read(row * columns, into, 0, columns);
     }
 
-    private void set(int index, double value) {
-        if (floats != null) {
-            floats.put(index, (float) value);
-        } else if (doubles != null) {
-            doubles.put(index, value);
+    private void write(int row, double[] from) {
+        write(row * columns, from, 0, columns);
+    }
+
+    private void read(int index, double[] into, int at, int count) {
+        if (tensor.dtype() == DType.FLOAT64) {
+            tensor.data().asDoubleBuffer().get(index, into, at, count);
+            return;
+        }
+        tensor.data().asFloatBuffer().get(index, narrow, 0, count);
+        for (int i = 0; i < count; i++) {
+            into[at + i] = narrow[i];
         }
     }
 
+    private void write(int index, double[] from, int at, int count) {
+        if (tensor.dtype() == DType.FLOAT64) {
+            tensor.data().asDoubleBuffer().put(index, from, at, count);
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            narrow[i] = (float) from[at + i];
+        }
+        tensor.data().asFloatBuffer().put(index, narrow, 0, count);
+    }
+
+    /** A copy of a row. */
     double[] row(int row) {
         double[] elements = new double[columns];
-        for (int column = 0; column < columns; column++) {
-            elements[column] = get(row * columns + column);
-        }
+        read(row, elements);
         return elements;
-    }
-
-    private void setRow(int row, double[] elements) {
-        for (int column = 0; column < columns; column++) {
-            set(row * columns + column, elements[column]);
-        }
     }
 
     /** Multiplies each row by its factor. */
     void scaleRows(double[] factors) {
         for (int row = 0; row < rows; row++) {
+            read(row, current);
+            double factor = factors[row];
             for (int column = 0; column < columns; column++) {
-                int index = row * columns + column;
-                set(index, get(index) * factors[row]);
+                current[column] *= factor;
             }
+            write(row, current);
         }
     }
 
     /** Adds to every row. */
     void addToRows(double[] summand) {
         for (int row = 0; row < rows; row++) {
+            read(row, current);
             for (int column = 0; column < columns; column++) {
-                int index = row * columns + column;
-                set(index, get(index) + summand[column]);
+                current[column] += summand[column];
             }
+            write(row, current);
         }
     }
 
@@ -98,8 +105,10 @@ final class WeightMatrix {
     double[] multipliedFromLeft(double[] vector) {
         double[] product = new double[columns];
         for (int row = 0; row < rows; row++) {
+            read(row, current);
+            double factor = vector[row];
             for (int column = 0; column < columns; column++) {
-                product[column] += vector[row] * get(row * columns + column);
+                product[column] += factor * current[column];
             }
         }
         return product;
@@ -108,46 +117,40 @@ final class WeightMatrix {
     /** Subtracts from each row its mean. */
     void centreRows() {
         for (int row = 0; row < rows; row++) {
+            read(row, current);
             double sum = 0;
-            for (int column = 0; column < columns; column++) {
-                sum += get(row * columns + column);
+            for (double element : current) {
+                sum += element;
             }
             double mean = sum / columns;
             for (int column = 0; column < columns; column++) {
-                int index = row * columns + column;
-                set(index, get(index) - mean);
+                current[column] -= mean;
             }
+            write(row, current);
         }
     }
 
     /** Subtracts from each column its mean. */
     void centreColumns() {
-        double[] shift = new double[columns];
-        for (int row = 0; row < rows; row++) {
-            for (int column = 0; column < columns; column++) {
-                shift[column] -= get(row * columns + column) / rows;
-            }
-        }
-        addToRows(shift);
+        double[] shares = new double[rows];
+        Arrays.fill(shares, -1.0 / rows);
+        addToRows(multipliedFromLeft(shares));
     }
 
     /** A copy of a block of this. */
     DMatrixRMaj block(int firstRow, int rowCount, int firstColumn, int columnCount) {
         DMatrixRMaj block = new DMatrixRMaj(rowCount, columnCount);
         for (int row = 0; row < rowCount; row++) {
-            for (int column = 0; column < columnCount; column++) {
-                block.unsafe_set(row, column, get((firstRow + row) * columns + firstColumn + column));
-            }
+            read((firstRow + row) * columns + firstColumn, block.data, row * columnCount, columnCount);
         }
         return block;
     }
 
     /** Overwrites a block of this with rows of another matrix, from {@code sourceRow} on. */
     void setBlock(int firstRow, int rowCount, int firstColumn, DMatrixRMaj source, int sourceRow) {
+        int width = source.getNumCols();
         for (int row = 0; row < rowCount; row++) {
-            for (int column = 0; column < source.getNumCols(); column++) {
-                set((firstRow + row) * columns + firstColumn + column, source.unsafe_get(sourceRow + row, column));
-            }
+            write((firstRow + row) * columns + firstColumn, source.data, (sourceRow + row) * width, width);
         }
     }
 }
