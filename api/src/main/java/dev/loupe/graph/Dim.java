@@ -1,39 +1,52 @@
 package dev.loupe.graph;
 
-import java.util.Arrays;
 import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
- * The size of one axis in a graph: a number, a symbol such as {@code batch}, or a sum of symbols and a
- * number such as {@code past + pos}. Symbols get their values when a run is fed.
+ * The size of one axis in a graph: a number, a symbol such as {@code batch}, or a sum of products of symbols and
+ * numbers such as {@code past + pos}. Symbols get their values when a run is fed.
  */
 public final class Dim {
 
-    private static final String[] NO_SYMBOLS = {};
+    private static final String TIMES = "*";
     private static final Dim[] SMALL = new Dim[64];
 
     static {
         for (int i = 0; i < SMALL.length; i++) {
-            SMALL[i] = new Dim(i, NO_SYMBOLS);
+            SMALL[i] = new Dim(i, new TreeMap<>());
         }
     }
 
     private final long constant;
-    private final String[] symbols; // sorted
+    private final SortedMap<String, Long> terms; // factors in ascending order, joined; what they are multiplied by
 
-    private Dim(long constant, String[] symbols) {
+    private Dim(long constant, SortedMap<String, Long> terms) {
         this.constant = constant;
-        this.symbols = symbols;
+        this.terms = terms;
     }
 
     /** A fixed size. */
     public static Dim of(long size) {
-        return size >= 0 && size < SMALL.length ? SMALL[(int) size] : new Dim(size, NO_SYMBOLS);
+        return size >= 0 && size < SMALL.length ? SMALL[(int) size] : new Dim(size, new TreeMap<>());
     }
 
-    /** A size that is known only when the graph runs. */
+    /**
+     * A size that is known only when the graph runs.
+     *
+     * @throws IllegalArgumentException if the name contains {@code *}
+     */
     public static Dim symbol(String name) {
-        return new Dim(0, new String[] {name});
+        if (name.isEmpty() || name.contains(TIMES)) {
+            throw new IllegalArgumentException("'" + name + "' is no name for a size: it is empty or contains '*'");
+        }
+        return new Dim(0, new TreeMap<>(Map.of(name, 1L)));
     }
 
     /** Fixed sizes, one for each number. */
@@ -47,7 +60,7 @@ public final class Dim {
 
     /** Whether the size is a plain number. */
     public boolean isFixed() {
-        return symbols.length == 0;
+        return terms.isEmpty();
     }
 
     /** Whether the size is exactly {@code number}. */
@@ -69,24 +82,30 @@ public final class Dim {
 
     /** The sum of two sizes. */
     public Dim plus(Dim other) {
-        if (isFixed() && other.isFixed()) {
-            return of(constant + other.constant);
-        }
-        String[] both = Arrays.copyOf(symbols, symbols.length + other.symbols.length);
-        System.arraycopy(other.symbols, 0, both, symbols.length, other.symbols.length);
-        Arrays.sort(both);
-        return new Dim(constant + other.constant, both);
+        SortedMap<String, Long> sum = new TreeMap<>(terms);
+        other.terms.forEach((factors, count) -> sum.merge(factors, count, Long::sum));
+        return of(constant + other.constant, sum);
     }
 
-    /** The product of two sizes; of two that aren't fixed, a new opaque symbol. */
-    Dim times(Dim other) {
-        if (isFixed() && other.isFixed()) {
-            return of(Math.multiplyExact(constant, other.constant));
-        }
-        if (is(1)) {
-            return other;
-        }
-        return other.is(1) ? this : symbol("(" + this + ")*(" + other + ")");
+    /** The product of two sizes. */
+    public Dim times(Dim other) {
+        SortedMap<String, Long> product = new TreeMap<>();
+        terms.forEach((factors, count) -> product.merge(factors, count * other.constant, Long::sum));
+        other.terms.forEach((factors, count) -> product.merge(factors, count * constant, Long::sum));
+        terms.forEach((mine, count) -> other.terms.forEach((others, otherCount) -> {
+            Stream<String> both = Stream.concat(factors(mine), factors(others));
+            product.merge(both.sorted().collect(Collectors.joining(TIMES)), count * otherCount, Long::sum);
+        }));
+        return of(Math.multiplyExact(constant, other.constant), product);
+    }
+
+    private static Dim of(long constant, SortedMap<String, Long> terms) {
+        terms.values().removeIf(count -> count == 0);
+        return terms.isEmpty() ? of(constant) : new Dim(constant, terms);
+    }
+
+    private static Stream<String> factors(String term) {
+        return Pattern.compile(TIMES, Pattern.LITERAL).splitAsStream(term);
     }
 
     /**
@@ -96,30 +115,46 @@ public final class Dim {
      */
     public long resolve(Map<String, Long> symbolValues) {
         long sum = constant;
-        for (String symbol : symbols) {
-            Long value = symbolValues.get(symbol);
-            if (value == null) {
-                throw new IllegalArgumentException(
-                        "The size '" + symbol + "' has no value; known: " + symbolValues.keySet());
-            }
-            sum += value;
+        for (Map.Entry<String, Long> term : terms.entrySet()) {
+            sum += term.getValue() * resolve(term.getKey(), symbolValues);
         }
         return sum;
     }
 
+    private static long resolve(String term, Map<String, Long> symbolValues) {
+        Long single = symbolValues.get(term);
+        if (single != null) {
+            return single;
+        }
+        if (!term.contains(TIMES)) {
+            throw new IllegalArgumentException(
+                    "The size '" + term + "' has no value; known: " + symbolValues.keySet());
+        }
+        return factors(term).mapToLong(factor -> resolve(factor, symbolValues)).reduce(1, (a, b) -> a * b);
+    }
+
+    /** The symbols that the size is made of; none if it is fixed. */
+    public Set<String> symbols() {
+        return terms.keySet().stream().flatMap(Dim::factors).collect(Collectors.toCollection(TreeSet::new));
+    }
+
     /** The symbol's name if this is a single symbol and nothing else, otherwise the empty string. */
     public String soleSymbol() {
-        return symbols.length == 1 && constant == 0 ? symbols[0] : "";
+        if (terms.size() != 1 || constant != 0) {
+            return "";
+        }
+        String term = terms.firstKey();
+        return terms.get(term) == 1 && !term.contains(TIMES) ? term : "";
     }
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof Dim dim && constant == dim.constant && Arrays.equals(symbols, dim.symbols);
+        return other instanceof Dim dim && constant == dim.constant && terms.equals(dim.terms);
     }
 
     @Override
     public int hashCode() {
-        return Long.hashCode(constant) * 31 + Arrays.hashCode(symbols);
+        return Long.hashCode(constant) * 31 + terms.hashCode();
     }
 
     @Override
@@ -127,7 +162,9 @@ public final class Dim {
         if (isFixed()) {
             return Long.toString(constant);
         }
-        String sum = String.join("+", symbols);
+        String sum = terms.entrySet().stream()
+                .map(term -> (term.getValue() == 1 ? "" : term.getValue() + TIMES) + term.getKey())
+                .collect(Collectors.joining("+"));
         return constant == 0 ? sum : sum + (constant > 0 ? "+" : "") + constant;
     }
 }

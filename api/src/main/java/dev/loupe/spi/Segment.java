@@ -52,14 +52,12 @@ public record Segment(
         }
     }
 
-    /** The symbols in the types of the inputs, each of which stands alone in some axis. */
+    /** The symbols in the types of the inputs. */
     public Set<String> symbols() {
         Set<String> symbols = new TreeSet<>();
         for (int slot : inputs) {
             for (var dim : types.get(slot).dims()) {
-                if (!dim.soleSymbol().isEmpty()) {
-                    symbols.add(dim.soleSymbol());
-                }
+                symbols.addAll(dim.symbols());
             }
         }
         return symbols;

@@ -1,0 +1,180 @@
+package dev.loupe.backend.onnx;
+
+import dev.loupe.backend.onnx.cut.Cut;
+import dev.loupe.backend.onnx.cut.Stage;
+import dev.loupe.backend.onnx.host.Bounds;
+import dev.loupe.backend.onnx.host.Hollow;
+import dev.loupe.backend.onnx.host.HostOps;
+import dev.loupe.backend.onnx.lowering.Lowering;
+import dev.loupe.backend.onnx.runtime.OnnxHandle;
+import dev.loupe.backend.onnx.runtime.Session;
+import dev.loupe.graph.Dim;
+import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
+import dev.loupe.spi.Placement;
+import dev.loupe.spi.Segment;
+import dev.loupe.spi.Segments;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/**
+ * Runs operations one by one: changes of sizes share the memory, movements are done in Java, everything else by a
+ * session that holds one operation and serves tensors of any size.
+ */
+final class OneOp implements AutoCloseable {
+
+    private static final int SESSIONS_KEPT = 256;
+
+    private final OnnxBackend backend;
+    private final Map<Key, Session> sessions = new LinkedHashMap<>(16, 0.75f, true);
+
+    private record Key(Op op, List<DType> dtypes, List<Integer> ranks) {}
+
+    OneOp(OnnxBackend backend) {
+        this.backend = backend;
+    }
+
+    List<TensorHandle> execute(Op op, List<OnnxHandle> in) {
+        List<TensorType> types =
+                in.stream().map(x -> TensorType.of(x.dtype(), x.shape())).toList();
+        List<TensorType> out = op.infer(types);
+        backend.refuseStorageTypes(op, types, out, "");
+        if (op instanceof Op.Reshape || op instanceof Op.SplitAxis || op instanceof Op.MergeAxes) {
+            return List.of(in.get(0).view(out.get(0).shape()));
+        } else if (op.isComposite() && !Lowering.has(op) && !HostOps.moves(op)) {
+            return stepByStep(op, types, in);
+        }
+        Segment.Step step = step(op, in.size(), out.size());
+        if (Cut.indices(step) >= 0) {
+            long size = in.get(0).shape().size(Bounds.axis(op));
+            Bounds.check(op, in.get(Cut.indices(step)).inPlace(), size);
+        }
+        List<OnnxHandle> results = new ArrayList<>();
+        try {
+            for (TensorType type : out) {
+                results.add(OnnxHandle.allocate(backend.runtime(), type.dtype(), type.shape()));
+            }
+            compute(op, step, in, results);
+            return List.copyOf(results);
+        } catch (RuntimeException e) {
+            results.forEach(OnnxHandle::close);
+            throw e;
+        }
+    }
+
+    private static Segment.Step step(Op op, int inputs, int outputs) {
+        return new Segment.Step(
+                op,
+                IntStream.range(0, inputs).boxed().toList(),
+                IntStream.range(inputs, inputs + outputs).boxed().toList());
+    }
+
+    private void compute(Op op, Segment.Step step, List<OnnxHandle> in, List<OnnxHandle> out) {
+        boolean onHost = HostOps.moves(op) || HostOps.computes(op, in.get(0).dtype());
+        if (isHollow(in) || isHollow(out)) {
+            if (onHost && HostOps.moves(op)) {
+                HostOps.compute(op, host(in), host(out));
+            } else {
+                Hollow.compute(op, host(in), host(out));
+            }
+        } else if (onHost) {
+            HostOps.compute(op, host(in), host(out));
+        } else {
+            run(step, in, out);
+        }
+    }
+
+    private static boolean isHollow(List<OnnxHandle> handles) {
+        return handles.stream().anyMatch(handle -> handle.shape().elements() == 0);
+    }
+
+    private static List<HostTensor> host(List<OnnxHandle> handles) {
+        return handles.stream().map(OnnxHandle::inPlace).toList();
+    }
+
+    private void run(Segment.Step step, List<OnnxHandle> in, List<OnnxHandle> out) {
+        Session session = session(step, in, out);
+        try {
+            Map<String, OnnxHandle> results = new HashMap<>();
+            for (int i = 0; i < out.size(); i++) {
+                results.put(session.outputs().get(i), out.get(i));
+            }
+            session.run(in, results);
+        } finally {
+            session.close();
+        }
+    }
+
+    private Session session(Segment.Step step, List<OnnxHandle> in, List<OnnxHandle> out) {
+        Key key = new Key(
+                step.op(),
+                in.stream().map(OnnxHandle::dtype).toList(),
+                in.stream().map(x -> x.shape().rank()).toList());
+        synchronized (sessions) {
+            Session session = sessions.get(key);
+            if (session == null) {
+                session = load(step, in, out);
+                sessions.put(key, session);
+                if (sessions.size() > SESSIONS_KEPT) {
+                    var eldest = sessions.entrySet().iterator();
+                    eldest.next().getValue().close();
+                    eldest.remove();
+                }
+            }
+            return session.share();
+        }
+    }
+
+    private Session load(Segment.Step step, List<OnnxHandle> in, List<OnnxHandle> out) {
+        List<TensorType> types = new ArrayList<>();
+        in.forEach(x -> types.add(ofAnySize(x, types.size())));
+        out.forEach(x -> types.add(ofAnySize(x, types.size())));
+        Segment segment = new Segment(
+                "", Placement.ANYWHERE, false, types, step.inputs(), List.of(), List.of(step), step.outputs());
+        Stage.Group group = new Stage.Group(step.inputs(), step.outputs(), List.of(step));
+        return new Session(backend.runtime(), Stages.model(segment, group, Map.of(), step.op().name()));
+    }
+
+    private static TensorType ofAnySize(OnnxHandle handle, int number) {
+        Dim[] dims = new Dim[handle.shape().rank()];
+        for (int i = 0; i < dims.length; i++) {
+            dims[i] = Dim.symbol("size" + number + "_" + i);
+        }
+        return TensorType.of(handle.dtype(), dims);
+    }
+
+    private List<TensorHandle> stepByStep(Op op, List<TensorType> types, List<OnnxHandle> in) {
+        Segment segment = Segments.decompose(
+                Segments.ofOneOp(op, types), part -> Lowering.has(part) || HostOps.moves(part));
+        Slots slots = new Slots(new OnnxHandle[segment.types().size()]);
+        for (int i = 0; i < in.size(); i++) {
+            slots.lend(i, in.get(i));
+        }
+        try {
+            for (Segment.Step step : segment.steps()) {
+                List<TensorHandle> results = execute(step.op(), slots.get(step.inputs()));
+                for (int i = 0; i < results.size(); i++) {
+                    slots.put(step.outputs().get(i), (OnnxHandle) results.get(i));
+                }
+            }
+            return slots.take(segment.outputs());
+        } finally {
+            slots.close();
+        }
+    }
+
+    @Override
+    public void close() {
+        synchronized (sessions) {
+            sessions.values().forEach(Session::close);
+            sessions.clear();
+        }
+    }
+}

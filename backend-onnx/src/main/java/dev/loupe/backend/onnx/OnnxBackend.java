@@ -1,0 +1,121 @@
+package dev.loupe.backend.onnx;
+
+import dev.loupe.backend.onnx.lowering.Lowering;
+import dev.loupe.backend.onnx.runtime.OnnxHandle;
+import dev.loupe.backend.onnx.runtime.Runtime;
+import dev.loupe.backend.onnx.runtime.Sessions;
+import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.Capabilities;
+import dev.loupe.spi.Placement;
+import dev.loupe.spi.PreparedGraph;
+import dev.loupe.spi.Segment;
+import dev.loupe.spi.Segments;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.spi.WeightSource;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+
+/** ONNX Runtime behind the backend interface. */
+final class OnnxBackend implements Backend {
+
+    private static final Set<DType> STORAGE_ONLY = EnumSet.of(DType.FLOAT16, DType.BFLOAT16);
+    private static final Capabilities CAPABILITIES =
+            new Capabilities(EnumSet.allOf(DType.class), EnumSet.of(DType.FLOAT32, DType.FLOAT64), true);
+
+    private final String device;
+    private final Runtime runtime;
+    private final Sessions sessions = new Sessions();
+    private final OneOp oneOp = new OneOp(this);
+
+    OnnxBackend(String device, Runtime runtime) {
+        this.device = device;
+        this.runtime = runtime;
+    }
+
+    Runtime runtime() {
+        return runtime;
+    }
+
+    Sessions sessions() {
+        return sessions;
+    }
+
+    /** Whether products with weights are sessions of their own. */
+    boolean splitsProducts() {
+        return true;
+    }
+
+    @Override
+    public String id() {
+        return OnnxBackendProvider.ID;
+    }
+
+    @Override
+    public String device() {
+        return device;
+    }
+
+    @Override
+    public Capabilities capabilities() {
+        return CAPABILITIES;
+    }
+
+    @Override
+    public boolean compiles() {
+        return true;
+    }
+
+    @Override
+    public TensorHandle upload(HostTensor data, Placement placement) {
+        return OnnxHandle.of(runtime, data);
+    }
+
+    @Override
+    public HostTensor download(TensorHandle handle) {
+        return ((OnnxHandle) handle).toHost();
+    }
+
+    @Override
+    public List<TensorHandle> execute(Op op, List<TensorHandle> inputs) {
+        return oneOp.execute(op, inputs.stream().map(OnnxHandle.class::cast).toList());
+    }
+
+    @Override
+    public PreparedGraph prepare(Segment segment, WeightSource weights) {
+        for (Segment.Step step : segment.steps()) {
+            refuseStorageTypes(
+                    step.op(), types(segment, step.inputs()), types(segment, step.outputs()), segment.region());
+        }
+        return new OnnxGraph(this, Segments.decompose(segment, Lowering::has), weights);
+    }
+
+    private static List<TensorType> types(Segment segment, List<Integer> slots) {
+        return slots.stream().map(slot -> segment.types().get(slot)).toList();
+    }
+
+    void refuseStorageTypes(Op op, List<TensorType> in, List<TensorType> out, String region) {
+        if (op instanceof Op.Cast) {
+            return;
+        }
+        for (List<TensorType> types : List.of(in, out)) {
+            for (TensorType type : types) {
+                if (STORAGE_ONLY.contains(type.dtype())) {
+                    throw new UnsupportedOperationException("The backend 'onnx' stores " + type.dtype()
+                            + " but doesn't compute in it, so it can't run " + op.name()
+                            + (region.isEmpty() ? "" : " in '" + region + "'") + "; cast to float32 first");
+                }
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        oneOp.close();
+        runtime.pool().clear();
+    }
+}

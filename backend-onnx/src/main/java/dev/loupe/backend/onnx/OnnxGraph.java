@@ -1,0 +1,74 @@
+package dev.loupe.backend.onnx;
+
+import dev.loupe.backend.onnx.cut.Cut;
+import dev.loupe.backend.onnx.cut.Stage;
+import dev.loupe.backend.onnx.runtime.OnnxHandle;
+import dev.loupe.spi.PreparedGraph;
+import dev.loupe.spi.Segment;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.spi.WeightSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/** A segment, cut into stages. */
+final class OnnxGraph implements PreparedGraph {
+
+    private final OnnxBackend backend;
+    private final Segment segment;
+    private final List<Stage> stages;
+    private final @Nullable OnnxHandle[] weights;
+    private final Map<List<Integer>, ReadySchedule> schedules = new ConcurrentHashMap<>();
+
+    /** A schedule with a session for each call that needs one. */
+    private record ReadySchedule(List<StageRun> runs) {}
+
+    OnnxGraph(OnnxBackend backend, Segment segment, WeightSource source) {
+        this.backend = backend;
+        this.segment = segment;
+        this.stages = Cut.of(segment, backend.splitsProducts());
+        this.weights = new OnnxHandle[segment.types().size()];
+        for (Segment.WeightSlot weight : segment.weights()) {
+            weights[weight.slot()] = (OnnxHandle) source.weight(weight.name());
+        }
+    }
+
+    private ReadySchedule ready(List<Integer> wanted) {
+        List<StageRun> runs = new ArrayList<>();
+        try {
+            for (Schedule.Call call : Schedule.of(segment, stages, wanted).calls()) {
+                runs.add(StageRun.of(backend, segment, call, weights));
+            }
+        } catch (RuntimeException e) {
+            runs.forEach(StageRun::close);
+            throw e;
+        }
+        return new ReadySchedule(runs);
+    }
+
+    @Override
+    public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+        Sizes sizes = Sizes.of(segment, inputs);
+        ReadySchedule schedule = schedules.computeIfAbsent(List.copyOf(wanted), this::ready);
+        Slots slots = new Slots(weights);
+        for (int i = 0; i < inputs.size(); i++) {
+            slots.lend(segment.inputs().get(i), (OnnxHandle) inputs.get(i));
+        }
+        try {
+            for (StageRun run : schedule.runs()) {
+                run.run(slots, sizes);
+            }
+            return slots.take(wanted);
+        } finally {
+            slots.close();
+        }
+    }
+
+    @Override
+    public void close() {
+        schedules.values().forEach(schedule -> schedule.runs().forEach(StageRun::close));
+        schedules.clear();
+    }
+}

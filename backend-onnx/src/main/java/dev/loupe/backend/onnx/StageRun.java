@@ -1,0 +1,259 @@
+package dev.loupe.backend.onnx;
+
+import dev.loupe.backend.onnx.cut.Cut;
+import dev.loupe.backend.onnx.cut.Stage;
+import dev.loupe.backend.onnx.host.Bounds;
+import dev.loupe.backend.onnx.host.Hollow;
+import dev.loupe.backend.onnx.host.HostOps;
+import dev.loupe.backend.onnx.runtime.OnnxHandle;
+import dev.loupe.backend.onnx.runtime.Session;
+import dev.loupe.graph.Dim;
+import dev.loupe.graph.TensorType;
+import dev.loupe.spi.Segment;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Carries out one stage of a schedule. */
+abstract sealed class StageRun {
+
+    private final OnnxBackend backend;
+    private final Segment segment;
+    private final Schedule.Call call;
+
+    private StageRun(OnnxBackend backend, Segment segment, Schedule.Call call) {
+        this.backend = backend;
+        this.segment = segment;
+        this.call = call;
+    }
+
+    static StageRun of(
+            OnnxBackend backend, Segment segment, Schedule.Call call, @Nullable OnnxHandle[] weights) {
+        if (call.stage() instanceof Stage.View view) {
+            return new View(backend, segment, call, view);
+        } else if (call.stage() instanceof Stage.Host host) {
+            return new Host(backend, segment, call, host);
+        } else if (call.stage() instanceof Stage.Product product) {
+            return new Product(backend, segment, call, product, weights);
+        } else if (call.stage() instanceof Stage.Group group) {
+            return new Group(backend, segment, call, group, weights);
+        }
+        throw new IllegalStateException("Unknown kind of stage: " + call.stage());
+    }
+
+    /** Reads and writes slots. */
+    final void run(Slots slots, Sizes sizes) {
+        compute(slots, sizes);
+        for (int slot : call.freed()) {
+            slots.free(slot);
+        }
+    }
+
+    abstract void compute(Slots slots, Sizes sizes);
+
+    /** Gives sessions back. */
+    void close() {}
+
+    OnnxBackend backend() {
+        return backend;
+    }
+
+    Segment segment() {
+        return segment;
+    }
+
+    TensorType type(int slot) {
+        return segment.types().get(slot);
+    }
+
+    List<Integer> outputs() {
+        return call.outputs();
+    }
+
+    OnnxHandle allocate(int slot, Slots slots, Sizes sizes) {
+        TensorType type = type(slot);
+        OnnxHandle handle = OnnxHandle.allocate(backend.runtime(), type.dtype(), sizes.shape(type));
+        slots.put(slot, handle);
+        return handle;
+    }
+
+    private static final class View extends StageRun {
+        private final int from;
+        private final int to;
+
+        View(OnnxBackend backend, Segment segment, Schedule.Call call, Stage.View view) {
+            super(backend, segment, call);
+            from = view.inputs().get(0);
+            to = view.outputs().get(0);
+        }
+
+        @Override
+        void compute(Slots slots, Sizes sizes) {
+            slots.put(to, slots.get(from).view(sizes.shape(type(to))));
+        }
+    }
+
+    private static final class Host extends StageRun {
+        private final Segment.Step step;
+
+        Host(OnnxBackend backend, Segment segment, Schedule.Call call, Stage.Host host) {
+            super(backend, segment, call);
+            step = host.step();
+        }
+
+        @Override
+        void compute(Slots slots, Sizes sizes) {
+            List<HostTensor> in =
+                    slots.get(step.inputs()).stream().map(OnnxHandle::inPlace).toList();
+            List<HostTensor> out = new ArrayList<>();
+            step.outputs().forEach(slot -> out.add(allocate(slot, slots, sizes).inPlace()));
+            HostOps.compute(step.op(), in, out);
+        }
+    }
+
+    private static final class Product extends StageRun {
+        private final Stage.Product product;
+        private final Object key;
+        private final Session session;
+
+        Product(
+                OnnxBackend backend,
+                Segment segment,
+                Schedule.Call call,
+                Stage.Product product,
+                @Nullable OnnxHandle[] weights) {
+            super(backend, segment, call);
+            this.product = product;
+            OnnxHandle weight = weight(weights, product.weight());
+            key = Stages.key(product, weight);
+            session = backend.sessions()
+                    .acquire(
+                            key,
+                            () -> new Session(
+                                    backend.runtime(),
+                                    Stages.model(product, weight, Stages.describe(segment, product.step()))));
+        }
+
+        @Override
+        void compute(Slots slots, Sizes sizes) {
+            OnnxHandle x = slots.get(product.operand());
+            OnnxHandle result = allocate(product.outputs().get(0), slots, sizes);
+            if (result.shape().elements() == 0) {
+                return;
+            }
+            try (OnnxHandle rows = x.view(rows(x.shape()));
+                    OnnxHandle resultRows = result.view(rows(result.shape()))) {
+                List<OnnxHandle> in = product.inputs().size() == 3
+                        ? List.of(rows, slots.get(product.inputs().get(2)))
+                        : List.of(rows);
+                session.run(in, Map.of(session.outputs().get(0), resultRows));
+            }
+        }
+
+        private static Shape rows(Shape shape) {
+            long width = shape.size(-1);
+            return Shape.of(shape.elements() / width, width);
+        }
+
+        @Override
+        void close() {
+            backend().sessions().release(key);
+        }
+    }
+
+    private static OnnxHandle weight(@Nullable OnnxHandle[] weights, int slot) {
+        OnnxHandle weight = weights[slot];
+        if (weight == null) {
+            throw new IllegalStateException("Slot " + slot + " holds no weight");
+        }
+        return weight;
+    }
+
+    private static final class Group extends StageRun {
+        private final Stage.Group group;
+        private final List<Integer> fed;
+        private final List<Segment.Step> indexing;
+        private final Set<Dim> riskyDims = new LinkedHashSet<>();
+        private final Object key;
+        private final Session session;
+
+        Group(
+                OnnxBackend backend,
+                Segment segment,
+                Schedule.Call call,
+                Stage.Group group,
+                @Nullable OnnxHandle[] weights) {
+            super(backend, segment, call);
+            this.group = group;
+            Map<Integer, OnnxHandle> constants = new HashMap<>();
+            if (!backend.splitsProducts()) {
+                for (int slot : group.inputs()) {
+                    if (weights[slot] != null) {
+                        constants.put(slot, weight(weights, slot));
+                    }
+                }
+            }
+            fed = group.inputs().stream().filter(slot -> !constants.containsKey(slot)).toList();
+            indexing = group.steps().stream().filter(step -> Cut.indices(step) >= 0).toList();
+            for (Segment.Step step : group.steps()) {
+                if (!Hollow.isSafe(step.op())) {
+                    step.inputs().forEach(slot -> riskyDims.addAll(List.of(type(slot).dims())));
+                    step.outputs().forEach(slot -> riskyDims.addAll(List.of(type(slot).dims())));
+                }
+            }
+            // With constants in it, a group serves this segment only.
+            key = constants.isEmpty() ? Stages.key(segment, group) : List.of(segment, group);
+            session = backend.sessions()
+                    .acquire(
+                            key,
+                            () -> new Session(
+                                    backend.runtime(),
+                                    Stages.model(segment, group, constants, Stages.describe(segment, group))));
+        }
+
+        @Override
+        void compute(Slots slots, Sizes sizes) {
+            for (Segment.Step step : indexing) {
+                long size = sizes.size(type(step.inputs().get(0)).dim(Bounds.axis(step.op())));
+                Bounds.check(step.op(), slots.get(Cut.indices(step)).inPlace(), size);
+            }
+            if (riskyDims.stream().anyMatch(dim -> sizes.size(dim) <= 0)) {
+                stepByStep(slots, sizes);
+                return;
+            }
+            Map<String, OnnxHandle> results = new HashMap<>();
+            for (int slot : outputs()) {
+                String name = session.outputs().get(group.outputs().indexOf(slot));
+                results.put(name, allocate(slot, slots, sizes));
+            }
+            session.run(slots.get(fed), results);
+        }
+
+        // Something has no elements: each operation by itself, where that is taken care of.
+        private void stepByStep(Slots slots, Sizes sizes) {
+            Set<Integer> within = new LinkedHashSet<>();
+            for (Segment.Step step : group.steps()) {
+                List<TensorHandle> in = new ArrayList<>(slots.get(step.inputs()));
+                List<TensorHandle> out = backend().execute(step.op(), in);
+                for (int i = 0; i < out.size(); i++) {
+                    slots.put(step.outputs().get(i), (OnnxHandle) out.get(i));
+                    within.add(step.outputs().get(i));
+                }
+            }
+            within.removeAll(outputs());
+            within.forEach(slots::free);
+        }
+
+        @Override
+        void close() {
+            backend().sessions().release(key);
+        }
+    }
+}

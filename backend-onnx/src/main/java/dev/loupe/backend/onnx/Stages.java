@@ -1,0 +1,131 @@
+package dev.loupe.backend.onnx;
+
+import dev.loupe.backend.onnx.cut.Stage;
+import dev.loupe.backend.onnx.lowering.Lowering;
+import dev.loupe.backend.onnx.lowering.Operand;
+import dev.loupe.backend.onnx.model.ModelBuilder;
+import dev.loupe.backend.onnx.runtime.OnnxHandle;
+import dev.loupe.backend.onnx.runtime.Session;
+import dev.loupe.graph.Dim;
+import dev.loupe.graph.TensorType;
+import dev.loupe.spi.Placement;
+import dev.loupe.spi.Segment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/** Writes stages down as models, and says which of them are the same. */
+final class Stages {
+
+    private static final Dim ROWS = Dim.symbol("rows");
+    private static final String WEIGHT = "weight";
+
+    private Stages() {}
+
+    /** What two products with one weight have in common, so that they can use one session. */
+    private record ProductKey(Class<?> op, Object place, TensorType weight) {}
+
+    static Object key(Stage.Product stage, OnnxHandle weight) {
+        return new ProductKey(stage.step().op().getClass(), weight.place(), TensorType.of(weight.dtype(), weight.shape()));
+    }
+
+    /** A product over all rows at once: {@code x [rows, in]}, and a bias if there is one. */
+    static Session.Model model(Stage.Product stage, OnnxHandle weight, String what) {
+        ModelBuilder model = new ModelBuilder("product");
+        TensorType x = TensorType.of(weight.dtype(), ROWS, Dim.of(weight.shape().size(0)));
+        TensorType product = TensorType.of(weight.dtype(), ROWS, Dim.of(weight.shape().size(1)));
+        List<String> inputs = new ArrayList<>(List.of("x"));
+        model.input("x", x).externalWeight(WEIGHT, weight.dtype(), weight.shape());
+        List<String> operands = new ArrayList<>(List.of("x", WEIGHT));
+        if (stage.step().inputs().size() == 3) {
+            model.input("bias", TensorType.of(weight.dtype(), Dim.of(weight.shape().size(1))));
+            inputs.add("bias");
+            operands.add("bias");
+        }
+        String result = model.node(operands.size() == 3 ? "Gemm" : "MatMul", operands);
+        model.output(result, product);
+        return new Session.Model(what, model.build(), inputs, List.of(result), Map.of(WEIGHT, weight));
+    }
+
+    /** A group without regard to where it stands: slots are numbered in the order in which they turn up. */
+    static Object key(Segment segment, Stage.Group group) {
+        Map<Integer, Integer> numbers = new LinkedHashMap<>();
+        group.inputs().forEach(slot -> numbers.putIfAbsent(slot, numbers.size()));
+        List<Segment.Step> steps = new ArrayList<>();
+        for (Segment.Step step : group.steps()) {
+            step.outputs().forEach(slot -> numbers.putIfAbsent(slot, numbers.size()));
+            steps.add(new Segment.Step(
+                    step.op(),
+                    step.inputs().stream().map(numbers::get).toList(),
+                    step.outputs().stream().map(numbers::get).toList()));
+        }
+        return new Segment(
+                "",
+                Placement.ANYWHERE,
+                false,
+                numbers.keySet().stream().map(slot -> segment.types().get(slot)).toList(),
+                group.inputs().stream().map(numbers::get).toList(),
+                List.of(),
+                steps,
+                group.outputs().stream().map(numbers::get).toList());
+    }
+
+    /**
+     * A group as a model.
+     *
+     * @param weights what is written into the model as a constant, by slot; the rest of the inputs is fed
+     */
+    static Session.Model model(Segment segment, Stage.Group group, Map<Integer, OnnxHandle> weights, String what) {
+        ModelBuilder model = new ModelBuilder("group");
+        Map<Integer, String> names = new HashMap<>();
+        List<String> inputs = new ArrayList<>();
+        Map<String, OnnxHandle> external = new LinkedHashMap<>();
+        for (int slot : group.inputs()) {
+            TensorType type = segment.types().get(slot);
+            OnnxHandle weight = weights.get(slot);
+            String name = (weight == null ? "x" : WEIGHT) + slot;
+            names.put(slot, name);
+            if (weight == null) {
+                model.input(name, type);
+                inputs.add(name);
+            } else {
+                model.externalWeight(name, type.dtype(), type.shape());
+                external.put(name, weight);
+            }
+        }
+        write(segment, group.steps(), model, names);
+        List<String> outputs = new ArrayList<>();
+        for (int slot : group.outputs()) {
+            String output = model.output(names.get(slot), segment.types().get(slot));
+            outputs.add(output);
+        }
+        return new Session.Model(what, model.build(), inputs, outputs, external);
+    }
+
+    private static void write(
+            Segment segment, List<Segment.Step> steps, ModelBuilder model, Map<Integer, String> names) {
+        for (Segment.Step step : steps) {
+            List<Operand> operands = step.inputs().stream()
+                    .map(slot -> new Operand(names.get(slot), segment.types().get(slot)))
+                    .toList();
+            List<TensorType> types =
+                    step.outputs().stream().map(slot -> segment.types().get(slot)).toList();
+            List<String> results = Lowering.write(step.op(), model, operands, types, describe(segment, step));
+            for (int i = 0; i < results.size(); i++) {
+                names.put(step.outputs().get(i), results.get(i));
+            }
+        }
+    }
+
+    static String describe(Segment segment, Segment.Step step) {
+        return "step " + segment.steps().indexOf(step) + " of '" + segment.region() + "'";
+    }
+
+    static String describe(Segment segment, Stage.Group group) {
+        return "'" + segment.region() + "' ("
+                + group.steps().stream().map(step -> step.op().name()).collect(Collectors.joining(", ")) + ")";
+    }
+}

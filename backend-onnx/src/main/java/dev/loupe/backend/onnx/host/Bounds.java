@@ -1,0 +1,40 @@
+package dev.loupe.backend.onnx.host;
+
+import dev.loupe.graph.Op;
+import dev.loupe.tensor.HostTensor;
+
+/** Checks indices: the runtime counts negative ones from the end. */
+public final class Bounds {
+
+    private Bounds() {}
+
+    /**
+     * Checks that indices lie within an axis.
+     *
+     * @param size the axis' size
+     * @throws IndexOutOfBoundsException if one doesn't; names it, the operation and the size
+     */
+    public static void check(Op op, HostTensor indices, long size) {
+        int count = (int) indices.shape().elements();
+        for (int i = 0; i < count; i++) {
+            long index = indices.data().getLong(i * 8);
+            if (index < 0 || index >= size) {
+                throw new IndexOutOfBoundsException(op + ": the index " + index + " (element " + i
+                        + " of the indices, of shape " + indices.shape() + ") is not between 0 and " + (size - 1)
+                        + ", the last of the axis");
+            }
+        }
+    }
+
+    /** The axis that an indexing operation indexes. */
+    public static int axis(Op op) {
+        if (op instanceof Op.Gather gather) {
+            return gather.axis();
+        } else if (op instanceof Op.GatherElements gather) {
+            return gather.axis();
+        } else if (op instanceof Op.ScatterElements scatter) {
+            return scatter.axis();
+        }
+        throw new IllegalArgumentException(op + " reads no indices");
+    }
+}

@@ -1,0 +1,54 @@
+package dev.loupe.backend.onnx.host;
+
+import dev.loupe.graph.Op;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import java.util.List;
+
+/** Which operations are computed in Java, and the way to each. */
+public final class HostOps {
+
+    private HostOps() {}
+
+    /**
+     * Whether an operation has to be computed here: the runtime's ranking loses NaN.
+     *
+     * @param dtype data type of the first input
+     */
+    public static boolean computes(Op op, DType dtype) {
+        return op instanceof Op.TopK || op instanceof Op.ArgReduce && dtype.isFloating();
+    }
+
+    /**
+     * Whether an operation by itself is better done here: those that only move elements, whose arguments vary so
+     * much that a session for each would hardly be used twice.
+     */
+    public static boolean moves(Op op) {
+        return op instanceof Op.Slice
+                || op instanceof Op.Expand
+                || op instanceof Op.Concat
+                || op instanceof Op.SliceScatter
+                || op instanceof Op.Full;
+    }
+
+    /** Computes an operation of which the above is true into tensors of the right shapes. */
+    public static void compute(Op op, List<HostTensor> in, List<HostTensor> out) {
+        if (op instanceof Op.TopK topK) {
+            Ranking.topK(topK, in.get(0), out.get(0), out.get(1));
+        } else if (op instanceof Op.ArgReduce argReduce) {
+            Ranking.argReduce(argReduce, in.get(0), out.get(0));
+        } else if (op instanceof Op.Slice slice) {
+            Movement.slice(slice, in.get(0), out.get(0));
+        } else if (op instanceof Op.Expand) {
+            Movement.expand(in.get(0), out.get(0));
+        } else if (op instanceof Op.Concat concat) {
+            Movement.concat(concat, in, out.get(0));
+        } else if (op instanceof Op.SliceScatter scatter) {
+            Movement.sliceScatter(scatter, in.get(0), in.get(1), out.get(0));
+        } else if (op instanceof Op.Full full) {
+            Hollow.fill(out.get(0), full.value());
+        } else {
+            throw new IllegalArgumentException(op + " is not computed in Java");
+        }
+    }
+}

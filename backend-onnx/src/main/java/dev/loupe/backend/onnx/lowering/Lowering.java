@@ -1,0 +1,215 @@
+package dev.loupe.backend.onnx.lowering;
+
+import dev.loupe.backend.onnx.model.Attribute;
+import dev.loupe.backend.onnx.model.ModelBuilder;
+import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
+import dev.loupe.tensor.DType;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** The table: each operation, and the ONNX nodes that it becomes. */
+public final class Lowering {
+
+    /** How one kind of operation is written down; gives the names of its outputs. */
+    @FunctionalInterface
+    private interface Row<T extends Op> {
+        List<String> write(T op, Site at);
+    }
+
+    /** The same for operations with one output. */
+    @FunctionalInterface
+    private interface Single<T extends Op> {
+        String write(T op, Site at);
+    }
+
+    private static final Map<Class<? extends Op>, Row<? extends Op>> TABLE = new HashMap<>();
+    private static final Map<Op.UnaryKind, Single<Op.Unary>> UNARY = new EnumMap<>(Op.UnaryKind.class);
+    private static final Map<Op.BinaryKind, Single<Op.Binary>> BINARY = new EnumMap<>(Op.BinaryKind.class);
+
+    private static final Map<Op.ReduceKind, String> REDUCTIONS = Map.of(
+            Op.ReduceKind.SUM, "ReduceSum",
+            Op.ReduceKind.MEAN, "ReduceMean",
+            Op.ReduceKind.MAX, "ReduceMax",
+            Op.ReduceKind.MIN, "ReduceMin",
+            Op.ReduceKind.PROD, "ReduceProd");
+
+    static {
+        unary(Op.UnaryKind.NEG, (op, at) -> at.all("Neg"));
+        unary(Op.UnaryKind.ABS, (op, at) -> at.all("Abs"));
+        unary(Op.UnaryKind.SIGN, (op, at) -> at.all("Sign"));
+        unary(Op.UnaryKind.EXP, (op, at) -> at.all("Exp"));
+        unary(Op.UnaryKind.LOG, (op, at) -> at.all("Log"));
+        unary(Op.UnaryKind.SQRT, (op, at) -> at.all("Sqrt"));
+        unary(Op.UnaryKind.RSQRT, (op, at) -> at.node("Reciprocal", at.all("Sqrt")));
+        unary(Op.UnaryKind.RECIPROCAL, (op, at) -> at.all("Reciprocal"));
+        unary(Op.UnaryKind.SIN, (op, at) -> at.all("Sin"));
+        unary(Op.UnaryKind.COS, Lowering::cos);
+        unary(Op.UnaryKind.TANH, (op, at) -> at.all("Tanh"));
+        unary(Op.UnaryKind.ERF, (op, at) -> ErrorFunction.write(at));
+        unary(Op.UnaryKind.SIGMOID, (op, at) -> at.all("Sigmoid"));
+        unary(Op.UnaryKind.FLOOR, (op, at) -> at.all("Floor"));
+        unary(Op.UnaryKind.CEIL, (op, at) -> at.all("Ceil"));
+        unary(Op.UnaryKind.ROUND, (op, at) -> at.all("Round"));
+        unary(Op.UnaryKind.RELU, (op, at) -> at.all("Relu"));
+        unary(Op.UnaryKind.NOT, (op, at) -> at.all("Not"));
+        unary(Op.UnaryKind.IS_NAN, (op, at) -> at.all("IsNaN"));
+
+        binary(Op.BinaryKind.ADD, (op, at) -> at.all("Add"));
+        binary(Op.BinaryKind.SUB, (op, at) -> at.all("Sub"));
+        binary(Op.BinaryKind.MUL, (op, at) -> at.all("Mul"));
+        binary(Op.BinaryKind.DIV, (op, at) -> at.all("Div"));
+        binary(Op.BinaryKind.POW, (op, at) -> at.all("Pow"));
+        binary(Op.BinaryKind.MAX, (op, at) -> at.all("Max"));
+        binary(Op.BinaryKind.MIN, (op, at) -> at.all("Min"));
+        binary(Op.BinaryKind.EQ, (op, at) -> at.all("Equal"));
+        binary(Op.BinaryKind.NE, (op, at) -> at.node("Not", at.all("Equal")));
+        binary(Op.BinaryKind.LT, (op, at) -> at.all("Less"));
+        binary(Op.BinaryKind.LE, (op, at) -> at.all("LessOrEqual"));
+        binary(Op.BinaryKind.GT, (op, at) -> at.all("Greater"));
+        binary(Op.BinaryKind.GE, (op, at) -> at.all("GreaterOrEqual"));
+        binary(Op.BinaryKind.AND, (op, at) -> at.all("And"));
+        binary(Op.BinaryKind.OR, (op, at) -> at.all("Or"));
+
+        row(Op.Unary.class, (op, at) -> UNARY.get(op.kind()).write(op, at));
+        row(Op.Binary.class, (op, at) -> BINARY.get(op.kind()).write(op, at));
+        row(Op.Where.class, (op, at) -> at.type(1).dtype() == DType.BOOL ? whereOfBools(at) : at.all("Where"));
+        row(Op.Cast.class, (op, at) -> at.cast(at.input(0), op.to()));
+        row(Op.MatMul.class, (op, at) -> at.all("MatMul"));
+        row(Op.Reduce.class, Lowering::reduce);
+        row(Op.ArgReduce.class, (op, at) -> at.all(
+                op.largest() ? "ArgMax" : "ArgMin",
+                Attribute.of("axis", op.axis()),
+                Attribute.of("keepdims", op.keepDims() ? 1 : 0)));
+        rows(Op.TopK.class, (op, at) -> at.model()
+                .nodes(
+                        "TopK",
+                        2,
+                        List.of(at.input(0), at.ints(op.k())),
+                        Attribute.of("axis", op.axis()),
+                        Attribute.of("largest", op.largest() ? 1 : 0)));
+        row(Op.CumSum.class, (op, at) -> at.node("CumSum", at.input(0), at.model().scalar(DType.INT64, op.axis())));
+        row(Op.Gather.class, (op, at) -> at.all("Gather", Attribute.of("axis", op.axis())));
+        row(Op.GatherElements.class, (op, at) -> at.all("GatherElements", Attribute.of("axis", op.axis())));
+        row(Op.ScatterElements.class, (op, at) -> at.all("ScatterElements", Attribute.of("axis", op.axis())));
+        row(Op.Slice.class, (op, at) -> at.node(
+                "Slice",
+                List.of(at.input(0), at.ints(op.start()), at.ints(op.end()), at.ints(op.axis()), at.ints(op.step()))));
+        row(Op.Concat.class, (op, at) -> at.all("Concat", Attribute.of("axis", op.axis())));
+        row(Op.Transpose.class, (op, at) -> at.all("Transpose", Attribute.of("perm", op.permutation())));
+        row(Op.Expand.class, (op, at) -> at.node(
+                "Expand",
+                at.input(0),
+                at.ints(op.sizes().stream().map(size -> Math.abs(size)).toList())));
+        row(Op.Reshape.class, Shapes::reshape);
+        row(Op.SplitAxis.class, Shapes::splitAxis);
+        row(Op.MergeAxes.class, Shapes::mergeAxes);
+        row(Op.Full.class, Shapes::full);
+
+        row(Op.Linear.class, (op, at) -> at.node("Add", at.node("MatMul", at.input(0), at.input(1)), at.input(2)));
+        row(Op.Softmax.class, Lowering::softmax);
+        row(Op.LogSoftmax.class, Lowering::logSoftmax);
+        row(Op.Linear.class, (op, at) -> at.node("Add", at.node("MatMul", at.input(0), at.input(1)), at.input(2)));
+    }
+
+    private Lowering() {}
+
+    private static void unary(Op.UnaryKind kind, Single<Op.Unary> row) {
+        UNARY.put(kind, row);
+    }
+
+    private static void binary(Op.BinaryKind kind, Single<Op.Binary> row) {
+        BINARY.put(kind, row);
+    }
+
+    private static <T extends Op> void row(Class<T> type, Single<T> row) {
+        rows(type, (op, at) -> List.of(row.write(op, at)));
+    }
+
+    private static <T extends Op> void rows(Class<T> type, Row<T> row) {
+        TABLE.put(type, row);
+    }
+
+    /** Whether an operation has a row of its own; composite ones without are decomposed first. */
+    public static boolean has(Op op) {
+        return TABLE.containsKey(op.getClass());
+    }
+
+    /**
+     * Writes an operation down.
+     *
+     * @param node what to call the operation in messages
+     * @return the names of its outputs
+     * @throws UnsupportedOperationException if there is no row for it; names the operation and the node
+     */
+    public static List<String> write(Op op, ModelBuilder model, List<Operand> in, List<TensorType> out, String node) {
+        Row<? extends Op> row = TABLE.get(op.getClass());
+        if (row == null) {
+            throw new UnsupportedOperationException("The onnx backend has no lowering for the operation " + op.name()
+                    + " at " + node + " (" + op + ")");
+        }
+        return apply(row, op, new Site(model, in, out));
+    }
+
+    @SuppressWarnings("unchecked") // rows are entered under the class of their operation
+    private static <T extends Op> List<String> apply(Row<T> row, Op op, Site at) {
+        return row.write((T) op, at);
+    }
+
+    // The runtime has no kernel for this.
+    private static String whereOfBools(Site at) {
+        String yes = at.node("And", at.input(0), at.input(1));
+        return at.node("Or", yes, at.node("And", at.node("Not", at.input(0)), at.input(2)));
+    }
+
+    // The runtime has no cosine in float64; with half the angle in the sine nothing is lost.
+    private static String cos(Op.Unary op, Site at) {
+        if (at.dtype() != DType.FLOAT64) {
+            return at.all("Cos");
+        }
+        String sine = at.node("Sin", at.node("Mul", at.input(0), at.scalar(0.5)));
+        return at.node("Sub", at.scalar(1), at.node("Mul", at.scalar(2), at.node("Mul", sine, sine)));
+    }
+
+    private static String reduce(Op.Reduce op, Site at) {
+        String kind = REDUCTIONS.get(op.kind());
+        Attribute keep = Attribute.of("keepdims", op.keepDims() ? 1 : 0);
+        String axes = at.ints(op.axes());
+        boolean selects = op.kind() == Op.ReduceKind.MAX || op.kind() == Op.ReduceKind.MIN;
+        if (op.kind() == Op.ReduceKind.PROD && at.dtype() == DType.INT32) {
+            // The runtime's own product of int32 stops at the largest number instead of wrapping round.
+            return at.cast(at.node(kind, at.cast(at.input(0), DType.INT64), axes, keep), DType.INT32);
+        } else if (!selects || !at.dtype().isFloating()) {
+            return at.node(kind, at.input(0), axes, keep);
+        }
+        // The runtime skips NaN: add 0 where there is none, NaN where there is one.
+        String isNumber = at.node("Equal", at.input(0), at.input(0));
+        String noise = at.where(isNumber, at.scalar(0), at.input(0));
+        return at.node(
+                "Add", at.node(kind, at.input(0), axes, keep), at.node("ReduceSum", noise, axes, keep));
+    }
+
+    // The runtime gives NaN for a row that is -inf throughout. Its sum tells such a row from one with a NaN.
+    private static String softmax(Op.Softmax op, Site at) {
+        Attribute keep = Attribute.of("keepdims", 1);
+        String axes = at.ints(op.axis());
+        String most = at.node(
+                "Max", at.node("ReduceMax", at.input(0), axes, keep), at.node("ReduceSum", at.input(0), axes, keep));
+        String masked = at.node("Equal", most, at.scalar(Double.NEGATIVE_INFINITY));
+        return at.where(masked, at.scalar(0), at.all("Softmax", Attribute.of("axis", op.axis())));
+    }
+
+    // The runtime's own loses NaN in float64.
+    private static String logSoftmax(Op.LogSoftmax op, Site at) {
+        if (at.dtype() == DType.FLOAT32) {
+            return at.all("LogSoftmax", Attribute.of("axis", op.axis()));
+        }
+        Attribute keep = Attribute.of("keepdims", 1);
+        String axes = at.ints(op.axis());
+        String shifted = at.node("Sub", at.input(0), at.node("ReduceMax", at.input(0), axes, keep));
+        String sum = at.node("ReduceSum", at.node("Exp", shifted), axes, keep);
+        return at.node("Sub", shifted, at.node("Log", sum));
+    }
+}

@@ -1,0 +1,117 @@
+package dev.loupe.backend.onnx.runtime;
+
+import java.nio.ByteBuffer;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * Direct memory for results, used again and again: fresh memory costs a page fault every 4 KiB and a pass of
+ * zeroing, which is more than many an operation. What is kept idle follows what was in use at once lately, so that
+ * a run with all activations kept finds its memory again, and is given up before memory runs out.
+ *
+ * <p>Sizes are rounded up to one of eight steps between powers of two.
+ */
+public final class MemoryPool {
+
+    private static final int SMALLEST = 256;
+    private static final long ALWAYS_KEPT = 64L << 20;
+    private static final int DECAY_EVERY = 1 << 14;
+
+    private final long mostIdle;
+    private final AtomicLong idle = new AtomicLong();
+    private final AtomicLong used = new AtomicLong();
+    private final AtomicLong peak = new AtomicLong();
+    private final AtomicLong takes = new AtomicLong();
+    private final ConcurrentHashMap<Integer, ConcurrentLinkedDeque<ByteBuffer>> free = new ConcurrentHashMap<>();
+
+    /**
+     * A pool.
+     *
+     * @param mostIdle bytes that are kept at most although nobody uses them
+     */
+    MemoryPool(long mostIdle) {
+        this.mostIdle = mostIdle;
+    }
+
+    /** Memory of at least so many bytes, with anything in it, owned by the caller. */
+    Memory take(int bytes) {
+        int size = roundUp(bytes);
+        ConcurrentLinkedDeque<ByteBuffer> bucket = free.get(size);
+        ByteBuffer buffer = bucket == null ? null : bucket.pollFirst();
+        if (buffer == null) {
+            buffer = allocate(size);
+        } else {
+            idle.addAndGet(-size);
+        }
+        long now = used.addAndGet(size);
+        if (takes.incrementAndGet() % DECAY_EVERY == 0) {
+            peak.updateAndGet(before -> before - before / 8);
+        }
+        peak.accumulateAndGet(now, Math::max);
+        return new Memory(buffer, this);
+    }
+
+    private ByteBuffer allocate(int size) {
+        try {
+            return ByteBuffer.allocateDirect(size);
+        } catch (OutOfMemoryError full) {
+            clear();
+            try {
+                return ByteBuffer.allocateDirect(size);
+            } catch (OutOfMemoryError e) {
+                throw withAdvice(e, size);
+            }
+        }
+    }
+
+    private OutOfMemoryError withAdvice(OutOfMemoryError cause, int size) {
+        OutOfMemoryError error = new OutOfMemoryError("No direct memory for a tensor of " + size + " bytes; results in use hold "
+                + used.get() + ". Close tensors earlier, observe fewer hook points, or start Java with a larger"
+                + " -XX:MaxDirectMemorySize (which follows -Xmx unless it is set)");
+        error.initCause(cause);
+        return error;
+    }
+
+    void giveBack(ByteBuffer buffer, boolean reusable) {
+        int size = buffer.capacity();
+        used.addAndGet(-size);
+        long limit = Math.min(mostIdle, Math.max(ALWAYS_KEPT, peak.get()));
+        if (!reusable) {
+            return;
+        }
+        if (idle.addAndGet(size) > limit) {
+            idle.addAndGet(-size);
+        } else {
+            free.computeIfAbsent(size, key -> new ConcurrentLinkedDeque<>()).addFirst(buffer);
+        }
+    }
+
+    /** Bytes that are in use. */
+    public long usedBytes() {
+        return used.get();
+    }
+
+    /** Bytes that are kept although nobody uses them. */
+    public long idleBytes() {
+        return idle.get();
+    }
+
+    /** Forgets idle memory. */
+    public void clear() {
+        for (ConcurrentLinkedDeque<ByteBuffer> bucket : free.values()) {
+            for (ByteBuffer buffer = bucket.pollFirst(); buffer != null; buffer = bucket.pollFirst()) {
+                idle.addAndGet(-buffer.capacity());
+            }
+        }
+    }
+
+    static int roundUp(int bytes) {
+        if (bytes <= SMALLEST) {
+            return SMALLEST;
+        }
+        int step = Integer.highestOneBit(bytes - 1) >> 3;
+        long rounded = ((long) bytes + step - 1) / step * step;
+        return rounded > Integer.MAX_VALUE - 8 ? bytes : (int) rounded;
+    }
+}
