@@ -127,8 +127,7 @@ public final class Dim {
             return single;
         }
         if (!term.contains(TIMES)) {
-            throw new IllegalArgumentException(
-                    "The size '" + term + "' has no value; known: " + symbolValues.keySet());
+            throw new IllegalArgumentException("The size '" + term + "' has no value; known: " + symbolValues.keySet());
         }
         return factors(term).mapToLong(factor -> resolve(factor, symbolValues)).reduce(1, (a, b) -> a * b);
     }
@@ -144,7 +143,7 @@ public final class Dim {
             return "";
         }
         String term = terms.firstKey();
-        return terms.get(term) == 1 && !term.contains(TIMES) ? term : "";
+        return terms.containsValue(1L) && !term.contains(TIMES) ? term : "";
     }
 
     @Override

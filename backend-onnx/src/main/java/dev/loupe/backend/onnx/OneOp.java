@@ -139,7 +139,9 @@ final class OneOp implements AutoCloseable {
         Segment segment = new Segment(
                 "", Placement.ANYWHERE, false, types, step.inputs(), List.of(), List.of(step), step.outputs());
         Stage.Group group = new Stage.Group(step.inputs(), step.outputs(), List.of(step));
-        return new Session(backend.runtime(), Stages.model(segment, group, Map.of(), step.op().name()));
+        return new Session(
+                backend.runtime(),
+                Stages.model(segment, group, Map.of(), step.op().name()));
     }
 
     private static TensorType ofAnySize(OnnxHandle handle, int number) {
@@ -151,8 +153,8 @@ final class OneOp implements AutoCloseable {
     }
 
     private List<TensorHandle> stepByStep(Op op, List<TensorType> types, List<OnnxHandle> in) {
-        Segment segment = Segments.decompose(
-                Segments.ofOneOp(op, types), part -> Lowering.has(part) || HostOps.moves(part));
+        Segment segment =
+                Segments.decompose(Segments.ofOneOp(op, types), part -> Lowering.has(part) || HostOps.moves(part));
         Slots slots = new Slots(new OnnxHandle[segment.types().size()]);
         for (int i = 0; i < in.size(); i++) {
             slots.lend(i, in.get(i));

@@ -2,7 +2,7 @@ package dev.loupe.backend.onnx;
 
 import dev.loupe.backend.onnx.lowering.Lowering;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
-import dev.loupe.backend.onnx.runtime.Runtime;
+import dev.loupe.backend.onnx.runtime.OnnxRuntime;
 import dev.loupe.backend.onnx.runtime.Sessions;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
@@ -28,16 +28,16 @@ final class OnnxBackend implements Backend {
             new Capabilities(EnumSet.allOf(DType.class), EnumSet.of(DType.FLOAT32, DType.FLOAT64), true);
 
     private final String device;
-    private final Runtime runtime;
+    private final OnnxRuntime runtime;
     private final Sessions sessions = new Sessions();
     private final OneOp oneOp = new OneOp(this);
 
-    OnnxBackend(String device, Runtime runtime) {
+    OnnxBackend(String device, OnnxRuntime runtime) {
         this.device = device;
         this.runtime = runtime;
     }
 
-    Runtime runtime() {
+    OnnxRuntime runtime() {
         return runtime;
     }
 

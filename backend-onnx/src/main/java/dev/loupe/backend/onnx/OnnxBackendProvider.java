@@ -1,7 +1,7 @@
 package dev.loupe.backend.onnx;
 
 import com.google.auto.service.AutoService;
-import dev.loupe.backend.onnx.runtime.Runtime;
+import dev.loupe.backend.onnx.runtime.OnnxRuntime;
 import dev.loupe.spi.Availability;
 import dev.loupe.spi.Backend;
 import dev.loupe.spi.BackendOptions;
@@ -43,9 +43,7 @@ public final class OnnxBackendProvider implements BackendProvider {
         if (!options.device().equals("cpu")) {
             throw new BackendUnavailableException("cpu only");
         }
-        int threads = options.threads() == 0
-                ? java.lang.Runtime.getRuntime().availableProcessors()
-                : options.threads();
-        return new OnnxBackend("cpu", Runtime.start("cpu", threads));
+        int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
+        return new OnnxBackend("cpu", OnnxRuntime.start("cpu", threads));
     }
 }

@@ -73,8 +73,9 @@ final class Sizes {
     }
 
     private boolean solve(Dim dim, long size) {
-        List<String> unknown =
-                dim.symbols().stream().filter(symbol -> !symbols.containsKey(symbol)).toList();
+        List<String> unknown = dim.symbols().stream()
+                .filter(symbol -> !symbols.containsKey(symbol))
+                .toList();
         if (unknown.size() != 1) {
             return false;
         }

@@ -34,8 +34,7 @@ abstract sealed class StageRun {
         this.call = call;
     }
 
-    static StageRun of(
-            OnnxBackend backend, Segment segment, Schedule.Call call, @Nullable OnnxHandle[] weights) {
+    static StageRun of(OnnxBackend backend, Segment segment, Schedule.Call call, @Nullable OnnxHandle[] weights) {
         if (call.stage() instanceof Stage.View view) {
             return new View(backend, segment, call, view);
         } else if (call.stage() instanceof Stage.Host host) {
@@ -200,12 +199,18 @@ abstract sealed class StageRun {
                     }
                 }
             }
-            fed = group.inputs().stream().filter(slot -> !constants.containsKey(slot)).toList();
-            indexing = group.steps().stream().filter(step -> Cut.indices(step) >= 0).toList();
+            fed = group.inputs().stream()
+                    .filter(slot -> !constants.containsKey(slot))
+                    .toList();
+            indexing = group.steps().stream()
+                    .filter(step -> Cut.indices(step) >= 0)
+                    .toList();
             for (Segment.Step step : group.steps()) {
                 if (!Hollow.isSafe(step.op())) {
-                    step.inputs().forEach(slot -> riskyDims.addAll(List.of(type(slot).dims())));
-                    step.outputs().forEach(slot -> riskyDims.addAll(List.of(type(slot).dims())));
+                    step.inputs()
+                            .forEach(slot -> riskyDims.addAll(List.of(type(slot).dims())));
+                    step.outputs()
+                            .forEach(slot -> riskyDims.addAll(List.of(type(slot).dims())));
                 }
             }
             // With constants in it, a group serves this segment only.
@@ -225,7 +230,7 @@ abstract sealed class StageRun {
                 Bounds.check(step.op(), slots.get(Cut.indices(step)).inPlace(), size);
             }
             if (riskyDims.stream().anyMatch(dim -> sizes.size(dim) <= 0)) {
-                stepByStep(slots, sizes);
+                stepByStep(slots);
                 return;
             }
             Map<String, OnnxHandle> results = new HashMap<>();
@@ -237,7 +242,7 @@ abstract sealed class StageRun {
         }
 
         // Something has no elements: each operation by itself, where that is taken care of.
-        private void stepByStep(Slots slots, Sizes sizes) {
+        private void stepByStep(Slots slots) {
             Set<Integer> within = new LinkedHashSet<>();
             for (Segment.Step step : group.steps()) {
                 List<TensorHandle> in = new ArrayList<>(slots.get(step.inputs()));

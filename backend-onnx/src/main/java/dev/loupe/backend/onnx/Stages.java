@@ -29,19 +29,22 @@ final class Stages {
     private record ProductKey(Class<?> op, Object place, TensorType weight) {}
 
     static Object key(Stage.Product stage, OnnxHandle weight) {
-        return new ProductKey(stage.step().op().getClass(), weight.place(), TensorType.of(weight.dtype(), weight.shape()));
+        return new ProductKey(
+                stage.step().op().getClass(), weight.place(), TensorType.of(weight.dtype(), weight.shape()));
     }
 
     /** A product over all rows at once: {@code x [rows, in]}, and a bias if there is one. */
     static Session.Model model(Stage.Product stage, OnnxHandle weight, String what) {
         ModelBuilder model = new ModelBuilder("product");
         TensorType x = TensorType.of(weight.dtype(), ROWS, Dim.of(weight.shape().size(0)));
-        TensorType product = TensorType.of(weight.dtype(), ROWS, Dim.of(weight.shape().size(1)));
+        TensorType product =
+                TensorType.of(weight.dtype(), ROWS, Dim.of(weight.shape().size(1)));
         List<String> inputs = new ArrayList<>(List.of("x"));
         model.input("x", x).externalWeight(WEIGHT, weight.dtype(), weight.shape());
         List<String> operands = new ArrayList<>(List.of("x", WEIGHT));
         if (stage.step().inputs().size() == 3) {
-            model.input("bias", TensorType.of(weight.dtype(), Dim.of(weight.shape().size(1))));
+            model.input(
+                    "bias", TensorType.of(weight.dtype(), Dim.of(weight.shape().size(1))));
             inputs.add("bias");
             operands.add("bias");
         }
@@ -111,8 +114,9 @@ final class Stages {
             List<Operand> operands = step.inputs().stream()
                     .map(slot -> new Operand(names.get(slot), segment.types().get(slot)))
                     .toList();
-            List<TensorType> types =
-                    step.outputs().stream().map(slot -> segment.types().get(slot)).toList();
+            List<TensorType> types = step.outputs().stream()
+                    .map(slot -> segment.types().get(slot))
+                    .toList();
             List<String> results = Lowering.write(step.op(), model, operands, types, describe(segment, step));
             for (int i = 0; i < results.size(); i++) {
                 names.put(step.outputs().get(i), results.get(i));

@@ -118,7 +118,8 @@ public final class Cut {
 
     private boolean isHost(Segment.Step step) {
         return !step.inputs().isEmpty()
-                && HostOps.computes(step.op(), segment.types().get(step.inputs().get(0)).dtype());
+                && HostOps.computes(
+                        step.op(), segment.types().get(step.inputs().get(0)).dtype());
     }
 
     private boolean isInlined(Segment.Step step) {
@@ -152,7 +153,8 @@ public final class Cut {
         if (makers[from] == null || time[from] % 2 != 0) {
             return true;
         }
-        return view.outputs().stream().allMatch(slot -> readers.get(slot).stream().allMatch(this::isProduct));
+        return view.outputs().stream()
+                .allMatch(slot -> readers.get(slot).stream().allMatch(this::isProduct));
     }
 
     private Stage.Group group(List<Segment.Step> steps) {
@@ -171,8 +173,8 @@ public final class Cut {
         }
         all.addAll(steps);
         List<Integer> outputs = made.stream()
-                .filter(slot -> declared.get(slot)
-                        || readers.get(slot).stream().anyMatch(reader -> !steps.contains(reader)))
+                .filter(slot ->
+                        declared.get(slot) || readers.get(slot).stream().anyMatch(reader -> !steps.contains(reader)))
                 .toList();
         return new Stage.Group(List.copyOf(inputs), outputs, List.copyOf(all));
     }

@@ -16,7 +16,14 @@ final class Movement {
         long[] strides = Strided.strides(in.shape());
         int first = (int) (start * strides[op.axis()]);
         strides[op.axis()] *= op.step();
-        Strided.copy(in, first, strides, out, 0, Strided.strides(out.shape()), out.shape().toArray());
+        Strided.copy(
+                in,
+                first,
+                strides,
+                out,
+                0,
+                Strided.strides(out.shape()),
+                out.shape().toArray());
     }
 
     static void expand(HostTensor in, HostTensor out) {
@@ -24,7 +31,14 @@ final class Movement {
         for (int i = 0; i < strides.length; i++) {
             strides[i] = in.shape().size(i) == out.shape().size(i) ? strides[i] : 0;
         }
-        Strided.copy(in, 0, strides, out, 0, Strided.strides(out.shape()), out.shape().toArray());
+        Strided.copy(
+                in,
+                0,
+                strides,
+                out,
+                0,
+                Strided.strides(out.shape()),
+                out.shape().toArray());
     }
 
     static void concat(Op.Concat op, List<HostTensor> in, HostTensor out) {

@@ -79,30 +79,45 @@ public final class Lowering {
         row(Op.Cast.class, (op, at) -> at.cast(at.input(0), op.to()));
         row(Op.MatMul.class, (op, at) -> at.all("MatMul"));
         row(Op.Reduce.class, Lowering::reduce);
-        row(Op.ArgReduce.class, (op, at) -> at.all(
-                op.largest() ? "ArgMax" : "ArgMin",
-                Attribute.of("axis", op.axis()),
-                Attribute.of("keepdims", op.keepDims() ? 1 : 0)));
-        rows(Op.TopK.class, (op, at) -> at.model()
-                .nodes(
-                        "TopK",
-                        2,
-                        List.of(at.input(0), at.ints(op.k())),
+        row(
+                Op.ArgReduce.class,
+                (op, at) -> at.all(
+                        op.largest() ? "ArgMax" : "ArgMin",
                         Attribute.of("axis", op.axis()),
-                        Attribute.of("largest", op.largest() ? 1 : 0)));
-        row(Op.CumSum.class, (op, at) -> at.node("CumSum", at.input(0), at.model().scalar(DType.INT64, op.axis())));
+                        Attribute.of("keepdims", op.keepDims() ? 1 : 0)));
+        rows(
+                Op.TopK.class,
+                (op, at) -> at.model()
+                        .nodes(
+                                "TopK",
+                                2,
+                                List.of(at.input(0), at.ints(op.k())),
+                                Attribute.of("axis", op.axis()),
+                                Attribute.of("largest", op.largest() ? 1 : 0)));
+        row(
+                Op.CumSum.class,
+                (op, at) -> at.node("CumSum", at.input(0), at.model().scalar(DType.INT64, op.axis())));
         row(Op.Gather.class, (op, at) -> at.all("Gather", Attribute.of("axis", op.axis())));
         row(Op.GatherElements.class, (op, at) -> at.all("GatherElements", Attribute.of("axis", op.axis())));
         row(Op.ScatterElements.class, (op, at) -> at.all("ScatterElements", Attribute.of("axis", op.axis())));
-        row(Op.Slice.class, (op, at) -> at.node(
-                "Slice",
-                List.of(at.input(0), at.ints(op.start()), at.ints(op.end()), at.ints(op.axis()), at.ints(op.step()))));
+        row(
+                Op.Slice.class,
+                (op, at) -> at.node(
+                        "Slice",
+                        List.of(
+                                at.input(0),
+                                at.ints(op.start()),
+                                at.ints(op.end()),
+                                at.ints(op.axis()),
+                                at.ints(op.step()))));
         row(Op.Concat.class, (op, at) -> at.all("Concat", Attribute.of("axis", op.axis())));
         row(Op.Transpose.class, (op, at) -> at.all("Transpose", Attribute.of("perm", op.permutation())));
-        row(Op.Expand.class, (op, at) -> at.node(
-                "Expand",
-                at.input(0),
-                at.ints(op.sizes().stream().map(size -> Math.abs(size)).toList())));
+        row(
+                Op.Expand.class,
+                (op, at) -> at.node(
+                        "Expand",
+                        at.input(0),
+                        at.ints(op.sizes().stream().map(size -> Math.abs(size)).toList())));
         row(Op.Reshape.class, Shapes::reshape);
         row(Op.SplitAxis.class, Shapes::splitAxis);
         row(Op.MergeAxes.class, Shapes::mergeAxes);
@@ -187,8 +202,7 @@ public final class Lowering {
         // The runtime skips NaN: add 0 where there is none, NaN where there is one.
         String isNumber = at.node("Equal", at.input(0), at.input(0));
         String noise = at.where(isNumber, at.scalar(0), at.input(0));
-        return at.node(
-                "Add", at.node(kind, at.input(0), axes, keep), at.node("ReduceSum", noise, axes, keep));
+        return at.node("Add", at.node(kind, at.input(0), axes, keep), at.node("ReduceSum", noise, axes, keep));
     }
 
     // The runtime gives NaN for a row that is -inf throughout. Its sum tells such a row from one with a NaN.

@@ -66,9 +66,10 @@ public final class MemoryPool {
     }
 
     private OutOfMemoryError withAdvice(OutOfMemoryError cause, int size) {
-        OutOfMemoryError error = new OutOfMemoryError("No direct memory for a tensor of " + size + " bytes; results in use hold "
-                + used.get() + ". Close tensors earlier, observe fewer hook points, or start Java with a larger"
-                + " -XX:MaxDirectMemorySize (which follows -Xmx unless it is set)");
+        OutOfMemoryError error =
+                new OutOfMemoryError("No direct memory for a tensor of " + size + " bytes; results in use hold "
+                        + used.get() + ". Close tensors earlier, observe fewer hook points, or start Java with a larger"
+                        + " -XX:MaxDirectMemorySize (which follows -Xmx unless it is set)");
         error.initCause(cause);
         return error;
     }

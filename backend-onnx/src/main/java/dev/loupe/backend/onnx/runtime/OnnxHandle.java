@@ -17,7 +17,7 @@ public final class OnnxHandle implements TensorHandle {
     // Copying a small tensor out costs little, and its memory can be used again at once.
     private static final int COPIED_OUT_BELOW = 1 << 18;
 
-    private final Runtime runtime;
+    private final OnnxRuntime runtime;
     private final DType dtype;
     private final Shape shape;
     private final Memory memory;
@@ -26,7 +26,7 @@ public final class OnnxHandle implements TensorHandle {
     private final AtomicInteger users = new AtomicInteger(1);
 
     /** A tensor over memory, one share of which becomes the tensor's. */
-    private OnnxHandle(Runtime runtime, DType dtype, Shape shape, Memory memory, ByteBuffer data) {
+    private OnnxHandle(OnnxRuntime runtime, DType dtype, Shape shape, Memory memory, ByteBuffer data) {
         this.runtime = runtime;
         this.dtype = dtype;
         this.shape = shape;
@@ -41,7 +41,7 @@ public final class OnnxHandle implements TensorHandle {
     }
 
     /** A tensor with anything in it. */
-    public static OnnxHandle allocate(Runtime runtime, DType dtype, Shape shape) {
+    public static OnnxHandle allocate(OnnxRuntime runtime, DType dtype, Shape shape) {
         int bytes = HostTensor.byteSize(dtype, shape);
         Memory memory = runtime.pool().take(bytes);
         ByteBuffer data = memory.buffer().slice(0, bytes).order(ByteOrder.nativeOrder());
@@ -49,7 +49,7 @@ public final class OnnxHandle implements TensorHandle {
     }
 
     /** A tensor of the given numbers: over the same memory if that is direct, otherwise over a copy. */
-    public static OnnxHandle of(Runtime runtime, HostTensor host) {
+    public static OnnxHandle of(OnnxRuntime runtime, HostTensor host) {
         if (host.data().isDirect()) {
             return new OnnxHandle(runtime, host.dtype(), host.shape(), new Memory(host.data(), null), host.data());
         }

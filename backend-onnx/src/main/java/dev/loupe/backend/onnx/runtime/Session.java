@@ -34,7 +34,7 @@ public final class Session implements AutoCloseable {
      *
      * @throws IllegalStateException if the runtime refuses it; says what the model computes
      */
-    public Session(Runtime runtime, Model model) {
+    public Session(OnnxRuntime runtime, Model model) {
         this.model = model;
         this.weights = List.copyOf(model.weights().values());
         this.weights.forEach(OnnxHandle::retain);

@@ -6,7 +6,7 @@ import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 
 /** What all sessions of one backend share: the process' environment, threads, memory. */
-public final class Runtime {
+public final class OnnxRuntime {
 
     // The environment is the process' own: whoever makes it first decides on the threads that sessions can share.
     private static int sharedThreads = -1;
@@ -15,9 +15,9 @@ public final class Runtime {
     private final String device;
     private final int threads;
     private final boolean sharesThreads;
-    private final MemoryPool pool = new MemoryPool(java.lang.Runtime.getRuntime().maxMemory() / 2);
+    private final MemoryPool pool = new MemoryPool(Runtime.getRuntime().maxMemory() / 2);
 
-    private Runtime(OrtEnvironment environment, String device, int threads, boolean sharesThreads) {
+    private OnnxRuntime(OrtEnvironment environment, String device, int threads, boolean sharesThreads) {
         this.environment = environment;
         this.device = device;
         this.threads = threads;
@@ -30,11 +30,11 @@ public final class Runtime {
      * @param device what to call the device
      * @param threads threads for one operation
      */
-    public static synchronized Runtime start(String device, int threads) {
+    public static synchronized OnnxRuntime start(String device, int threads) {
         if (sharedThreads < 0) {
             sharedThreads = makeEnvironment(threads) ? threads : 0;
         }
-        return new Runtime(OrtEnvironment.getEnvironment(), device, threads, threads == sharedThreads);
+        return new OnnxRuntime(OrtEnvironment.getEnvironment(), device, threads, threads == sharedThreads);
     }
 
     private static boolean makeEnvironment(int threads) {
