@@ -45,7 +45,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 @ExtendWith(KitSettings.class)
-public abstract class BackendConformanceKit implements KitSettings.Kit {
+public abstract class BackendConformanceKit {
 
     private @Nullable Bench bench;
     private @Nullable Models models;
@@ -68,8 +68,8 @@ public abstract class BackendConformanceKit implements KitSettings.Kit {
         return Path.of("target");
     }
 
-    @Override
-    public final void start(KitSettings.Settings settings) {
+    /** Called once, before the tests. */
+    void start(KitSettings.Settings settings) {
         BackendProvider provider = provider();
         BackendOptions options =
                 settings.device().isEmpty() ? options() : options().withDevice(settings.device());

@@ -14,6 +14,7 @@ import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -42,13 +43,13 @@ final class CacheRules {
         return eachModel((pair, attempt) -> {
             HookedTransformer model = pair.mine();
             Tokens tokens = Traces.tokens(model, attempt.random(0), false);
-            Map<String, HostTensor> plain =
+            Trace plain =
                     Traces.run(model, tokens, Way.PADDED_RIGHT, HookFilter.everything(), List.of());
             attempt.each(model.hookNames().points(), HookPoint::name, point -> {
                 String name = point.name();
-                Map<String, HostTensor> seen = new LinkedHashMap<>();
+                List<HostTensor> seen = new ArrayList<>();
                 Hook read = Hook.at(name, (activation, where) -> {
-                    seen.put("before the last hook", activation.toHost());
+                    seen.add(activation.toHost());
                     return null;
                 });
                 List<Hook> hooks = List.of(Traces.disturbing(name, 1), read, Traces.disturbing(name, 2));
@@ -62,7 +63,8 @@ final class CacheRules {
                 assertThat(Traces.effect(plain.get(name), recorded))
                         .as("how far the cached value differs from that without edits")
                         .isGreaterThan(1e-3);
-                assertThat(Traces.effect(plain.get(name), seen.getOrDefault("before the last hook", recorded)))
+                assertThat(seen).as("values that the second hook saw").hasSize(1);
+                assertThat(Traces.effect(plain.get(name), seen.get(0)))
                         .as("how far the value that the second hook sees differs from that without edits")
                         .isGreaterThan(1e-3);
             });
@@ -100,8 +102,9 @@ final class CacheRules {
             RunRequest all =
                     RunRequest.of(tokens).observe(HookFilter.everything()).build();
             try (RunResult first = model.run(all)) {
-                Map<String, HostTensor> before = new LinkedHashMap<>();
-                first.cache().items().forEach((name, tensor) -> before.put(name, tensor.toHost()));
+                Map<String, HostTensor> values = new LinkedHashMap<>();
+                first.cache().items().forEach((name, tensor) -> values.put(name, tensor.toHost()));
+                Trace before = new Trace(values);
                 model.run(all).close();
                 model.run(RunRequest.of(others).observe(HookFilter.everything()).build())
                         .close();
@@ -119,8 +122,7 @@ final class CacheRules {
         return eachModel((pair, attempt) -> {
             HookedTransformer model = pair.mine();
             Tokens tokens = Traces.tokens(model, attempt.random(0), true);
-            HostTensor whole = Traces.run(model, tokens, Way.PADDED_LEFT, HookFilter.none(), List.of())
-                    .get(Traces.LOGITS);
+            HostTensor whole = Traces.run(model, tokens, Way.PADDED_LEFT, HookFilter.none(), List.of()).logits();
             int vocabulary = model.config().dVocab();
             int positions = tokens.positions();
             List<int[]> cuts = List.of(new int[] {0, 4, 7}, new int[] {0, 5, 6, 7}, new int[] {0, 6, 7});

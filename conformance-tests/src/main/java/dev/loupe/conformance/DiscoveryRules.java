@@ -38,6 +38,7 @@ final class DiscoveryRules {
     void serviceLoaderFindsTheProviderOnce(Attempt attempt) {
         List<String> sameClass = new ArrayList<>();
         List<String> sameId = new ArrayList<>();
+        List<String> broken = new ArrayList<>();
         for (ServiceLoader.Provider<BackendProvider> candidate :
                 ServiceLoader.load(BackendProvider.class).stream().toList()) {
             try {
@@ -48,13 +49,12 @@ final class DiscoveryRules {
                     sameId.add(candidate.type().getName());
                 }
             } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
-                // Somebody else's provider is broken: not this backend's fault.
-                continue;
+                broken.add(candidate.type().getName() + ": " + e);
             }
         }
         String file = "META-INF/services/" + BackendProvider.class.getName();
         assertThat(sameClass)
-                .as("times that ServiceLoader finds %s: list it, once, in %s", provider.getClass(), file)
+                .as("times that ServiceLoader finds %s: list it, once, in %s (broken: %s)", provider.getClass(), file, broken)
                 .hasSize(1);
         assertThat(sameId)
                 .as("providers that call themselves '%s'", provider.id())

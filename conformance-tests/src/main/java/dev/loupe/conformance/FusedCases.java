@@ -188,7 +188,7 @@ final class FusedCases {
         }
         add(
                 note,
-                new Op.Attention(1 / Math.sqrt(d)),
+                new Op.Attention(1 / Math.sqrt((double) d)),
                 normal(b, p, h, d),
                 normal(b, t, kv, d),
                 normal(b, t, kv, e),

@@ -151,10 +151,8 @@ final class GraphRules {
                     List<HostTensor> after = OnBackend.run(bench.backend(), another, inputs, List.of(block.result()));
                     same("a second graph with the same weights", after.get(0), before.get(0), attempt);
                 }
-                mine.weights()
-                        .forEach((name, handle) -> Comparison.of(
-                                        bench.backend().download(handle), weights.get(name), null)
-                                .check("the weight " + name + ", after a graph that used it was closed"));
+                weights.forEach((name, weight) -> Comparison.of(mine.download(name), weight, null)
+                        .check("the weight " + name + ", after a graph that used it was closed"));
                 assertThat(mine.run(inputs, List.of(block.result())))
                         .as("outputs of the first graph")
                         .hasSize(1);

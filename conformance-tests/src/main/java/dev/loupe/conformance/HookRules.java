@@ -63,10 +63,10 @@ final class HookRules {
         return trials.stream();
     }
 
-    private static Map<String, HostTensor> compare(
+    private static Trace compare(
             Pair pair, Tokens tokens, Way way, HookFilter observed, List<Hook> hooks, Attempt attempt) {
-        Map<String, HostTensor> found = Traces.run(pair.mine(), tokens, way, observed, hooks);
-        Map<String, HostTensor> expected = Traces.run(pair.truth(), tokens, way, observed, hooks);
+        Trace found = Traces.run(pair.mine(), tokens, way, observed, hooks);
+        Trace expected = Traces.run(pair.truth(), tokens, way, observed, hooks);
         Traces.compare(pair.mine(), found, expected, 1, attempt.report());
         return found;
     }
@@ -81,20 +81,18 @@ final class HookRules {
                                     Pair pair = models.pair(kind, DType.FLOAT32);
                                     Tokens tokens = Traces.tokens(pair.mine(), attempt.random(0), way == Way.CACHED);
                                     HookFilter none = HookFilter.none();
-                                    HostTensor plain = Traces.run(pair.mine(), tokens, way, none, List.of())
-                                            .get(Traces.LOGITS);
+                                    HostTensor plain = Traces.run(pair.mine(), tokens, way, none, List.of()).logits();
                                     attempt.each(pair.mine().hookNames().points(), HookPoint::name, point -> {
                                         List<Hook> edit = List.of(Traces.disturbing(point.name(), 7));
                                         boolean watch = way == Way.PADDED_RIGHT;
                                         HookFilter observed = watch ? HookFilter.standard() : none;
-                                        Map<String, HostTensor> seen =
+                                        Trace seen =
                                                 compare(pair, tokens, way, observed, edit, attempt);
-                                        hasEffect(point, plain, seen.get(Traces.LOGITS));
+                                        hasEffect(point, plain, seen.logits());
                                         // Unobserved, the run may take other ways: fused operations, fewer cuts.
                                         HostTensor alone = watch
-                                                ? compare(pair, tokens, way, none, edit, attempt)
-                                                        .get(Traces.LOGITS)
-                                                : seen.get(Traces.LOGITS);
+                                                ? compare(pair, tokens, way, none, edit, attempt).logits()
+                                                : seen.logits();
                                         hasEffect(point, plain, alone);
                                     });
                                 })));
@@ -129,7 +127,7 @@ final class HookRules {
     }
 
     private static HostTensor logits(HookedTransformer model, Tokens tokens, HookFilter observed, List<Hook> hooks) {
-        return Traces.run(model, tokens, Way.PADDED_RIGHT, observed, hooks).get(Traces.LOGITS);
+        return Traces.run(model, tokens, Way.PADDED_RIGHT, observed, hooks).logits();
     }
 
     private static void same(Pair pair, String what, HostTensor found, HostTensor before, Attempt attempt) {
@@ -142,7 +140,7 @@ final class HookRules {
         return eachModel((pair, attempt) -> {
             HookedTransformer model = pair.mine();
             Tokens tokens = Traces.tokens(model, attempt.random(0), false);
-            Map<String, HostTensor> full =
+            Trace full =
                     Traces.run(model, tokens, Way.PADDED_RIGHT, HookFilter.standard(), List.of());
             for (int layer = 1; layer < model.config().nLayers(); layer++) {
                 String entrance = "blocks." + layer + ".hook_resid_pre";
@@ -155,11 +153,11 @@ final class HookRules {
                             .build();
                     try (RunResult started = model.run(rest)) {
                         HostTensor logits = started.logits().toHost();
-                        same(pair, "the logits of a run from layer " + layer, logits, full.get(Traces.LOGITS), attempt);
+                        same(pair, "the logits of a run from layer " + layer, logits, full.logits(), attempt);
                     }
                 }
             }
-            attempt.each(List.copyOf(full.keySet()), name -> name + " alone", name -> {
+            attempt.each(full.names(), name -> name + " alone", name -> {
                 if (!name.equals(Traces.LOGITS)) {
                     RunRequest only = RunRequest.of(tokens)
                             .observe(name)

@@ -17,12 +17,6 @@ final class KitSettings implements BeforeAllCallback {
 
     private static final long DEFAULT_SEED = 1;
 
-    /** A class of tests that takes settings. */
-    interface Kit {
-        /** Called once, before the tests. */
-        void start(Settings settings);
-    }
-
     /**
      * How a kit runs.
      *
@@ -38,17 +32,23 @@ final class KitSettings implements BeforeAllCallback {
 
     @Override
     public void beforeAll(ExtensionContext context) {
-        if (context.getRequiredTestInstance() instanceof Kit kit) {
-            kit.start(new Settings(
-                    context.getConfigurationParameter(SEED, Long::valueOf).orElse(DEFAULT_SEED),
-                    Selection.parse(context.getConfigurationParameter(ONLY).orElse("")),
-                    context.getConfigurationParameter(REPORT).map(Path::of),
-                    context.getConfigurationParameter(DEVICE).orElse(""),
-                    context.getConfigurationParameter(BACKEND).orElse("")));
+        Settings settings = new Settings(
+                context.getConfigurationParameter(SEED, Long::valueOf).orElse(DEFAULT_SEED),
+                Selection.parse(context.getConfigurationParameter(ONLY).orElse("")),
+                context.getConfigurationParameter(REPORT).map(Path::of),
+                context.getConfigurationParameter(DEVICE).orElse(""),
+                context.getConfigurationParameter(BACKEND).orElse(""));
+        Object kit = context.getRequiredTestInstance();
+        if (kit instanceof BackendConformanceKit backendKit) {
+            backendKit.start(settings);
+        } else if (kit instanceof ArchitectureConformanceKit architectureKit) {
+            architectureKit.start(settings);
+        } else {
+            throw new IllegalStateException(kit.getClass() + " is no conformance kit");
         }
     }
 
-    /** What {@link Kit#start} made. */
+    /** What {@code start} made. */
     static <T> T started(@Nullable T made) {
         if (made == null) {
             throw new IllegalStateException("The kit wasn't started; run it with JUnit Jupiter");

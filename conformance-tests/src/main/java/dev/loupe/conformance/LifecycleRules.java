@@ -21,10 +21,12 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
 
 /** Section 6: closing, memory, threads. */
@@ -193,10 +195,9 @@ final class LifecycleRules {
             for (Future<Void> one : running) {
                 try {
                     one.get(60, TimeUnit.SECONDS);
-                } catch (java.util.concurrent.ExecutionException e) {
-                    throw new AssertionError(
-                            THREADS + " threads at once: " + Session.describe(e.getCause()), e.getCause());
-                } catch (java.util.concurrent.TimeoutException e) {
+                } catch (ExecutionException e) {
+                    throw new AssertionError(THREADS + " threads at once: " + Session.describe(e), e);
+                } catch (TimeoutException e) {
                     throw new AssertionError(THREADS + " threads at once didn't end within a minute: a deadlock?", e);
                 }
             }

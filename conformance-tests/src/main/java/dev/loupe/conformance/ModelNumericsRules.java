@@ -29,10 +29,10 @@ final class ModelNumericsRules {
                     Tokens tokens = Traces.tokens(pair.mine(), attempt.random(0), false);
                     boolean exact = bench.capabilities().deterministic();
                     List<Hook> edit = List.of(Traces.disturbing("hook_embed", 3));
-                    Map<String, HostTensor> first =
+                    Trace first =
                             Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), edit);
                     for (int i = 0; i < 3; i++) {
-                        Map<String, HostTensor> again =
+                        Trace again =
                                 Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), edit);
                         if (exact) {
                             again.forEach((name, value) ->

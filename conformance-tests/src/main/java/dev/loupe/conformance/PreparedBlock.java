@@ -27,14 +27,15 @@ final class PreparedBlock implements AutoCloseable {
 
     /** Prepares the segment once more, with the same weights; whoever asks closes it. */
     PreparedGraph prepare() {
-        return backend.prepare(segment, name -> {
-            TensorHandle weight = weights.get(name);
-            if (weight == null) {
-                throw new AssertionError(
-                        "the backend asked for a weight '" + name + "'; the segment has " + weights.keySet());
-            }
-            return weight;
-        });
+        return backend.prepare(segment, this::weight);
+    }
+
+    private TensorHandle weight(String name) {
+        TensorHandle weight = weights.get(name);
+        if (weight == null) {
+            throw new AssertionError("the backend asked for a weight '" + name + "'; the segment has " + weights.keySet());
+        }
+        return weight;
     }
 
     /** The graph. */
@@ -42,9 +43,9 @@ final class PreparedBlock implements AutoCloseable {
         return graph;
     }
 
-    /** The weights' handles. */
-    Map<String, TensorHandle> weights() {
-        return weights;
+    /** Reads out a weight. */
+    HostTensor download(String name) {
+        return backend.download(weight(name));
     }
 
     /** Runs with all outputs wanted. */

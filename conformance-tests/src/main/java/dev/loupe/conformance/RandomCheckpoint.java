@@ -86,7 +86,7 @@ final class RandomCheckpoint {
         HostTensor normal = new Inputs(new SplittableRandom(seed), DType.FLOAT32).normal(shape.toArray());
         HostTensor tensor = HostTensor.allocate(DType.FLOAT32, shape);
         boolean scale = shape.rank() == 1 && rule.weight().endsWith(".w");
-        double spread = shape.rank() == 1 ? 0.2 : 1.2 / Math.sqrt(shape.size(-1));
+        double spread = shape.rank() == 1 ? 0.2 : 1.2 / Math.sqrt((double) shape.size(-1));
         for (int i = 0; i < shape.elements(); i++) {
             tensor.setDouble(i, (scale ? 1 : 0) + spread * normal.getDouble(i));
         }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicNode;
 import org.junit.jupiter.api.DynamicTest;
@@ -197,6 +198,10 @@ final class Session {
 
     /** What was thrown, in words: an assertion's message, or an exception with its type. */
     static String describe(Throwable thrown) {
+        Throwable cause = thrown.getCause();
+        if (thrown instanceof ExecutionException && cause != null) {
+            return describe(cause);
+        }
         if (thrown instanceof AssertionError && thrown.getMessage() != null) {
             return thrown.getMessage().strip();
         }

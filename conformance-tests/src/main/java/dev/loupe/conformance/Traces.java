@@ -52,7 +52,7 @@ final class Traces {
     }
 
     /** Runs a prompt and gives back the logits and every value observed, in the order of the model. */
-    static Map<String, HostTensor> run(
+    static Trace run(
             HookedTransformer model, Tokens tokens, Way way, HookFilter observed, List<Hook> hooks) {
         if (way != Way.CACHED) {
             return values(model, RunRequest.of(tokens).observe(observed).hooks(hooks));
@@ -81,24 +81,24 @@ final class Traces {
         return Tokens.of(ids, mask);
     }
 
-    private static Map<String, HostTensor> values(HookedTransformer model, RunRequest.Builder request) {
+    private static Trace values(HookedTransformer model, RunRequest.Builder request) {
         try (RunResult result = model.run(request.build())) {
             Map<String, HostTensor> values = new LinkedHashMap<>();
             result.cache().items().forEach((name, tensor) -> values.put(name, tensor.toHost()));
             values.put(LOGITS, result.logits().toHost());
-            return values;
+            return new Trace(values);
         }
     }
 
     /** Throws unless two runs have the same names and, within the tolerance of models, the same values. */
     static void compare(
             HookedTransformer model,
-            Map<String, HostTensor> found,
-            Map<String, HostTensor> expected,
+            Trace found,
+            Trace expected,
             int allowance,
             Report report) {
-        if (!List.copyOf(found.keySet()).equals(List.copyOf(expected.keySet()))) {
-            throw new AssertionError("the run gave " + found.keySet() + ", expected " + expected.keySet());
+        if (!found.names().equals(expected.names())) {
+            throw new AssertionError("the run gave " + found.names() + ", expected " + expected.names());
         }
         found.forEach((name, value) -> {
             int blocks = allowance * blocksBefore(name, model.config().nLayers());

@@ -1,0 +1,38 @@
+package dev.loupe.conformance;
+
+import dev.loupe.spi.BackendProvider;
+import dev.loupe.spi.Backends;
+import org.jspecify.annotations.Nullable;
+
+/** The kit for a backend that is named by its id: what {@link ConformanceRunner} runs. */
+final class NamedBackendConformance extends BackendConformanceKit {
+
+    private @Nullable BackendProvider provider;
+
+    @Override
+    void start(KitSettings.Settings settings) {
+        provider = find(settings.backend());
+        super.start(settings);
+    }
+
+    @Override
+    protected BackendProvider provider() {
+        return KitSettings.started(provider);
+    }
+
+    /**
+     * The provider of that id.
+     *
+     * @throws IllegalArgumentException if there is none, with all that were found
+     */
+    static BackendProvider find(String id) {
+        for (Backends.Seen seen : Backends.all()) {
+            BackendProvider candidate = seen.provider();
+            if (seen.id().equals(id) && candidate != null) {
+                return candidate;
+            }
+        }
+        throw new IllegalArgumentException("There is no working provider of a backend '" + id
+                + "' on the class path.\n" + Backends.report());
+    }
+}

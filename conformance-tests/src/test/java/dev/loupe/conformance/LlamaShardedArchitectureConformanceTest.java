@@ -1,0 +1,25 @@
+package dev.loupe.conformance;
+
+import dev.loupe.fixtures.Fixtures;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.spi.Architectures;
+import java.nio.file.Path;
+
+/** The architecture 'llama' against goldens of independent implementations. */
+class LlamaShardedArchitectureConformanceTest extends ArchitectureConformanceKit {
+
+    @Override
+    protected ArchitectureProvider provider() {
+        return Architectures.byId("llama");
+    }
+
+    @Override
+    protected Path goldens() {
+        return Fixtures.directory(Fixtures.LLAMA_SHARDED_BF16);
+    }
+
+    @Override
+    protected Path reportFolder() {
+        return Path.of("target", "conformance", Fixtures.LLAMA_SHARDED_BF16);
+    }
+}
