@@ -71,20 +71,23 @@ final class ArchitectureRules {
     @Rule("7.3")
     Stream<Trial> aMissingKeyIsNamed() {
         CheckpointConfig whole = bench.checkpointConfig();
-        return whole.keys().stream().map(key -> new Trial(key, attempt -> {
-            Map<String, Object> rest = new HashMap<>();
-            for (String other : whole.keys()) {
-                if (!other.equals(key)) {
-                    rest.put(other, whole.raw(other));
-                }
-            }
-            try {
-                assertThat(provider.configure(new CheckpointConfig("config.json without " + key, rest)))
-                        .isNotNull();
-            } catch (IllegalArgumentException e) {
-                assertThat(e).as("what configure throws without '%s'", key).hasMessageContaining("'" + key + "'");
-            }
-        }));
+        return whole.keys().stream()
+                .map(key -> new Trial(key, attempt -> {
+                    Map<String, Object> rest = new HashMap<>();
+                    for (String other : whole.keys()) {
+                        if (!other.equals(key)) {
+                            rest.put(other, whole.raw(other));
+                        }
+                    }
+                    try {
+                        assertThat(provider.configure(new CheckpointConfig("config.json without " + key, rest)))
+                                .isNotNull();
+                    } catch (IllegalArgumentException e) {
+                        assertThat(e)
+                                .as("what configure throws without '%s'", key)
+                                .hasMessageContaining("'" + key + "'");
+                    }
+                }));
     }
 
     @Rule("7.4")
@@ -137,7 +140,8 @@ final class ArchitectureRules {
                 new GraphOptions(DType.FLOAT32, false, true),
                 new GraphOptions(DType.FLOAT64, true, true));
         return all.stream().map(options -> {
-            String subject = options.dtype() + (options.keyValueCache() ? "-cached" : "")
+            String subject = options.dtype()
+                    + (options.keyValueCache() ? "-cached" : "")
                     + (options.selectPositions() ? "-selected" : "");
             return new Trial(subject, attempt -> checkGraph(provider.build(bench.config(), options), options));
         });
@@ -146,9 +150,10 @@ final class ArchitectureRules {
     private void checkGraph(Graph graph, GraphOptions options) {
         TransformerConfig config = bench.config();
         Map<String, TensorType> inputs = standardInputs(config, options);
-        graph.inputs().forEach((name, value) -> assertThat(value.type())
-                .as("the input '%s', out of %s", name, inputs.keySet())
-                .isEqualTo(inputs.get(name)));
+        graph.inputs()
+                .forEach((name, value) -> assertThat(value.type())
+                        .as("the input '%s', out of %s", name, inputs.keySet())
+                        .isEqualTo(inputs.get(name)));
         assertThat(graph.inputs()).as("inputs").containsKey(StandardNames.TOKENS);
         Set<String> outputs = new TreeSet<>(Set.of(StandardNames.LOGITS));
         if (!options.keyValueCache() && !options.selectPositions()) {
@@ -172,11 +177,12 @@ final class ArchitectureRules {
                                 options.dtype(), StandardNames.BATCH, positions, Dim.of(config.dVocab())));
             }
         });
-        graph.weights().values().forEach(weight -> assertThat(
-                        weight.type().dtype() == options.dtype()
+        graph.weights()
+                .values()
+                .forEach(weight -> assertThat(weight.type().dtype() == options.dtype()
                                 || !weight.type().dtype().isFloating())
-                .as("whether the weight %s is of the type asked for", weight)
-                .isTrue());
+                        .as("whether the weight %s is of the type asked for", weight)
+                        .isTrue());
     }
 
     private static Map<String, TensorType> standardInputs(TransformerConfig config, GraphOptions options) {
@@ -220,13 +226,17 @@ final class ArchitectureRules {
                 continue;
             }
             named.add(point.name());
-            assertThat(List.of(value.type().dims())).as("the sizes of %s", point).isEqualTo(dims);
+            assertThat(List.of(value.type().dims()))
+                    .as("the sizes of %s", point)
+                    .isEqualTo(dims);
             assertThat(point.optional())
                     .as("whether %s is optional", point)
                     .isEqualTo(StandardHooks.isOptional(point.name()));
         }
         List<String> order = standard.keySet().stream().filter(named::contains).toList();
-        assertThat(named).as("standard hook points in the order in which they fire").isEqualTo(order);
+        assertThat(named)
+                .as("standard hook points in the order in which they fire")
+                .isEqualTo(order);
         Set<String> needed = LongStream.range(0, config.nLayers())
                 .mapToObj(layer -> "blocks." + layer + ".")
                 .flatMap(block -> Stream.of(block + "hook_resid_pre", block + "hook_resid_post"))
@@ -243,7 +253,9 @@ final class ArchitectureRules {
                 .orElseThrow(() -> new AssertionError("there is no resource " + RandomCheckpoint.resource(provider.id())
                         + " beside the provider: a config.json of a tiny model, with which backends are tried"));
         CheckpointConfig config = RandomCheckpoint.parse("the sample config", json);
-        assertThat(provider.accepts(config)).as("whether it accepts its own sample config").isTrue();
+        assertThat(provider.accepts(config))
+                .as("whether it accepts its own sample config")
+                .isTrue();
         assertThat(provider.configure(config).dModel())
                 .as("d_model of the sample, which should be tiny")
                 .isLessThanOrEqualTo(128);

@@ -1,7 +1,6 @@
 package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.conformance.Traces.Way;
 import dev.loupe.graph.Shortcut;
@@ -100,20 +99,21 @@ final class ArchitectureRunRules {
 
     @Rule("7.9")
     Stream<Trial> paddingChangesNothing() {
-        return Stream.of(true, false).map(left -> new Trial(left ? "left" : "right", attempt -> {
-            Tokens tokens = bench.goldens().tokens();
-            HookedTransformer model = bench.raw();
-            long[] whole = tokens.realTokens(0);
-            List<long[]> rows = List.of(whole, Arrays.copyOf(whole, whole.length / 2), Arrays.copyOf(whole, 1));
-            Tokens padded = Tokens.pad(rows, model.config().dVocab() - 1, left);
-            HostTensor together = logits(model, padded);
-            for (int row = 0; row < rows.size(); row++) {
-                HostTensor alone = logits(model, Tokens.of(rows.get(row)));
-                int length = rows.get(row).length;
-                int start = left ? whole.length - length : 0;
-                near("the logits of row " + row, positions(row(together, row), start, start + length), alone);
-            }
-        }));
+        return Stream.of(true, false)
+                .map(left -> new Trial(left ? "left" : "right", attempt -> {
+                    Tokens tokens = bench.goldens().tokens();
+                    HookedTransformer model = bench.raw();
+                    long[] whole = tokens.realTokens(0);
+                    List<long[]> rows = List.of(whole, Arrays.copyOf(whole, whole.length / 2), Arrays.copyOf(whole, 1));
+                    Tokens padded = Tokens.pad(rows, model.config().dVocab() - 1, left);
+                    HostTensor together = logits(model, padded);
+                    for (int row = 0; row < rows.size(); row++) {
+                        HostTensor alone = logits(model, Tokens.of(rows.get(row)));
+                        int length = rows.get(row).length;
+                        int start = left ? whole.length - length : 0;
+                        near("the logits of row " + row, positions(row(together, row), start, start + length), alone);
+                    }
+                }));
     }
 
     @Rule("7.10")
@@ -122,31 +122,31 @@ final class ArchitectureRunRules {
         Tokens tokens = bench.goldens().tokens();
         HostTensor whole = logits(model, tokens);
         int end = tokens.positions();
-        attempt.each(
-                List.of(new int[] {0, 1, end}, new int[] {0, end / 2, end - 1, end}), Arrays::toString, cut -> {
-                    try (KeyValueCache cache = model.newKeyValueCache(tokens.batch())) {
-                        for (int i = 1; i < cut.length; i++) {
-                            Tokens piece = Traces.part(tokens, cut[i - 1], cut[i]);
-                            RunRequest request =
-                                    RunRequest.of(piece).keyValueCache(cache).build();
-                            try (RunResult result = model.run(request)) {
-                                near(
-                                        "the logits of positions " + cut[i - 1] + " to " + (cut[i] - 1),
-                                        result.logits().toHost(),
-                                        positions(whole, cut[i - 1], cut[i]));
-                            }
-                        }
+        attempt.each(List.of(new int[] {0, 1, end}, new int[] {0, end / 2, end - 1, end}), Arrays::toString, cut -> {
+            try (KeyValueCache cache = model.newKeyValueCache(tokens.batch())) {
+                for (int i = 1; i < cut.length; i++) {
+                    Tokens piece = Traces.part(tokens, cut[i - 1], cut[i]);
+                    RunRequest request =
+                            RunRequest.of(piece).keyValueCache(cache).build();
+                    try (RunResult result = model.run(request)) {
+                        near(
+                                "the logits of positions " + cut[i - 1] + " to " + (cut[i] - 1),
+                                result.logits().toHost(),
+                                positions(whole, cut[i - 1], cut[i]));
                     }
-                });
+                }
+            }
+        });
     }
 
     @Rule("7.11")
     void processingKeepsLogProbabilities(Attempt attempt) {
         Tokens tokens = bench.goldens().tokens();
         if (!bench.provider().supportsProcessing()) {
-            assertThatThrownBy(() -> bench.load(LoadOptions.defaults()).close())
-                    .as("loading with processing, which the architecture says it doesn't support")
-                    .isInstanceOf(RuntimeException.class)
+            Refusal.of(
+                            "loading with processing, which the architecture says it doesn't support",
+                            RuntimeException.class,
+                            () -> bench.load(LoadOptions.defaults()).close())
                     .hasMessageContaining(bench.provider().id());
             return;
         }

@@ -160,6 +160,18 @@ public abstract class BackendConformanceKit {
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("backend", used.provider().id());
         facts.put("device", used.options().device());
+        try {
+            facts.putAll(found(used));
+        } catch (RuntimeException | LinkageError e) {
+            // The tests say so, too; the report is written all the same.
+            facts.put("found", "the provider failed: " + e);
+        }
+        facts.putAll(session().facts());
+        return facts;
+    }
+
+    private static Map<String, String> found(Bench used) {
+        Map<String, String> facts = new LinkedHashMap<>();
         if (used.provider().probe() instanceof Availability.Available available) {
             facts.put("found", available.detail());
             facts.put("types", used.types().toString());
@@ -172,7 +184,6 @@ public abstract class BackendConformanceKit {
             }
             facts.put("deterministic", Boolean.toString(used.capabilities().deterministic()));
         }
-        facts.putAll(session().facts());
         return facts;
     }
 

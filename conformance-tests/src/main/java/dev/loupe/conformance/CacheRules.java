@@ -43,8 +43,7 @@ final class CacheRules {
         return eachModel((pair, attempt) -> {
             HookedTransformer model = pair.mine();
             Tokens tokens = Traces.tokens(model, attempt.random(0), false);
-            Trace plain =
-                    Traces.run(model, tokens, Way.PADDED_RIGHT, HookFilter.everything(), List.of());
+            Trace plain = Traces.run(model, tokens, Way.PADDED_RIGHT, HookFilter.everything(), List.of());
             attempt.each(model.hookNames().points(), HookPoint::name, point -> {
                 String name = point.name();
                 List<HostTensor> seen = new ArrayList<>();
@@ -52,11 +51,12 @@ final class CacheRules {
                     seen.add(activation.toHost());
                     return null;
                 });
-                List<Hook> hooks = List.of(Traces.disturbing(name, 1), read, Traces.disturbing(name, 2));
+                Hook first = Traces.disturbing(name, 1);
+                Hook last = Traces.disturbing(name, 2);
                 HookFilter one = HookFilter.names(name);
-                HostTensor recorded =
-                        Traces.run(model, tokens, Way.PADDED_RIGHT, one, hooks).get(name);
-                HostTensor expected = Traces.run(pair.truth(), tokens, Way.PADDED_RIGHT, one, hooks)
+                HostTensor recorded = Traces.run(model, tokens, Way.PADDED_RIGHT, one, List.of(first, read, last))
+                        .get(name);
+                HostTensor expected = Traces.run(pair.truth(), tokens, Way.PADDED_RIGHT, one, List.of(first, last))
                         .get(name);
                 int blocks = Traces.blocksBefore(name, model.config().nLayers());
                 ModelTolerance.check("the cached value", recorded, expected, blocks, attempt.report(), name);
@@ -106,9 +106,9 @@ final class CacheRules {
                 first.cache().items().forEach((name, tensor) -> values.put(name, tensor.toHost()));
                 Trace before = new Trace(values);
                 model.run(all).close();
+                model.runWithHooks(tokens, Traces.disturbing("hook_embed", 5)).close();
                 model.run(RunRequest.of(others).observe(HookFilter.everything()).build())
                         .close();
-                model.runWithHooks(tokens, Traces.disturbing("hook_embed", 5)).close();
                 first.cache()
                         .items()
                         .forEach((name, tensor) -> Comparison.of(tensor.toHost(), before.get(name), null)
@@ -122,7 +122,8 @@ final class CacheRules {
         return eachModel((pair, attempt) -> {
             HookedTransformer model = pair.mine();
             Tokens tokens = Traces.tokens(model, attempt.random(0), true);
-            HostTensor whole = Traces.run(model, tokens, Way.PADDED_LEFT, HookFilter.none(), List.of()).logits();
+            HostTensor whole = Traces.run(model, tokens, Way.PADDED_LEFT, HookFilter.none(), List.of())
+                    .logits();
             int vocabulary = model.config().dVocab();
             int positions = tokens.positions();
             List<int[]> cuts = List.of(new int[] {0, 4, 7}, new int[] {0, 5, 6, 7}, new int[] {0, 6, 7});

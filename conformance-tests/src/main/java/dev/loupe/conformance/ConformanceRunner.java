@@ -62,7 +62,8 @@ public final class ConformanceRunner {
                 .selectors(selectClass(NamedBackendConformance.class))
                 .configurationParameter(KitSettings.BACKEND, id)
                 .configurationParameter(KitSettings.DEVICE, request.device())
-                .configurationParameter(KitSettings.REPORT, request.reportFolder().toString())
+                .configurationParameter(
+                        KitSettings.REPORT, request.reportFolder().toString())
                 .configurationParameter(KitSettings.SEED, Long.toString(request.seed()))
                 .configurationParameter(KitSettings.ONLY, request.only())
                 .build();
@@ -88,7 +89,9 @@ public final class ConformanceRunner {
             boolean container = test.isContainer();
             switch (result.getStatus()) {
                 case SUCCESSFUL -> {
-                    if (container && test.getSource().isPresent() && test.getParentId().isPresent()) {
+                    if (container
+                            && test.getSource().isPresent()
+                            && test.getParentId().isPresent()) {
                         out.println(Session.words(test.getDisplayName().replace("()", "")) + ": done");
                         out.flush();
                     }

@@ -1,7 +1,6 @@
 package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.spi.Availability;
 import dev.loupe.spi.Backend;
@@ -54,7 +53,9 @@ final class DiscoveryRules {
         }
         String file = "META-INF/services/" + BackendProvider.class.getName();
         assertThat(sameClass)
-                .as("times that ServiceLoader finds %s: list it, once, in %s (broken: %s)", provider.getClass(), file, broken)
+                .as(
+                        "times that ServiceLoader finds %s: list it, once, in %s (broken: %s)",
+                        provider.getClass(), file, broken)
                 .hasSize(1);
         assertThat(sameId)
                 .as("providers that call themselves '%s'", provider.id())
@@ -122,9 +123,10 @@ final class DiscoveryRules {
     }
 
     private void refuses(BackendOptions options) {
-        assertThatThrownBy(() -> provider.open(options).close())
-                .as("opening the device '%s'", options.device())
-                .isInstanceOf(BackendUnavailableException.class)
+        Refusal.of(
+                        String.format("opening the device '%s'", options.device()),
+                        BackendUnavailableException.class,
+                        () -> provider.open(options).close())
                 .hasMessageContaining("'" + options.device() + "'");
     }
 

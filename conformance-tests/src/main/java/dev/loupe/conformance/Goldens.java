@@ -125,7 +125,7 @@ final class Goldens {
         double[] allowed = new double[(int) golden.shape().elements()];
         Arrays.fill(allowed, Math.max(largest, 1e-3) * tolerance);
         Comparison.of(found, golden, allowed)
-                .check(what + String.format(
-                        Locale.ROOT, " (goldens' tolerance: %.3g of the largest number)", tolerance));
+                .check(what
+                        + String.format(Locale.ROOT, " (goldens' tolerance: %.3g of the largest number)", tolerance));
     }
 }

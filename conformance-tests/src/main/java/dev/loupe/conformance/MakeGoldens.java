@@ -94,8 +94,7 @@ public final class MakeGoldens {
     }
 
     private static void add(SafetensorsWriter writer, String prefix, HookedTransformer model, Tokens tokens) {
-        Trace trace = Traces.run(
-                model, tokens, Traces.Way.PADDED_RIGHT, HookFilter.everything(), java.util.List.of());
+        Trace trace = Traces.run(model, tokens, Traces.Way.PADDED_RIGHT, HookFilter.everything(), java.util.List.of());
         trace.forEach((name, value) -> {
             if (!name.equals(Traces.LOGITS)) {
                 writer.add(prefix + name, value.to(DType.FLOAT32));

@@ -5,9 +5,7 @@ import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 
 /** Section 8, second part: the numbers of whole models. */
@@ -29,11 +27,9 @@ final class ModelNumericsRules {
                     Tokens tokens = Traces.tokens(pair.mine(), attempt.random(0), false);
                     boolean exact = bench.capabilities().deterministic();
                     List<Hook> edit = List.of(Traces.disturbing("hook_embed", 3));
-                    Trace first =
-                            Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), edit);
+                    Trace first = Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), edit);
                     for (int i = 0; i < 3; i++) {
-                        Trace again =
-                                Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), edit);
+                        Trace again = Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), edit);
                         if (exact) {
                             again.forEach((name, value) ->
                                     Comparison.of(value, first.get(name), null).check(name + ", run again"));

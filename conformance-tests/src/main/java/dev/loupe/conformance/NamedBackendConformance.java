@@ -32,7 +32,7 @@ final class NamedBackendConformance extends BackendConformanceKit {
                 return candidate;
             }
         }
-        throw new IllegalArgumentException("There is no working provider of a backend '" + id
-                + "' on the class path.\n" + Backends.report());
+        throw new IllegalArgumentException(
+                "There is no working provider of a backend '" + id + "' on the class path.\n" + Backends.report());
     }
 }

@@ -33,7 +33,8 @@ final class PreparedBlock implements AutoCloseable {
     private TensorHandle weight(String name) {
         TensorHandle weight = weights.get(name);
         if (weight == null) {
-            throw new AssertionError("the backend asked for a weight '" + name + "'; the segment has " + weights.keySet());
+            throw new AssertionError(
+                    "the backend asked for a weight '" + name + "'; the segment has " + weights.keySet());
         }
         return weight;
     }

@@ -3,7 +3,8 @@ package dev.loupe.conformance;
 import java.util.Arrays;
 import java.util.List;
 
-/** Which tests and cases run: those under one of some paths such as {@code 3.6}, {@code 3.6/matmul/float32/7}. */
+/** Which tests and cases run: those under one of some paths such as {@code 3}, {@code 3.6},
+ * {@code 3.6/matmul/float32/7}. */
 final class Selection {
 
     /** Everything. */
@@ -38,9 +39,11 @@ final class Selection {
         return isEverything() || paths.stream().anyMatch(path -> under(test + "/" + index, path));
     }
 
-    /** Whether a path is another one or lies below it. */
+    /** Whether a path is another one or lies below it; {@code 3} has all rules of section 3 below it. */
     static boolean under(String path, String root) {
-        return path.equals(root) || path.startsWith(root + "/");
+        return path.equals(root)
+                || path.startsWith(root + "/")
+                || (root.indexOf('.') < 0 && path.startsWith(root + "."));
     }
 
     @Override

@@ -52,8 +52,7 @@ final class Traces {
     }
 
     /** Runs a prompt and gives back the logits and every value observed, in the order of the model. */
-    static Trace run(
-            HookedTransformer model, Tokens tokens, Way way, HookFilter observed, List<Hook> hooks) {
+    static Trace run(HookedTransformer model, Tokens tokens, Way way, HookFilter observed, List<Hook> hooks) {
         if (way != Way.CACHED) {
             return values(model, RunRequest.of(tokens).observe(observed).hooks(hooks));
         }
@@ -91,12 +90,7 @@ final class Traces {
     }
 
     /** Throws unless two runs have the same names and, within the tolerance of models, the same values. */
-    static void compare(
-            HookedTransformer model,
-            Trace found,
-            Trace expected,
-            int allowance,
-            Report report) {
+    static void compare(HookedTransformer model, Trace found, Trace expected, int allowance, Report report) {
         if (!found.names().equals(expected.names())) {
             throw new AssertionError("the run gave " + found.names() + ", expected " + expected.names());
         }

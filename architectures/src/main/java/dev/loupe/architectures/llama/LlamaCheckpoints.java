@@ -69,7 +69,13 @@ public final class LlamaCheckpoints {
     private static int keyValueHeads(CheckpointConfig config, int heads, int fallback) {
         String key = "num_key_value_heads";
         boolean familyDecides = !config.keys().contains(key) && fallback > 0;
-        return config.integer(key, familyDecides ? fallback : heads);
+        int count = config.integer(key, familyDecides ? fallback : heads);
+        if (count < 1 || heads % count != 0) {
+            throw new IllegalArgumentException(config.source() + ": '" + key + "' " + count
+                    + (config.has(key) ? "" : ", which is the default,") + " doesn't divide 'num_attention_heads' "
+                    + heads);
+        }
+        return count;
     }
 
     /**

@@ -1,0 +1,102 @@
+package dev.loupe.conformance;
+
+import dev.loupe.graph.Op;
+import dev.loupe.spi.Availability;
+import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendOptions;
+import dev.loupe.spi.BackendProvider;
+import dev.loupe.spi.Capabilities;
+import dev.loupe.spi.PreparedGraph;
+import dev.loupe.spi.Segment;
+import dev.loupe.spi.SpiVersion;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.tensor.HostTensor;
+import java.util.List;
+import java.util.function.Supplier;
+
+/**
+ * What is wrong with a mutant. As it stands, nothing; each fault overrides one method. Handles are {@link
+ * MutantHandle}s.
+ */
+class Fault {
+
+    /** No fault: must pass every test. */
+    static final Fault NONE = new Fault();
+
+    String id() {
+        return MutantProvider.ID;
+    }
+
+    int spiVersion() {
+        return SpiVersion.CURRENT;
+    }
+
+    Availability probe(BackendProvider real) {
+        return real.probe();
+    }
+
+    Backend open(BackendOptions options, Supplier<Backend> sound) {
+        return sound.get();
+    }
+
+    Capabilities capabilities(Capabilities real) {
+        return real;
+    }
+
+    /** Called before data is uploaded; may throw. */
+    HostTensor upload(HostTensor data) {
+        return data;
+    }
+
+    /** What is given out for a handle. */
+    HostTensor download(MutantHandle handle, HostTensor sound) {
+        return sound;
+    }
+
+    /** Computes an op from inputs in host memory; {@code sound} does it right. */
+    List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
+        return sound.run(op, inputs);
+    }
+
+    /** Executes an op on its own, outside of graphs; the results are new handles. */
+    List<TensorHandle> execute(Op op, List<TensorHandle> inputs, Supplier<List<TensorHandle>> sound) {
+        return sound.get();
+    }
+
+    /** Wraps a prepared graph. */
+    PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+        return sound;
+    }
+
+    /** Called when the backend is closed, with how often it was. */
+    void closed(int times) {}
+
+    /** Undoes what the fault left behind in this JVM. */
+    void cleanUp() {}
+
+    /** Computes an op. */
+    @FunctionalInterface
+    interface Computation {
+        /** The outputs. */
+        List<HostTensor> run(Op op, List<HostTensor> inputs);
+    }
+
+    /** A graph that hands everything on. */
+    static class Wrapped implements PreparedGraph {
+        final PreparedGraph sound;
+
+        Wrapped(PreparedGraph sound) {
+            this.sound = sound;
+        }
+
+        @Override
+        public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+            return sound.run(inputs, wanted);
+        }
+
+        @Override
+        public void close() {
+            sound.close();
+        }
+    }
+}

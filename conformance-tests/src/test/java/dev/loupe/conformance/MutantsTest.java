@@ -1,0 +1,146 @@
+package dev.loupe.conformance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The kit finds what is wrong: backends with one fault each fail at the rule that is about it. */
+class MutantsTest {
+
+    @TempDir
+    private Path reports;
+
+    private Fault inflicted = Fault.NONE;
+
+    /** A fault, the rule that must fail (or some of its tests), and a word that the message must have. */
+    private record Mutant(String path, String word, Supplier<Fault> fault) {
+        String rule() {
+            return path.replaceFirst("/.*", "");
+        }
+
+        @Override
+        public String toString() {
+            return fault.get().getClass().getSimpleName() + " fails at " + rule();
+        }
+    }
+
+    private static Mutant mutant(String path, String word, Supplier<Fault> fault) {
+        return new Mutant(path, word, fault);
+    }
+
+    static Stream<Mutant> mutants() {
+        return Stream.of(
+                mutant("1.1", "id", ProviderFaults.MalformedId::new),
+                mutant("1.3", "spiVersion", ProviderFaults.OldVersion::new),
+                mutant("1.5", "the driver isn't there", ProviderFaults.ProbeThrows::new),
+                mutant("1.9", "cuda:97", ProviderFaults.FallsBackToTheCpu::new),
+                mutant("2.1", "bool", ProviderFaults.DeclaresTooLittle::new),
+                mutant("2.2", "int32", ProviderFaults.RefusesADeclaredType::new),
+                mutant("2.2", "what came back", ProviderFaults.RoundsOnUpload::new),
+                mutant("2.3", "bfloat16", ProviderFaults.AcceptsUndeclaredTypes::new),
+                mutant("2.6", "downloaded", ProviderFaults.OneBufferForAllDownloads::new),
+                mutant("2.7", "float16", OperationFaults.ComputesInStorageTypes::new),
+                mutant("3.1", "int32", OperationFaults.ResultsOfTheWrongType::new),
+                mutant("3.3", "sub", OperationFaults.BroadcastsTheWrongSide::new),
+                mutant("3.6", "matmul", () -> new OperationFaults.ProductsOff(1.1)),
+                mutant("3.8", "argmax", OperationFaults.LastOfEqualsWins::new),
+                mutant("3.11", "index", OperationFaults.NegativeIndicesWrap::new),
+                mutant("3.13", "softmax", OperationFaults.SoftmaxOverTheWrongAxis::new),
+                mutant("3.13", "-inf", OperationFaults.MaskedRowGivesNan::new),
+                mutant("3.14", "gelu_tanh", OperationFaults.OneGeluForTheOther::new),
+                mutant("3.15", "layer_norm", OperationFaults.UnbiasedVariance::new),
+                mutant("3.18", "NaN", OperationFaults.ReluSwallowsNan::new),
+                mutant("3.21", "input 0", OperationFaults.WorksInPlace::new),
+                mutant("3.21", "same handle", OperationFaults.GivesBackTheInput::new),
+                mutant("3.22", "nothing to join", OperationFaults.ForgetsZeroLength::new),
+                mutant("4.1", "prepared for", GraphFaults.OneSizeOnly::new),
+                mutant("4.2", "slot", GraphFaults.IgnoresTheOrderWanted::new),
+                mutant("4.3", "slot", GraphFaults.StaleOutputs::new),
+                mutant("4.4", "closed", GraphFaults.ClosesItsInputs::new),
+                mutant("4.4", "same handle", GraphFaults.OneHandleForEqualResults::new),
+                mutant("4.5", "the weight", GraphFaults.ClosesItsWeights::new),
+                mutant("4.6", "the block's result", GraphFaults.ObservingCosts::new),
+                mutant("4.9", "failed before", GraphFaults.BreaksAfterAFailure::new),
+                mutant("4.10/mistral/raw", "hook_", GraphFaults.HooksFireLate::new),
+                mutant("4.11/gpt2/raw/padded_right", "the edit was dropped", GraphFaults.EditsAreDropped::new),
+                mutant("5.1/llama/raw", "the cached value", GraphFaults.TheCacheRecordsBeforeTheEdit::new),
+                mutant("5.3", "after other runs", GraphFaults.OutputsAreOverwritten::new),
+                mutant("6.1", "closed already", ProviderFaults.SecondCloseThrows::new),
+                mutant("6.2", "MiB", ProviderFaults.KeepsEveryTensor::new),
+                mutant("6.3", "MiB", OperationFaults.KeepsWhatFailed::new),
+                mutant("6.5", "thread", OperationFaults.SharesScratchMemory::new),
+                mutant("6.6", "thread", GraphFaults.InputsInOnePlace::new),
+                mutant("6.7", "another backend was closed", ProviderFaults.OneClosesAll::new),
+                mutant("6.8", "mutant-worker", ProviderFaults.LeavesAThread::new),
+                mutant("6.9", "MiB", GraphFaults.KeepsWhatItPrepared::new),
+                mutant("8.1", "run again", OperationFaults.NotTheSameTwice::new),
+                mutant("8.2", "float64", OperationFaults.Float64ThroughFloat32::new),
+                mutant("8.3", "float32", OperationFaults.TensorCores::new),
+                mutant("8.4", "add", OperationFaults.Int64ThroughDouble::new));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("mutants")
+    void aMutantFailsAtTheRuleThatIsAboutIt(Mutant mutant) {
+        inflict(mutant.fault().get());
+        KitRun run = KitRun.of(MutantConformance.class, mutant.path(), reports);
+        assertThat(run.failures)
+                .as("failures among the tests of rule %s", mutant.rule())
+                .isNotEmpty()
+                .allSatisfy(failure -> assertThat(failure)
+                        .contains("Rule " + mutant.rule() + " ")
+                        .contains("intent:", "seed:", "-Dloupe.only=" + mutant.rule() + "/"));
+        assertThat(run.failures).anySatisfy(failure -> assertThat(failure).contains(mutant.word()));
+    }
+
+    @Test
+    void aMutantWithoutAFaultPasses() {
+        inflict(Fault.NONE);
+        String all = "1,2,3,4.1,4.2,4.3,4.4,4.5,4.6,4.7,4.8,4.9,5.3,6,8";
+        String models =
+                mutants().map(Mutant::path).filter(path -> path.contains("/")).collect(Collectors.joining(","));
+        KitRun run = KitRun.of(MutantConformance.class, all + "," + models, reports);
+        assertThat(run.failures).isEmpty();
+        assertThat(run.passed).hasSizeGreaterThan(700);
+        assertThat(reports).isDirectoryContaining("glob:**conformance-report.{json,md,html}");
+    }
+
+    @Test
+    void anErrorWithinTheTolerancePasses() {
+        inflict(new OperationFaults.ProductsOff(0.9));
+        KitRun run = KitRun.of(MutantConformance.class, "3.6", reports);
+        assertThat(run.failures).isEmpty();
+        assertThat(run.passed).isNotEmpty();
+    }
+
+    @Test
+    void theLineThatReproducesAFailureRunsThatCaseAlone() {
+        inflict(new OperationFaults.SoftmaxOverTheWrongAxis());
+        KitRun all = KitRun.of(MutantConformance.class, "3.13/softmax/float32", reports);
+        assertThat(all.failures).hasSize(1);
+        String only = all.failures.get(0).replaceAll("(?s).*-Dloupe.only=(\\S+).*", "$1");
+        assertThat(only).matches("3\\.13/softmax/float32/\\d+");
+        KitRun one = KitRun.of(MutantConformance.class, only, reports);
+        assertThat(one.failures).hasSize(1);
+        assertThat(one.failures.get(0)).contains("1 of 1 cases failed");
+    }
+
+    private void inflict(Fault fault) {
+        inflicted = fault;
+        MutantProvider.inflict(fault);
+    }
+
+    @AfterEach
+    void cureTheMutant() {
+        inflicted.cleanUp();
+        MutantProvider.inflict(Fault.NONE);
+    }
+}
