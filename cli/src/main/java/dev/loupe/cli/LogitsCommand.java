@@ -1,5 +1,6 @@
 package dev.loupe.cli;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
@@ -12,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -47,6 +49,13 @@ final class LogitsCommand implements Callable<Integer> {
     @Option(names = "--all-logits", description = "With --json: every logit, [batch][position][token].")
     private boolean allLogits;
 
+    /** The likeliest tokens after one token of one sequence. */
+    private record Place(int row, int position, long after, List<Candidate> top) {}
+
+    /** A token that may come next; its text is unknown without a tokenizer. */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    private record Candidate(long id, @Nullable String token, double logit, double probability) {}
+
     @Override
     public Integer call() {
         if (top < 1) {
@@ -56,56 +65,51 @@ final class LogitsCommand implements Callable<Integer> {
             Tokens tokens = prompt.tokens(model);
             try (RunResult run = model.run(RunRequest.of(tokens).build())) {
                 Tensor logits = run.logits().to(DType.FLOAT32);
-                List<Map<String, Object>> rows = rows(model, tokens, logits);
+                List<Place> places = places(model, tokens, logits);
                 if (json) {
                     Map<String, Object> object = new LinkedHashMap<>();
                     object.put("model", options.model);
                     object.put("backend", model.backend().id());
                     object.put("tokens", Output.rows(tokens));
-                    object.put("predictions", rows);
+                    object.put("predictions", places);
                     if (allLogits) {
                         object.put("logits", Output.nested(logits));
                     }
                     Output.json(spec.commandLine().getOut(), object);
                 } else {
-                    print(model, rows);
+                    print(model, places);
                 }
             }
         }
         return 0;
     }
 
-    private List<Map<String, Object>> rows(HookedTransformer model, Tokens tokens, Tensor logits) {
+    private List<Place> places(HookedTransformer model, Tokens tokens, Tensor logits) {
         Tensor.TopK best = logits.topk(Math.min(top, model.config().dVocab()), -1);
         double[] normalizers = logits.logSumExp(-1).toDoubleArray();
         double[] values = best.values().toDoubleArray();
         long[] ids = best.indices().toLongArray();
         int k = (int) best.values().size(-1);
-        List<Map<String, Object>> rows = new ArrayList<>();
+        List<Place> places = new ArrayList<>();
         for (int row = 0; row < tokens.batch(); row++) {
             for (int position = 0; position < tokens.positions(); position++) {
                 if (!tokens.isReal(row, position) || (!allPositions && !isLast(tokens, row, position))) {
                     continue;
                 }
                 int place = row * tokens.positions() + position;
-                List<Map<String, Object>> entries = new ArrayList<>();
+                List<Candidate> candidates = new ArrayList<>();
                 for (int i = place * k; i < (place + 1) * k; i++) {
-                    Map<String, Object> entry = new LinkedHashMap<>();
-                    entry.put("id", ids[i]);
-                    model.tokenizer().ifPresent(t -> entry.put("token", t.tokenText((long) entry.get("id"))));
-                    entry.put("logit", values[i]);
-                    entry.put("probability", Math.exp(values[i] - normalizers[place]));
-                    entries.add(entry);
+                    long id = ids[i];
+                    candidates.add(new Candidate(
+                            id,
+                            model.tokenizer().map(t -> t.tokenText(id)).orElse(null),
+                            values[i],
+                            Math.exp(values[i] - normalizers[place])));
                 }
-                Map<String, Object> object = new LinkedHashMap<>();
-                object.put("row", row);
-                object.put("position", position);
-                object.put("after", tokens.id(row, position));
-                object.put("top", entries);
-                rows.add(object);
+                places.add(new Place(row, position, tokens.id(row, position), candidates));
             }
         }
-        return rows;
+        return places;
     }
 
     private static boolean isLast(Tokens tokens, int row, int position) {
@@ -117,19 +121,16 @@ final class LogitsCommand implements Callable<Integer> {
         return true;
     }
 
-    private void print(HookedTransformer model, List<Map<String, Object>> rows) {
+    private void print(HookedTransformer model, List<Place> places) {
         PrintWriter out = spec.commandLine().getOut();
-        for (Map<String, Object> row : rows) {
+        for (Place place : places) {
             out.println(Output.format(
                     "sequence %s, position %s, after %s",
-                    row.get("row"), row.get("position"), Output.token(model, (long) row.get("after"))));
-            for (Object item : (List<?>) row.get("top")) {
-                Map<?, ?> entry = (Map<?, ?>) item;
+                    place.row(), place.position(), Output.token(model, place.after())));
+            for (Candidate candidate : place.top()) {
                 out.println(Output.format(
                         "  %-20s %8.4f  %6.2f%%",
-                        Output.token(model, (long) entry.get("id")),
-                        entry.get("logit"),
-                        100 * (double) entry.get("probability")));
+                        Output.token(model, candidate.id()), candidate.logit(), 100 * candidate.probability()));
             }
         }
         out.flush();
