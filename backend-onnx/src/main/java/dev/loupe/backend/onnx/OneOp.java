@@ -141,7 +141,8 @@ final class OneOp implements AutoCloseable {
         Stage.Group group = new Stage.Group(step.inputs(), step.outputs(), List.of(step));
         return new Session(
                 backend.runtime(),
-                Stages.model(segment, group, Map.of(), step.op().name()));
+                Stages.model(segment, group, Map.of(), step.op().name()),
+                backend.on().firstGpu());
     }
 
     private static TensorType ofAnySize(OnnxHandle handle, int number) {

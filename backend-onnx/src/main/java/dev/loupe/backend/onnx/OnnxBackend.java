@@ -27,12 +27,12 @@ final class OnnxBackend implements Backend {
     private static final Capabilities CAPABILITIES =
             new Capabilities(EnumSet.allOf(DType.class), EnumSet.of(DType.FLOAT32, DType.FLOAT64), true);
 
-    private final String device;
+    private final Device device;
     private final OnnxRuntime runtime;
     private final Sessions sessions = new Sessions();
     private final OneOp oneOp = new OneOp(this);
 
-    OnnxBackend(String device, OnnxRuntime runtime) {
+    OnnxBackend(Device device, OnnxRuntime runtime) {
         this.device = device;
         this.runtime = runtime;
     }
@@ -45,9 +45,16 @@ final class OnnxBackend implements Backend {
         return sessions;
     }
 
-    /** Whether products with weights are sessions of their own. */
+    Device on() {
+        return device;
+    }
+
+    /**
+     * Whether products with weights are sessions of their own. On a GPU they aren't: there, what passes between
+     * sessions goes through main memory.
+     */
     boolean splitsProducts() {
-        return true;
+        return !device.isGpu();
     }
 
     @Override
@@ -57,7 +64,7 @@ final class OnnxBackend implements Backend {
 
     @Override
     public String device() {
-        return device;
+        return device.name();
     }
 
     @Override

@@ -9,7 +9,10 @@ import dev.loupe.spi.BackendProvider;
 import dev.loupe.spi.BackendUnavailableException;
 import dev.loupe.spi.SpiVersion;
 
-/** Offers ONNX Runtime as the backend {@code onnx}. */
+/**
+ * Offers ONNX Runtime as the backend {@code onnx}: on the CPU, and on CUDA if {@code onnxruntime_gpu} stands on the
+ * class path in place of {@code onnxruntime}.
+ */
 @AutoService(BackendProvider.class)
 public final class OnnxBackendProvider implements BackendProvider {
 
@@ -28,22 +31,35 @@ public final class OnnxBackendProvider implements BackendProvider {
         return SpiVersion.CURRENT;
     }
 
+    // On CUDA the Java interface of ONNX Runtime passes everything between sessions through main memory.
     @Override
     public int priority(String device) {
-        return device.equals("cpu") ? 300 : 100;
+        return device.equals("cpu") ? 300 : 150;
     }
 
     @Override
     public Availability probe() {
-        return new Availability.Available("ONNX Runtime");
+        return new Installation(OnnxBackendProvider.class.getClassLoader()).probe();
     }
 
     @Override
     public Backend open(BackendOptions options) {
-        if (!options.device().equals("cpu")) {
-            throw new BackendUnavailableException("cpu only");
+        Device device = Device.of(options);
+        if (probe() instanceof Availability.Unavailable unavailable) {
+            throw new BackendUnavailableException(
+                    "The backend 'onnx' can't be opened: " + unavailable.detail() + "; " + unavailable.remedy(),
+                    unavailable.cause());
         }
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
-        return new OnnxBackend("cpu", OnnxRuntime.start("cpu", threads));
+        try {
+            OnnxRuntime runtime = OnnxRuntime.start(device.name(), threads);
+            if (device.isGpu()) {
+                runtime.requireCuda(device.firstGpu(), device.count());
+            }
+            return new OnnxBackend(device, runtime);
+        } catch (LinkageError | IllegalStateException e) {
+            throw new BackendUnavailableException(
+                    "The backend 'onnx' can't be opened on '" + device.name() + "': " + e.getMessage(), e);
+        }
     }
 }

@@ -60,6 +60,10 @@ abstract sealed class StageRun {
     /** Gives sessions back. */
     void close() {}
 
+    final int gpu() {
+        return backend.on().gpu(segment.placement());
+    }
+
     OnnxBackend backend() {
         return backend;
     }
@@ -137,7 +141,8 @@ abstract sealed class StageRun {
                             key,
                             () -> new Session(
                                     backend.runtime(),
-                                    Stages.model(product, weight, Stages.describe(segment, product.step()))));
+                                    Stages.model(product, weight, Stages.describe(segment, product.step())),
+                                    gpu()));
         }
 
         @Override
@@ -214,13 +219,14 @@ abstract sealed class StageRun {
                 }
             }
             // With constants in it, a group serves this segment only.
-            key = constants.isEmpty() ? Stages.key(segment, group) : List.of(segment, group);
+            key = List.of(gpu(), constants.isEmpty() ? Stages.key(segment, group) : List.of(segment, group));
             session = backend.sessions()
                     .acquire(
                             key,
                             () -> new Session(
                                     backend.runtime(),
-                                    Stages.model(segment, group, constants, Stages.describe(segment, group))));
+                                    Stages.model(segment, group, constants, Stages.describe(segment, group)),
+                                    gpu()));
         }
 
         @Override

@@ -102,7 +102,7 @@ final class Stages {
         write(segment, group.steps(), model, names);
         List<String> outputs = new ArrayList<>();
         for (int slot : group.outputs()) {
-            String output = model.output(names.get(slot), segment.types().get(slot));
+            String output = model.output(name(names, slot), segment.types().get(slot));
             outputs.add(output);
         }
         return new Session.Model(what, model.build(), inputs, outputs, external);
@@ -112,7 +112,7 @@ final class Stages {
             Segment segment, List<Segment.Step> steps, ModelBuilder model, Map<Integer, String> names) {
         for (Segment.Step step : steps) {
             List<Operand> operands = step.inputs().stream()
-                    .map(slot -> new Operand(names.get(slot), segment.types().get(slot)))
+                    .map(slot -> new Operand(name(names, slot), segment.types().get(slot)))
                     .toList();
             List<TensorType> types = step.outputs().stream()
                     .map(slot -> segment.types().get(slot))
@@ -124,8 +124,16 @@ final class Stages {
         }
     }
 
+    private static String name(Map<Integer, String> names, int slot) {
+        String name = names.get(slot);
+        if (name == null) {
+            throw new IllegalStateException("Slot " + slot + " is read before it is written");
+        }
+        return name;
+    }
+
     static String describe(Segment segment, Segment.Step step) {
-        return "step " + segment.steps().indexOf(step) + " of '" + segment.region() + "'";
+        return "'" + segment.region() + "', " + step.op().name() + " of slots " + step.inputs();
     }
 
     static String describe(Segment segment, Stage.Group group) {

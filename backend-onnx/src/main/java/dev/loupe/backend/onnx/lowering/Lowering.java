@@ -9,6 +9,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 
 /** The table: each operation, and the ONNX nodes that it becomes. */
 public final class Lowering {
@@ -73,8 +74,8 @@ public final class Lowering {
         binary(Op.BinaryKind.AND, (op, at) -> at.all("And"));
         binary(Op.BinaryKind.OR, (op, at) -> at.all("Or"));
 
-        row(Op.Unary.class, (op, at) -> UNARY.get(op.kind()).write(op, at));
-        row(Op.Binary.class, (op, at) -> BINARY.get(op.kind()).write(op, at));
+        row(Op.Unary.class, (op, at) -> entry(UNARY, op.kind()).write(op, at));
+        row(Op.Binary.class, (op, at) -> entry(BINARY, op.kind()).write(op, at));
         row(Op.Where.class, (op, at) -> at.type(1).dtype() == DType.BOOL ? whereOfBools(at) : at.all("Where"));
         row(Op.Cast.class, (op, at) -> at.cast(at.input(0), op.to()));
         row(Op.MatMul.class, (op, at) -> at.all("MatMul"));
@@ -160,12 +161,23 @@ public final class Lowering {
      * @throws UnsupportedOperationException if there is no row for it; names the operation and the node
      */
     public static List<String> write(Op op, ModelBuilder model, List<Operand> in, List<TensorType> out, String node) {
-        Row<? extends Op> row = TABLE.get(op.getClass());
-        if (row == null) {
-            throw new UnsupportedOperationException("The onnx backend has no lowering for the operation " + op.name()
-                    + " at " + node + " (" + op + ")");
+        model.scope(node);
+        try {
+            return apply(entry(TABLE, op.getClass()), op, new Site(model, in, out));
+        } catch (NoSuchElementException e) {
+            throw new UnsupportedOperationException(
+                    "The backend 'onnx' can't lower " + op.name() + " at " + node + ": " + e.getMessage()
+                            + ". Use other operations there, or another backend",
+                    e);
         }
-        return apply(row, op, new Site(model, in, out));
+    }
+
+    private static <K, V> V entry(Map<K, V> table, K key) {
+        V entry = table.get(key);
+        if (entry == null) {
+            throw new NoSuchElementException("its table has no row for " + key);
+        }
+        return entry;
     }
 
     @SuppressWarnings("unchecked") // rows are entered under the class of their operation
@@ -189,7 +201,7 @@ public final class Lowering {
     }
 
     private static String reduce(Op.Reduce op, Site at) {
-        String kind = REDUCTIONS.get(op.kind());
+        String kind = entry(REDUCTIONS, op.kind());
         Attribute keep = Attribute.of("keepdims", op.keepDims() ? 1 : 0);
         String axes = at.ints(op.axes());
         boolean selects = op.kind() == Op.ReduceKind.MAX || op.kind() == Op.ReduceKind.MIN;

@@ -34,12 +34,19 @@ public final class ModelBuilder {
     private final Map<Object, String> constants = new HashMap<>();
     private final Set<String> results = new HashSet<>();
     private final Set<String> outputNames = new HashSet<>();
+    private String scope = "";
     private boolean contrib;
     private int nodes;
 
     /** An empty model. */
     public ModelBuilder(String name) {
         this.name = name;
+    }
+
+    /** Says what the nodes from here on belong to: the runtime's messages name nodes. */
+    public ModelBuilder scope(String name) {
+        scope = name;
+        return this;
     }
 
     /** Declares a value that is fed. */
@@ -93,7 +100,8 @@ public final class ModelBuilder {
         ProtoWriter node = new ProtoWriter();
         in.forEach(operand -> node.text(1, operand));
         out.forEach(result -> node.text(2, result));
-        node.text(3, opType + "_" + nodes).text(4, opType);
+        node.text(3, (scope.isEmpty() ? "" : scope + "/") + opType + "_" + nodes)
+                .text(4, opType);
         for (Attribute attribute : attributes) {
             node.message(5, attribute(attribute));
         }

@@ -3,7 +3,9 @@ package dev.loupe.backend.onnx.runtime;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
+import ai.onnxruntime.OrtProvider;
 import ai.onnxruntime.OrtSession;
+import ai.onnxruntime.providers.OrtCUDAProviderOptions;
 
 /** What all sessions of one backend share: the process' environment, threads, memory. */
 public final class OnnxRuntime {
@@ -69,8 +71,35 @@ public final class OnnxRuntime {
         return pool;
     }
 
-    /** Settings for a session; closed by the caller. */
-    OrtSession.SessionOptions options() throws OrtException {
+    /**
+     * Checks that GPUs can be used.
+     *
+     * @throws IllegalStateException if they can't; says why and what to do
+     */
+    public void requireCuda(int first, int count) {
+        if (!OrtEnvironment.getAvailableProviders().contains(OrtProvider.CUDA)) {
+            throw new IllegalStateException("this build of ONNX Runtime " + version() + " is for the CPU only; put"
+                    + " com.microsoft.onnxruntime:onnxruntime_gpu of the same version in place of"
+                    + " com.microsoft.onnxruntime:onnxruntime");
+        }
+        for (int gpu = first; gpu < first + count; gpu++) {
+            try (OrtSession.SessionOptions options = options(gpu)) {
+                options.getConfigEntries();
+            } catch (OrtException e) {
+                throw new IllegalStateException(
+                        "ONNX Runtime " + version() + " can't use GPU " + gpu + ": " + e.getMessage()
+                                + "; check the driver, CUDA and cuDNN that this version needs",
+                        e);
+            }
+        }
+    }
+
+    /**
+     * Settings for a session; closed by the caller.
+     *
+     * @param gpu number of the GPU; negative for the CPU
+     */
+    OrtSession.SessionOptions options(int gpu) throws OrtException {
         OrtSession.SessionOptions options = new OrtSession.SessionOptions();
         if (sharesThreads) {
             options.disablePerSessionThreads();
@@ -84,6 +113,12 @@ public final class OnnxRuntime {
         // Every session would spin by itself, and a model is many sessions.
         options.addConfigEntry("session.intra_op.allow_spinning", "0");
         options.addConfigEntry("session.inter_op.allow_spinning", "0");
+        if (gpu >= 0) {
+            try (OrtCUDAProviderOptions cuda = new OrtCUDAProviderOptions(gpu)) {
+                cuda.add("use_tf32", "0");
+                options.addCUDA(cuda);
+            }
+        }
         return options;
     }
 }

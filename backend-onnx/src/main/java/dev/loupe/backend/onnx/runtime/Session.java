@@ -32,13 +32,14 @@ public final class Session implements AutoCloseable {
     /**
      * Loads a model.
      *
+     * @param gpu number of the GPU to run on; negative for the CPU
      * @throws IllegalStateException if the runtime refuses it; says what the model computes
      */
-    public Session(OnnxRuntime runtime, Model model) {
+    public Session(OnnxRuntime runtime, Model model, int gpu) {
         this.model = model;
         this.weights = List.copyOf(model.weights().values());
         this.weights.forEach(OnnxHandle::retain);
-        try (OrtSession.SessionOptions options = runtime.options()) {
+        try (OrtSession.SessionOptions options = runtime.options(gpu)) {
             for (Map.Entry<String, OnnxHandle> weight : model.weights().entrySet()) {
                 options.addInitializer(weight.getKey(), weight.getValue().tensor());
             }
