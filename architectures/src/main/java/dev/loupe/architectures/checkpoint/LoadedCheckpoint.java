@@ -76,7 +76,7 @@ final class LoadedCheckpoint implements Checkpoint {
                 .sum();
         Handover handover = new Handover(total);
         WeightReader reader = new WeightReader(tensors, rules, wanted, direct ? dtype : DType.FLOAT32, handover);
-        try (Progress bar = Progress.of("Loading " + config().modelName(), total, progress)) {
+        try (Progress bar = Progress.of("Loading " + shortName(), total, progress)) {
             processing.run(reader, (name, weight) -> {
                 HostTensor converted = weight.to(dtype);
                 consumer.accept(name, converted);
@@ -85,6 +85,11 @@ final class LoadedCheckpoint implements Checkpoint {
             });
             bar.add(total - bar.done());
         }
+    }
+
+    private String shortName() {
+        String name = config().modelName();
+        return name.substring(name.lastIndexOf('/') + 1);
     }
 
     @Override

@@ -76,11 +76,11 @@ public final class PretrainedLoader implements CheckpointLoader {
 
     private ModelFiles find(String name, LoadOptions options) {
         if (BundledFiles.names().contains(name)) {
-            return new BundledFiles(name);
+            return local(name, new BundledFiles(name), options);
         }
         Optional<Path> path = path(name);
         if (path.isPresent() && Files.isDirectory(path.get())) {
-            return new DirectoryFiles(path.get());
+            return local(name, new DirectoryFiles(path.get()), options);
         }
         if (path.isPresent() && Files.exists(path.get())) {
             throw new IllegalArgumentException(
@@ -95,7 +95,21 @@ public final class PretrainedLoader implements CheckpointLoader {
             throw new IllegalArgumentException(unknown(name));
         }
         HubClient hub = new HubClient(HubSettings.from(environment));
-        return new HubFiles(hub.open(found.get()));
+        try {
+            return new HubFiles(hub.open(found.get()));
+        } catch (IllegalArgumentException e) {
+            throw alias.isPresent()
+                    ? e
+                    : new IllegalArgumentException(e.getMessage() + " Nor is there a directory '" + name + "'.", e);
+        }
+    }
+
+    private static ModelFiles local(String name, ModelFiles files, LoadOptions options) {
+        if (!options.revision().equals(LoadOptions.defaults().revision())) {
+            throw new IllegalArgumentException("Revision '" + options.revision() + "' was asked for, but '" + name
+                    + "' is on this machine and has none; models on the Hub do.");
+        }
+        return files;
     }
 
     private static Optional<Path> path(String name) {

@@ -131,7 +131,7 @@ public final class HubClient {
             if (status >= 400) {
                 throw new IOException(HubHttp.withoutQuery(uri) + " answers " + status);
             }
-            return Optional.of(facts(uri, response.headers()));
+            return Optional.of(facts(uri, status, response.headers()));
         } catch (IOException e) {
             throw failure(repository, file, e);
         }
@@ -177,7 +177,7 @@ public final class HubClient {
         }
     }
 
-    private static Facts facts(URI uri, HttpHeaders headers) throws IOException {
+    private static Facts facts(URI uri, int status, HttpHeaders headers) throws IOException {
         String etag = headers.firstValue("X-Linked-Etag")
                 .or(() -> headers.firstValue("ETag"))
                 .orElse("")
@@ -188,11 +188,9 @@ public final class HubClient {
                     + "' is no name for a file");
         }
         long linked = headers.firstValueAsLong("X-Linked-Size").orElse(-1);
-        return new Facts(
-                etag,
-                linked >= 0
-                        ? linked
-                        : headers.firstValueAsLong("Content-Length").orElse(-1));
+        // The length of a redirect is not that of the file behind it.
+        long length = status == 200 ? headers.firstValueAsLong("Content-Length").orElse(-1) : -1;
+        return new Facts(etag, linked >= 0 ? linked : length);
     }
 
     private static boolean isMissingFile(HttpHeaders headers) {

@@ -254,6 +254,23 @@ class PretrainedLoaderTest {
     }
 
     @Test
+    void aNameThatCouldBeADirectoryOrARepositoryIsLookedForAsBoth() {
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> LOADER.open("models/mine", raw()))
+                .withMessageContaining("models/mine is not in the cache")
+                .withMessageContaining("Nor is there a directory 'models/mine'");
+    }
+
+    @Test
+    void aRevisionOfSomethingLocalIsRefused() {
+        for (String name : List.of("toy-gpt2", gpt2())) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> LOADER.open(name, raw().withRevision("v2")))
+                    .withMessageContaining("Revision 'v2' was asked for, but '" + name + "' is on this machine");
+        }
+    }
+
+    @Test
     void theLoaderNamesWhatItBrings() {
         assertThat(LOADER.bundled()).containsExactly("toy-gpt2", "toy-llama", "toy-mistral");
     }

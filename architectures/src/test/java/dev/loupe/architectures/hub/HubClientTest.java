@@ -23,6 +23,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -569,11 +570,11 @@ class HubClientTest {
                         cached("blobs/" + sha256(WEIGHTS)).toString())
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
-        CountDownLatch waiting = new CountDownLatch(1);
+        CompletableFuture<Void> waiting = new CompletableFuture<>();
         Handler handler = new Handler() {
             @Override
             public void publish(LogRecord message) {
-                waiting.countDown();
+                waiting.complete(null);
             }
 
             @Override
@@ -587,12 +588,13 @@ class HubClientTest {
         ExecutorService thread = Executors.newSingleThreadExecutor();
         try {
             assertThat(other.getInputStream().read()).isEqualTo('l');
-            Future<Path> file = thread.submit(
-                    () -> client().open(repository()).file("model.safetensors").orElseThrow());
-            waiting.await();
+            CompletableFuture<Path> file = CompletableFuture.supplyAsync(
+                    () -> client().open(repository()).file("model.safetensors").orElseThrow(), thread);
+            CompletableFuture.anyOf(waiting, file).join();
+            assertThat(waiting).as("it waits instead of fetching").isCompleted();
             other.getOutputStream().write('\n');
             other.getOutputStream().close();
-            assertThat(file.get()).hasBinaryContent(WEIGHTS);
+            assertThat(file.join()).hasBinaryContent(WEIGHTS);
             assertThat(hub.requests("GET model.safetensors")).isEmpty();
         } finally {
             logger.removeHandler(handler);
