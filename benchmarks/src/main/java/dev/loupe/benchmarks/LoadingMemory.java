@@ -138,15 +138,15 @@ public final class LoadingMemory {
 
     private static void write(Path directory, DType dtype) throws IOException {
         Map<String, long[]> tensors = tensors();
-        List<String> names = new ArrayList<>(tensors.keySet());
+        List<Map.Entry<String, long[]>> entries = List.copyOf(tensors.entrySet());
         StringBuilder index = new StringBuilder();
         int shards = 3;
         for (int shard = 0; shard < shards; shard++) {
             String file = String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", shard + 1, shards);
             SafetensorsWriter writer = new SafetensorsWriter();
-            for (int i = shard * names.size() / shards; i < (shard + 1) * names.size() / shards; i++) {
-                String name = names.get(i);
-                Shape shape = Shape.of(tensors.get(name));
+            for (int i = shard * entries.size() / shards; i < (shard + 1) * entries.size() / shards; i++) {
+                String name = entries.get(i).getKey();
+                Shape shape = Shape.of(entries.get(i).getValue());
                 writer.add(name, dtype, shape, () -> random(dtype, shape));
                 index.append(index.isEmpty() ? "" : ",\n").append("\"" + name + "\": \"" + file + "\"");
             }
