@@ -1,0 +1,51 @@
+package dev.loupe.examples.neox;
+
+import dev.loupe.conformance.ArchitectureConformanceKit;
+import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.Shape;
+import dev.loupe.tensor.safetensors.SafetensorsWriter;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The kit for architectures, with what plain arithmetic computes as goldens. */
+class NeoxConformanceTest extends ArchitectureConformanceKit {
+
+    private static final int BATCH = 2;
+    private static final int POSITIONS = 9;
+
+    @TempDir
+    private static Path folder;
+
+    @Override
+    protected ArchitectureProvider provider() {
+        return new NeoxArchitecture();
+    }
+
+    @Override
+    protected Path goldens() {
+        TinyNeox tiny = new TinyNeox(20267, true);
+        tiny.writeTo(folder);
+        long[] ids = new Random(20268)
+                .longs(BATCH * POSITIONS, 0, TinyNeox.VOCABULARY)
+                .toArray();
+        HostTensor logits = HostTensor.allocate(DType.FLOAT64, Shape.of(BATCH, POSITIONS, TinyNeox.VOCABULARY));
+        int at = 0;
+        for (int row = 0; row < BATCH; row++) {
+            long[] sequence = Arrays.copyOfRange(ids, row * POSITIONS, (row + 1) * POSITIONS);
+            for (double[] position : tiny.logits(sequence)) {
+                for (double logit : position) {
+                    logits.setDouble(at++, logit);
+                }
+            }
+        }
+        new SafetensorsWriter()
+                .add("tokens", HostTensor.of(Shape.of(BATCH, POSITIONS), ids))
+                .add("logits", logits)
+                .write(folder.resolve("golden.safetensors"));
+        return folder;
+    }
+}
