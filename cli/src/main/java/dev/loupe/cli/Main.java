@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             AttentionCommand.class,
             PatchCommand.class,
+            ConformanceCommand.class,
             ModelsCommand.class,
             BackendsCommand.class,
             ArchitecturesCommand.class
