@@ -5,6 +5,7 @@ import dev.loupe.graph.Value;
 import dev.loupe.spi.Placement;
 import dev.loupe.spi.Segment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -79,21 +80,29 @@ final class Planner {
                 actions.add(new Plan.Edit(hooked.point(), cut.rootBeforeEdit(value), root, new int[0]));
             }
         }
-        return new Plan(2 * graph.values().size(), inputs(), free(actions), observed, outputs, cut.conflicts());
+        return new Plan(2 * graph.values().size(), inputs(actions), free(actions), observed, outputs, cut.conflicts());
     }
 
-    private Map<String, Integer> inputs() {
+    // A region's standard form may read inputs that nothing else in the run needs.
+    private Map<String, Integer> inputs(List<Plan.Action> actions) {
         Map<String, Integer> places = new HashMap<>();
+        Set<Integer> read = new HashSet<>();
+        for (Plan.Action action : actions) {
+            if (action instanceof Plan.RunSegment run) {
+                Arrays.stream(run.inputs()).forEach(read::add);
+            }
+        }
         for (String name : request.inputs()) {
             Value input = graph.inputs().get(name);
-            if (input != null && cut.isNeeded(input.id())) {
+            if (input != null && (cut.isNeeded(input.id()) || read.contains(input.id()))) {
                 places.put(name, input.id());
             }
         }
         for (String name : request.fed()) {
             Value hook = graph.hooks().get(name);
-            if (hook != null && cut.isNeeded(cut.fedRoot(hook))) {
-                places.put(name, cut.fedRoot(hook));
+            int fed = hook == null ? -1 : cut.fedRoot(hook);
+            if (fed >= 0 && (cut.isNeeded(fed) || read.contains(fed))) {
+                places.put(name, fed);
             }
         }
         return places;

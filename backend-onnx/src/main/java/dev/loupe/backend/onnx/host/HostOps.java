@@ -11,12 +11,13 @@ public final class HostOps {
     private HostOps() {}
 
     /**
-     * Whether an operation has to be computed here: the runtime's ranking loses NaN.
+     * Whether an operation has to be computed here: the runtime's ranking loses NaN, and its reductions of whole
+     * numbers go through floating-point ones.
      *
      * @param dtype data type of the first input
      */
     public static boolean computes(Op op, DType dtype) {
-        return op instanceof Op.TopK || op instanceof Op.ArgReduce && dtype.isFloating();
+        return op instanceof Op.TopK || op instanceof Op.ArgReduce || op instanceof Op.Reduce && dtype.isInteger();
     }
 
     /**
@@ -37,6 +38,8 @@ public final class HostOps {
             Ranking.topK(topK, in.get(0), out.get(0), out.get(1));
         } else if (op instanceof Op.ArgReduce argReduce) {
             Ranking.argReduce(argReduce, in.get(0), out.get(0));
+        } else if (op instanceof Op.Reduce reduce) {
+            IntegerReduction.reduce(reduce, in.get(0), out.get(0));
         } else if (op instanceof Op.Slice slice) {
             Movement.slice(slice, in.get(0), out.get(0));
         } else if (op instanceof Op.Expand) {

@@ -63,8 +63,8 @@ public final class Lowering {
         binary(Op.BinaryKind.MUL, (op, at) -> at.all("Mul"));
         binary(Op.BinaryKind.DIV, (op, at) -> at.all("Div"));
         binary(Op.BinaryKind.POW, (op, at) -> at.all("Pow"));
-        binary(Op.BinaryKind.MAX, (op, at) -> at.all("Max"));
-        binary(Op.BinaryKind.MIN, (op, at) -> at.all("Min"));
+        binary(Op.BinaryKind.MAX, (op, at) -> extreme("Max", "Greater", at));
+        binary(Op.BinaryKind.MIN, (op, at) -> extreme("Min", "Less", at));
         binary(Op.BinaryKind.EQ, (op, at) -> at.all("Equal"));
         binary(Op.BinaryKind.NE, (op, at) -> at.node("Not", at.all("Equal")));
         binary(Op.BinaryKind.LT, (op, at) -> at.all("Less"));
@@ -191,6 +191,11 @@ public final class Lowering {
         return at.node("Or", yes, at.node("And", at.node("Not", at.input(0)), at.input(2)));
     }
 
+    // The runtime compares int64 by halves here.
+    private static String extreme(String opType, String better, Site at) {
+        return at.dtype() == DType.INT64 ? at.where(at.all(better), at.input(0), at.input(1)) : at.all(opType);
+    }
+
     // The runtime has no cosine in float64; with half the angle in the sine nothing is lost.
     private static String cos(Op.Unary op, Site at) {
         if (at.dtype() != DType.FLOAT64) {
@@ -205,10 +210,7 @@ public final class Lowering {
         Attribute keep = Attribute.of("keepdims", op.keepDims() ? 1 : 0);
         String axes = at.ints(op.axes());
         boolean selects = op.kind() == Op.ReduceKind.MAX || op.kind() == Op.ReduceKind.MIN;
-        if (op.kind() == Op.ReduceKind.PROD && at.dtype() == DType.INT32) {
-            // The runtime's own product of int32 stops at the largest number instead of wrapping round.
-            return at.cast(at.node(kind, at.cast(at.input(0), DType.INT64), axes, keep), DType.INT32);
-        } else if (!selects || !at.dtype().isFloating()) {
+        if (!selects || !at.dtype().isFloating()) {
             return at.node(kind, at.input(0), axes, keep);
         }
         // The runtime skips NaN: add 0 where there is none, NaN where there is one.
