@@ -389,7 +389,7 @@ class HubClientTest {
             await(end);
         });
         try {
-            assertThat(client("HF_HUB_DOWNLOAD_TIMEOUT", "1")
+            assertThat(client("HF_HUB_DOWNLOAD_TIMEOUT", "3")
                             .open(repository())
                             .file("model.safetensors")
                             .orElseThrow())
