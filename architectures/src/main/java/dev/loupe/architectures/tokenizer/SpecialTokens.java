@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.loupe.architectures.files.JsonFiles;
 import dev.loupe.architectures.files.ModelFiles;
 import dev.loupe.spi.CheckpointConfig;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -19,14 +20,20 @@ import java.util.OptionalInt;
  */
 record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt pad, Optional<Boolean> addBos) {
 
+    private static final String GENERATION = "generation_config.json";
+
     static SpecialTokens read(ModelFiles files, CheckpointConfig config, Vocabulary vocabulary) {
         ObjectNode settings = optional(files, "tokenizer_config.json");
         List<ObjectNode> byName = List.of(settings, optional(files, "special_tokens_map.json"));
+        List<CheckpointConfig> byId = new ArrayList<>(List.of(config));
+        if (files.has(GENERATION)) {
+            byId.add(JsonFiles.config(files, GENERATION));
+        }
         JsonNode addBos = settings.path("add_bos_token");
         return new SpecialTokens(
-                find("bos_token", byName, config, vocabulary),
-                find("eos_token", byName, config, vocabulary),
-                find("pad_token", byName, config, vocabulary),
+                find("bos_token", byName, byId, vocabulary),
+                find("eos_token", byName, byId, vocabulary),
+                find("pad_token", byName, byId, vocabulary),
                 addBos.isBoolean() ? Optional.of(addBos.booleanValue()) : Optional.empty());
     }
 
@@ -34,9 +41,9 @@ record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt pad, Optional
         return files.has(file) ? JsonFiles.tree(files, file) : JsonFiles.object();
     }
 
-    /** By its content, in the first file that says something; or else by the id in the model's config. */
+    /** By its content, in the first file that says something; or else by its id, in the first config that does. */
     private static OptionalInt find(
-            String key, List<ObjectNode> files, CheckpointConfig config, Vocabulary vocabulary) {
+            String key, List<ObjectNode> files, List<CheckpointConfig> configs, Vocabulary vocabulary) {
         for (ObjectNode file : files) {
             JsonNode value = file.path(key);
             if (value.isNull()) {
@@ -49,10 +56,13 @@ record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt pad, Optional
                 return id;
             }
         }
-        Object id = config.raw(key + "_id");
-        Object first = id instanceof List<?> list && !list.isEmpty() ? list.get(0) : id;
-        return first instanceof Number number && number.longValue() >= 0 && number.longValue() < vocabulary.size()
-                ? OptionalInt.of(number.intValue())
-                : OptionalInt.empty();
+        for (CheckpointConfig config : configs) {
+            Object id = config.raw(key + "_id");
+            Object first = id instanceof List<?> list && !list.isEmpty() ? list.get(0) : id;
+            if (first instanceof Number number && number.longValue() >= 0 && number.longValue() < vocabulary.size()) {
+                return OptionalInt.of(number.intValue());
+            }
+        }
+        return OptionalInt.empty();
     }
 }

@@ -259,6 +259,10 @@ class TokenizerFilesTest {
         assertThat(fromConfig.eosId()).hasValue(7);
         assertThat(fromConfig.padId()).isEqualTo(OptionalInt.empty());
 
+        write("generation_config.json", "{\"bos_token_id\": 5, \"pad_token_id\": 6}");
+        assertThat(open().bosId()).as("the config comes first").hasValue(3);
+        assertThat(open().padId()).hasValue(6);
+
         write("tokenizer_config.json", "{\"bos_token\": null}");
         assertThat(open().bosId()).as("null says that there is none").isEmpty();
     }
