@@ -59,30 +59,6 @@ final class Movement {
         return null;
     }
 
-    /**
-     * Makes a handle of an op's result. A view keeps the whole of its memory alive, which nobody would see: a view
-     * that is small beside its memory is copied.
-     */
-    static PyTorchHandle handle(TorchDevice on, Op op, PtNDArray result, PyTorchHandle from) {
-        if (op instanceof Op.Slice || op instanceof Op.Expand) {
-            PyTorchHandle view = PyTorchHandle.owning(on, result, from.storageBytes());
-            if (2 * view.nativeBytes() >= view.storageBytes()) {
-                return view;
-            }
-            try {
-                return PyTorchHandle.owning(on, Torch.copy(result), 0);
-            } finally {
-                view.close();
-            }
-        }
-        boolean view = op instanceof Op.Reshape
-                || op instanceof Op.SplitAxis
-                || op instanceof Op.MergeAxes
-                || op instanceof Op.Transpose
-                || op instanceof Op.Cast;
-        return PyTorchHandle.owning(on, result, view ? from.storage() : 0);
-    }
-
     private static long[] split(Op.SplitAxis op, long[] sizes) {
         int parts = op.sizes().size();
         long[] out = new long[sizes.length - 1 + parts];

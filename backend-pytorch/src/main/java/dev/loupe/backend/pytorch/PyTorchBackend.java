@@ -151,7 +151,7 @@ final class PyTorchBackend extends InterpretingBackend {
             return Kernels.run(device, op, arrays).stream().map(this::owned).toList();
         }
         PtNDArray result = Kernels.runForOne(device, op, arrays);
-        return List.of(Movement.handle(device, op, result, (PyTorchHandle) inputs.get(0)));
+        return List.of(Results.handle(device, op, result, inputs));
     }
 
     private TensorHandle owned(PtNDArray array) {

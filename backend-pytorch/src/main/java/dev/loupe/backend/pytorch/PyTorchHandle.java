@@ -46,6 +46,14 @@ final class PyTorchHandle implements TensorHandle {
         return new PyTorchHandle(device, array, storage, false);
     }
 
+    /** As {@link #owning}, where the type is known to be another handle's: it is costly to ask the array for it. */
+    static PyTorchHandle owning(TorchDevice device, PtNDArray array, PyTorchHandle ofSameType) {
+        PyTorchHandle handle = new PyTorchHandle(device, array, 0, false);
+        handle.shape = ofSameType.shape;
+        handle.dtype = ofSameType.dtype;
+        return handle;
+    }
+
     /** Stands for an array that the device keeps for good. */
     static PyTorchHandle sharing(TorchDevice device, PtNDArray array) {
         return new PyTorchHandle(device, array, 0, true);
@@ -106,7 +114,7 @@ final class PyTorchHandle implements TensorHandle {
         return known;
     }
 
-    /** Of a view, its own elements: {@link Movement} copies views that are small beside what they keep alive. */
+    /** Of a view, its own elements: {@link Results} copies views that are small beside what they keep alive. */
     @Override
     public long nativeBytes() {
         if (shared) {
@@ -114,6 +122,13 @@ final class PyTorchHandle implements TensorHandle {
         }
         long own = ownBytes();
         return storage == 0 ? own : Math.min(own, storage);
+    }
+
+    /** Whether the shapes are known, and this one's is what broadcasting the two gives. */
+    boolean hasKnownShapeThatTakes(PyTorchHandle other) {
+        Shape own = shape;
+        Shape others = other.shape;
+        return own != null && others != null && (others.rank() == 0 || own.equals(others));
     }
 
     /** Bytes of the memory that this is a view of; 0 for just what the elements need. */
