@@ -27,7 +27,7 @@ import java.util.List;
  */
 public final class ActivationPatching {
 
-    private static final long DEFAULT_BUDGET = 256L << 20;
+    static final long DEFAULT_BUDGET = 256L << 20;
 
     private final HookedTransformer model;
     private final Tokens corrupted;

@@ -1,5 +1,6 @@
 package dev.loupe.analysis.patching;
 
+import dev.loupe.analysis.views.View;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
 
@@ -20,5 +21,14 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
         if (values.rank() != axes.size()) {
             throw new IllegalArgumentException("Values of shape " + values.shape() + " don't have the axes " + axes);
         }
+    }
+
+    /**
+     * A picture: a heat map if there are two axes, else panels of them.
+     *
+     * @param strTokens the prompt's tokens, for the labels of positions; empty for numbers
+     */
+    public View view(List<String> strTokens) {
+        return new PatchingView(this, strTokens).draw();
     }
 }

@@ -1,0 +1,53 @@
+package dev.loupe.analysis.heads;
+
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.model.TransformerConfig;
+import java.util.HashSet;
+import java.util.Random;
+import java.util.Set;
+
+/**
+ * Random tokens that are repeated once: nothing predicts the second half but the first, so heads that help with it are
+ * induction heads ("In-context Learning and Induction Heads", Olsson and others, 2022).
+ */
+public final class RepeatedTokens {
+
+    private RepeatedTokens() {}
+
+    /**
+     * BOS, if the model has one, then {@code length} random tokens, then the same again. The same seed gives the same
+     * tokens.
+     *
+     * @throws IllegalArgumentException if that is longer than the model's context
+     */
+    public static Tokens random(HookedTransformer model, int length, int batch, long seed) {
+        TransformerConfig config = model.config();
+        Long bos = config.bosId();
+        int start = bos == null ? 0 : 1;
+        if (length < 1 || batch < 1 || start + 2 * length > config.nCtx()) {
+            throw new IllegalArgumentException(
+                    "2 times " + length + " tokens, " + batch + " times, don't fit a context of " + config.nCtx());
+        }
+        Set<Long> special = new HashSet<>(config.eosIds());
+        if (bos != null) {
+            special.add(bos);
+        }
+        Random random = new Random(seed);
+        long[][] ids = new long[batch][start + 2 * length];
+        for (long[] row : ids) {
+            if (bos != null) {
+                row[0] = bos;
+            }
+            for (int i = 0; i < length; i++) {
+                long id = random.nextInt(config.dVocab());
+                while (special.contains(id)) {
+                    id = random.nextInt(config.dVocab());
+                }
+                row[start + i] = id;
+                row[start + length + i] = id;
+            }
+        }
+        return Tokens.of(ids);
+    }
+}

@@ -1,0 +1,168 @@
+package dev.loupe.analysis.patching;
+
+import dev.loupe.analysis.Progress;
+import dev.loupe.analysis.patching.PatchRunner.Patch;
+import dev.loupe.analysis.residual.RequiredActivations;
+import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookNames;
+import dev.loupe.model.ActivationCache;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Takes parts of a model out, by putting something in their place that says nothing of the input: zero, the mean over
+ * other inputs, or what they did on another input.
+ */
+public final class Ablation {
+
+    private interface Replacement {
+        /** What takes the place of an activation: of its shape, or broadcasting to it. */
+        Tensor of(Tensor activation, String point);
+    }
+
+    private final String name;
+    private final @Nullable ActivationCache reference;
+    private final Replacement replacement;
+
+    private Ablation(String name, @Nullable ActivationCache reference, Replacement replacement) {
+        this.name = name;
+        this.reference = reference;
+        this.replacement = replacement;
+    }
+
+    /** Zeros. */
+    public static Ablation zero() {
+        return new Ablation("zero", null, (activation, point) -> activation.mul(0));
+    }
+
+    /** The mean over all sequences and positions of reference runs, which may be of any length. */
+    public static Ablation mean(ActivationCache reference) {
+        return new Ablation("mean", reference, (activation, point) -> {
+            Tensor other = reference.get(point);
+            if (isSquare(point)) {
+                throw new IllegalArgumentException("The mean over positions of " + point
+                        + " says nothing; use meanByPosition, or ablate what it moves (z)");
+            }
+            return expand(other.mean(0, 1).unsqueeze(0).unsqueeze(0), activation);
+        });
+    }
+
+    /** The mean over all sequences of reference runs, position by position: as long as the runs that are ablated. */
+    public static Ablation meanByPosition(ActivationCache reference) {
+        return new Ablation("mean by position", reference, (activation, point) -> {
+            Tensor other = reference.get(point);
+            requireLength(activation, other, point);
+            return expand(other.mean(0).unsqueeze(0), activation);
+        });
+    }
+
+    /**
+     * What the part did on a sequence of reference runs, drawn for each sequence: as long as the runs that are ablated.
+     * The same seed draws the same for every part.
+     */
+    public static Ablation resample(ActivationCache reference, long seed) {
+        return new Ablation("resample", reference, (activation, point) -> {
+            Tensor other = reference.get(point);
+            requireLength(activation, other, point);
+            Random random = new Random(seed);
+            long[] rows = new long[(int) activation.size(0)];
+            for (int i = 0; i < rows.length; i++) {
+                rows[i] = random.nextInt((int) other.size(0));
+            }
+            return other.pick(0, rows);
+        });
+    }
+
+    private static boolean isSquare(String point) {
+        return point.endsWith("hook_pattern") || point.endsWith("hook_attn_scores");
+    }
+
+    private static Tensor expand(Tensor value, Tensor like) {
+        return value.expand(like.shape().toArray());
+    }
+
+    private static void requireLength(Tensor activation, Tensor other, String point) {
+        boolean fits = activation.rank() == other.rank();
+        for (int axis = 1; fits && axis < activation.rank(); axis++) {
+            fits = activation.size(axis) == other.size(axis);
+        }
+        if (!fits) {
+            throw new IllegalArgumentException("The reference runs' " + point + " is " + other.shape()
+                    + ", the ablated run's " + activation.shape()
+                    + ": both need prompts of the same number of tokens; Ablation.mean takes any");
+        }
+    }
+
+    /** What is put in place: {@code zero}, {@code mean}, … */
+    public String name() {
+        return name;
+    }
+
+    /** Hooks that ablate parts of a model, for runs and for generation. */
+    public Hook[] hooks(HookedTransformer model, Component... components) {
+        HookNames names = model.hookNames();
+        List<Hook> hooks = new ArrayList<>();
+        for (Component component : components) {
+            String point = component.point(names);
+            requireReference(List.of(point));
+            hooks.add(Hook.at(point, (activation, where) -> ablate(component, activation, where.name())));
+        }
+        return hooks.toArray(new Hook[0]);
+    }
+
+    private void requireReference(List<String> points) {
+        if (reference != null) {
+            RequiredActivations.check(reference, "Ablation by " + name, points);
+        }
+    }
+
+    private Tensor ablate(Component component, Tensor activation, String point) {
+        return component.replace(activation, replacement.of(activation, point), point);
+    }
+
+    /** The metric with each head taken out alone: [layer, head]. */
+    public PatchingResult heads(HookedTransformer model, Tokens tokens, Metric metric, Progress progress) {
+        List<Component> components = new ArrayList<>();
+        int heads = model.config().nHeads();
+        for (int i = 0; i < model.config().nLayers() * heads; i++) {
+            components.add(Component.head(i / heads, i % heads));
+        }
+        Tensor values = each(model, tokens, metric, components, progress).reshape(-1, heads);
+        return new PatchingResult(name + " ablation of heads", List.of(Axis.LAYER, Axis.HEAD), values, List.of());
+    }
+
+    /** The metric with the attention and with the MLP of each layer taken out alone: [2, layer]. */
+    public PatchingResult layers(HookedTransformer model, Tokens tokens, Metric metric, Progress progress) {
+        List<Component> components = new ArrayList<>();
+        int layers = model.config().nLayers();
+        for (int i = 0; i < 2 * layers; i++) {
+            components.add(i < layers ? Component.attention(i) : Component.mlp(i - layers));
+        }
+        Tensor values = each(model, tokens, metric, components, progress).reshape(2, layers);
+        return new PatchingResult(
+                name + " ablation of layers", List.of(Axis.KIND, Axis.LAYER), values, List.of("attn_out", "mlp_out"));
+    }
+
+    /** The metric with each of some parts taken out alone: [part]. Runs with parts of one activation are batched. */
+    public Tensor each(
+            HookedTransformer model, Tokens tokens, Metric metric, List<Component> components, Progress progress) {
+        List<Patch> patches = new ArrayList<>();
+        for (Component component : components) {
+            String point = component.point(model.hookNames());
+            requireReference(List.of(point));
+            patches.add(new Patch(point, activation -> ablate(component, activation, point)));
+        }
+        double[] metrics =
+                new PatchRunner(model, tokens, metric, ActivationPatching.DEFAULT_BUDGET, progress).run(patches);
+        float[] floats = new float[metrics.length];
+        for (int i = 0; i < floats.length; i++) {
+            floats[i] = (float) metrics[i];
+        }
+        return model.tensors().of(floats, floats.length);
+    }
+}

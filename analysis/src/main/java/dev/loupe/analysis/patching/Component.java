@@ -1,0 +1,99 @@
+package dev.loupe.analysis.patching;
+
+import dev.loupe.hook.HookNames;
+import dev.loupe.tensor.Index;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A part of a model that writes or reads: a head, an MLP, a head's queries, the residual stream at a layer; everywhere or
+ * at chosen positions.
+ *
+ * @param activation short name of the activation: {@code z}, {@code mlp_out}, {@code q}, …
+ * @param layer the layer; negative from the end
+ * @param head the head, or null for all; a key/value head where the activation has those
+ * @param positions the positions; for patterns and scores those that attend
+ */
+public record Component(
+        String activation, int layer, @Nullable Integer head, Index positions) {
+
+    /** What a head writes, before W_O. */
+    public static Component head(int layer, int head) {
+        return of("z", layer, head);
+    }
+
+    /** What an MLP writes. */
+    public static Component mlp(int layer) {
+        return new Component("mlp_out", layer, null, Index.all());
+    }
+
+    /** What the attention of a layer writes. */
+    public static Component attention(int layer) {
+        return new Component("attn_out", layer, null, Index.all());
+    }
+
+    /** A head's queries. */
+    public static Component queries(int layer, int head) {
+        return of("q", layer, head);
+    }
+
+    /** A key head's keys. */
+    public static Component keys(int layer, int head) {
+        return of("k", layer, head);
+    }
+
+    /** A value head's values. */
+    public static Component values(int layer, int head) {
+        return of("v", layer, head);
+    }
+
+    /** The residual stream that leaves a layer; −1 for the end of the model, which the logits are read from. */
+    public static Component residPost(int layer) {
+        return new Component("resid_post", layer, null, Index.all());
+    }
+
+    /** Any activation with heads, of one head. */
+    public static Component of(String activation, int layer, int head) {
+        return new Component(activation, layer, head, Index.all());
+    }
+
+    /** The same at chosen positions only; negative from the end. */
+    public Component at(long... chosen) {
+        return new Component(activation, layer, head, Index.pick(chosen));
+    }
+
+    /** The full name of the hook point. */
+    String point(HookNames names) {
+        return names.resolve(activation, layer).name();
+    }
+
+    /** An activation with this part of it replaced by the same part of another. */
+    Tensor replace(Tensor into, Tensor from, String point) {
+        Index.Selection place = place(into, point);
+        return into.with(place, from.get(place));
+    }
+
+    private Index.Selection place(Tensor activationHere, String point) {
+        boolean square = point.endsWith("hook_pattern") || point.endsWith("hook_attn_scores");
+        List<Object> place = new ArrayList<>(Arrays.asList(Index.all(), positions));
+        Integer chosen = head;
+        if (chosen != null || square) {
+            if (activationHere.rank() != 4) {
+                throw new IllegalArgumentException("There are no heads in " + point + ", whose shape is "
+                        + activationHere.shape() + "; it can only be taken whole");
+            }
+            Index one = chosen == null ? Index.all() : Index.pick(chosen);
+            place.add(square ? 1 : 2, one);
+        }
+        return Index.at(place.toArray());
+    }
+
+    @Override
+    public String toString() {
+        String where = positions instanceof Index.All ? "" : " at " + positions;
+        return activation + " of layer " + layer + (head == null ? "" : " head " + head) + where;
+    }
+}

@@ -1,0 +1,130 @@
+package dev.loupe.analysis.patching;
+
+import dev.loupe.analysis.views.ColorScale;
+import dev.loupe.analysis.views.HeatMap;
+import dev.loupe.analysis.views.Panels;
+import dev.loupe.analysis.views.View;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Draws what a sweep measured: two of its axes as a heat map, the others as panels of heat maps. */
+final class PatchingView {
+
+    private final PatchingResult result;
+    private final List<String> strTokens;
+
+    PatchingView(PatchingResult result, List<String> strTokens) {
+        this.result = result;
+        this.strTokens = strTokens;
+    }
+
+    View draw() {
+        List<Axis> axes = result.axes();
+        int row = axes.contains(Axis.SRC_POS) ? axes.indexOf(Axis.DEST_POS) : axes.indexOf(Axis.LAYER);
+        int column = column(axes, row);
+        if (row < 0) {
+            row = axes.size() == 1 ? -1 : 0;
+        }
+        if (axes.size() == 1) {
+            return heatMap(result.values().unsqueeze(0), "", List.of(""), axes.get(0));
+        }
+        List<Integer> others = new ArrayList<>();
+        for (int axis = 0; axis < axes.size(); axis++) {
+            if (axis != row && axis != column) {
+                others.add(axis);
+            }
+        }
+        int[] order = new int[axes.size()];
+        for (int i = 0; i < others.size(); i++) {
+            order[i] = others.get(i);
+        }
+        order[order.length - 2] = row;
+        order[order.length - 1] = column;
+        Tensor values = result.values().permute(order);
+        if (others.isEmpty()) {
+            return heatMap(values, axes.get(row).label(), labels(row), axes.get(column));
+        }
+        return panels(values, others, row, column);
+    }
+
+    private static int column(List<Axis> axes, int row) {
+        int column = -1;
+        for (int axis = 0; axis < axes.size(); axis++) {
+            boolean position = axes.get(axis).isPosition() && axis != row;
+            if (position || column < 0 && axis != row && axes.get(axis) == Axis.HEAD) {
+                column = axis;
+            }
+        }
+        return column < 0 ? axes.size() - 1 : column;
+    }
+
+    private HeatMap heatMap(Tensor values, String rowName, List<String> rows, Axis column) {
+        return HeatMap.builder(result.name())
+                .values(values)
+                .rows(rowName, rows)
+                .columns(column.label(), labels(result.axes().indexOf(column)))
+                .scale(scale())
+                .build();
+    }
+
+    private Panels panels(Tensor values, List<Integer> others, int row, int column) {
+        List<Axis> axes = result.axes();
+        long height = values.size(-2);
+        long width = values.size(-1);
+        Tensor flat = values.reshape(-1, height, width);
+        int perRow = (int) result.values().size(others.get(others.size() - 1));
+        Panels.Builder panels = Panels.builder(result.name())
+                .rows(axes.get(row).label(), labels(row))
+                .columns(axes.get(column).label(), labels(column))
+                .perRow(perRow)
+                .scale(scale());
+        for (int i = 0; i < flat.size(0); i++) {
+            panels.panel(panelName(others, i), flat.select(0, i));
+        }
+        return panels.build();
+    }
+
+    private String panelName(List<Integer> others, int index) {
+        StringBuilder name = new StringBuilder();
+        int rest = index;
+        for (int i = others.size() - 1; i >= 0; i--) {
+            int axis = others.get(i);
+            int size = (int) result.values().size(axis);
+            String label = labels(axis).get(rest % size);
+            String part = result.axes().get(axis) == Axis.LAYER
+                    ? "L" + label
+                    : result.axes().get(axis) == Axis.HEAD ? "H" + label : label;
+            boolean joined = name.isEmpty() || result.axes().get(axis) == Axis.LAYER;
+            name.insert(0, joined ? part : part + " ");
+            rest /= size;
+        }
+        return name.toString();
+    }
+
+    /** Names of the places of an axis: tokens with their positions, or numbers. */
+    private List<String> labels(int axis) {
+        int size = (int) result.values().size(axis);
+        Axis kind = result.axes().get(axis);
+        List<String> labels = new ArrayList<>();
+        for (int i = 0; i < size; i++) {
+            if (kind == Axis.KIND) {
+                labels.add(result.kinds().get(i));
+            } else if (kind.isPosition() && strTokens.size() == size) {
+                labels.add(strTokens.get(i));
+            } else {
+                labels.add(Integer.toString(i));
+            }
+        }
+        return labels;
+    }
+
+    /** Centred on 0: the metric's sign says which answer wins, or, normalised, 0 says that nothing changed. */
+    private ColorScale scale() {
+        double limit = 0;
+        for (double value : result.values().toDoubleArray()) {
+            limit = Double.isFinite(value) ? Math.max(limit, Math.abs(value)) : limit;
+        }
+        return ColorScale.diverging(limit);
+    }
+}

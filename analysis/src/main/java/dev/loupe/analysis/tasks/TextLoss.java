@@ -1,0 +1,77 @@
+package dev.loupe.analysis.tasks;
+
+import dev.loupe.analysis.Progress;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * How well a model predicts text.
+ *
+ * @param loss mean cross-entropy of the predicted tokens, in nats
+ * @param tokens how many tokens were predicted
+ */
+public record TextLoss(double loss, long tokens) {
+
+    /** e to the loss: how many tokens the model hesitates between. */
+    public double perplexity() {
+        return Math.exp(loss);
+    }
+
+    /**
+     * The loss on texts. A text longer than the context is cut into pieces of the context's length, each with BOS in
+     * front if that is the model's habit; the first token of a piece without BOS isn't predicted.
+     *
+     * @param context tokens in a piece; at most the model's n_ctx
+     * @param batch pieces that are run together
+     * @param progress told how many pieces are done
+     * @throws IllegalArgumentException if there is nothing to predict
+     */
+    public static TextLoss of(HookedTransformer model, List<String> texts, int context, int batch, Progress progress) {
+        Long bos = model.config().defaultPrependBos() ? model.config().bosId() : null;
+        int room = Math.min(context, model.config().nCtx()) - (bos == null ? 0 : 1);
+        if (room < 1 || batch < 1) {
+            throw new IllegalArgumentException(
+                    "A context of " + context + " has no room for text, or the batch " + batch + " isn't positive");
+        }
+        List<long[]> pieces = new ArrayList<>();
+        for (String text : texts) {
+            long[] ids =
+                    text.isEmpty() ? new long[0] : model.toTokens(text, false).row(0);
+            for (int start = 0; start < ids.length; start += room) {
+                long[] piece = Arrays.copyOfRange(ids, start, Math.min(ids.length, start + room));
+                pieces.add(bos == null ? piece : withBos(bos, piece));
+            }
+        }
+        double sum = 0;
+        long count = 0;
+        for (int from = 0; from < pieces.size(); from += batch) {
+            int to = Math.min(pieces.size(), from + batch);
+            Tokens tokens = Tokens.pad(pieces.subList(from, to), 0, false);
+            try (Tensor losses = model.lossPerToken(tokens)) {
+                for (double loss : losses.toDoubleArray()) {
+                    sum += loss;
+                }
+            }
+            for (long[] piece : pieces.subList(from, to)) {
+                count += piece.length - 1;
+            }
+            progress.update(to, pieces.size());
+        }
+        if (count == 0) {
+            throw new IllegalArgumentException(
+                    "There is nothing to predict in " + texts.size() + " texts of " + pieces.size() + " pieces");
+        }
+        return new TextLoss(sum / count, count);
+    }
+
+    private static long[] withBos(long bos, long[] piece) {
+        long[] result = new long[piece.length + 1];
+        result[0] = bos;
+        System.arraycopy(piece, 0, result, 1, piece.length);
+        return result;
+    }
+}

@@ -1,0 +1,123 @@
+package dev.loupe.analysis.steering;
+
+import static dev.loupe.tensor.Index.all;
+import static dev.loupe.tensor.Index.at;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.loupe.analysis.steering.SteeringVector.Take;
+import dev.loupe.analysis.support.Models;
+import dev.loupe.hook.Hook;
+import dev.loupe.model.GenerateOptions;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.tensor.Tensor;
+import java.util.List;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class SteeringVectorTest {
+
+    private HookedTransformer model;
+
+    @BeforeAll
+    void load() {
+        model = Models.load("toy-gpt2");
+    }
+
+    @AfterAll
+    void close() {
+        model.close();
+    }
+
+    @Test
+    void theVectorIsTheMeanDifferenceOfTheResidualStream() {
+        List<String> positive = List.of("The capital of France is", "Paris is in");
+        List<String> negative = List.of("The capital of Italy is");
+        SteeringVector last = SteeringVector.fromContrast(model, positive, negative, -2, Take.LAST);
+        Tensor first =
+                model.runWithCache(positive.get(0)).cache().get("resid_post", 2).get(0, -1);
+        Tensor second =
+                model.runWithCache(positive.get(1)).cache().get("resid_post", 2).get(0, -1);
+        Tensor third =
+                model.runWithCache(negative.get(0)).cache().get("resid_post", 2).get(0, -1);
+        assertThat(last.layer()).isEqualTo(2);
+        assertThat(last.direction().maxAbsDifference(first.add(second).mul(0.5).sub(third)))
+                .isLessThan(1e-5);
+        SteeringVector mean = SteeringVector.fromContrast(model, positive.subList(0, 1), negative, 2, Take.MEAN);
+        Tensor expected = model.runWithCache(positive.get(0))
+                .cache()
+                .get("resid_post", 2)
+                .get(0)
+                .mean(0)
+                .sub(model.runWithCache(negative.get(0))
+                        .cache()
+                        .get("resid_post", 2)
+                        .get(0)
+                        .mean(0));
+        assertThat(mean.direction().maxAbsDifference(expected)).isLessThan(1e-5);
+        assertThat(mean.normalized().direction().norm().item()).isCloseTo(1, Offset.offset(1e-6));
+    }
+
+    @Test
+    void theHookAddsTheVectorAtEveryPositionOfItsLayers() {
+        SteeringVector vector = SteeringVector.fromContrast(model, "Mary", "John", 1);
+        String prompt = "When Mary and John went";
+        Tensor found = model.runWithHooks(prompt, vector.hook(3, 1, 2));
+        Tensor push = vector.direction().mul(3);
+        Tensor expected = model.runWithHooks(
+                prompt,
+                Hook.at("resid_post1", (residual, point) -> residual.add(push)),
+                Hook.at("resid_post2", (residual, point) -> residual.add(push)));
+        assertThat(found.maxAbsDifference(expected)).isZero();
+    }
+
+    @Test
+    void steeringTowardsAnotherCapitalChangesTheAnswerAndTheContinuation() {
+        String prompt = "The capital of France is";
+        SteeringVector italy = SteeringVector.fromContrast(
+                model, List.of("The capital of Italy is"), List.of("The capital of France is"), 1, Take.LAST);
+        assertThat(model.generate(prompt, GenerateOptions.greedy(1))).endsWith(" Paris");
+        assertThat(model.generate(prompt, GenerateOptions.greedy(1).withHooks(italy.hookAt(1, -1))))
+                .endsWith(" Rome");
+        assertThat(model.generate(prompt, GenerateOptions.greedy(1).withHooks(italy.hook(1))))
+                .endsWith(" Rome");
+    }
+
+    @Test
+    void chosenPositionsOfThePromptAreSteeredAlikeWithAndWithoutAKeyValueCache() {
+        SteeringVector vector = SteeringVector.fromContrast(model, "Mary", "John", 0);
+        String prompt = "Monday, Tuesday,";
+        GenerateOptions options = GenerateOptions.greedy(6);
+        for (int[] positions : new int[][] {{-1}, {0, 2}, {1}}) {
+            String with = model.generate(prompt, options.withHooks(vector.hookAt(8, positions)));
+            String without =
+                    model.generate(prompt, options.withKeyValueCache(false).withHooks(vector.hookAt(8, positions)));
+            assertThat(with).isEqualTo(without);
+        }
+        // What is generated isn't steered: a hand-made hook on the prompt alone says the same.
+        Tensor push = vector.direction().mul(8);
+        int length = model.toTokens(prompt).positions();
+        Hook byHand = Hook.at(
+                "resid_post0",
+                (residual, point) -> residual.with(
+                        at(all(), length - 1), residual.get(all(), length - 1).add(push)));
+        assertThat(model.generate(prompt, options.withKeyValueCache(false).withHooks(byHand)))
+                .isEqualTo(model.generate(prompt, options.withHooks(vector.hookAt(8, -1))));
+    }
+
+    @Test
+    void onesidedContrastsUnknownLayersAndPositionsAreRefused() {
+        assertThatThrownBy(() -> SteeringVector.fromContrast(model, List.of(), List.of("a"), 0, Take.LAST))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("both sides");
+        assertThatThrownBy(() -> SteeringVector.fromContrast(model, "a", "b", 4))
+                .hasMessageContaining("4 layers");
+        SteeringVector vector = SteeringVector.fromContrast(model, "Mary", "John", 0);
+        assertThatThrownBy(() -> model.runWithHooks("Mary", vector.hookAt(1, 9)))
+                .hasMessageContaining("9");
+    }
+}

@@ -1,0 +1,15 @@
+package dev.loupe.analysis.support;
+
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.LoadOptions;
+
+/** Bundled models on the reference backend. */
+public final class Models {
+
+    private Models() {}
+
+    /** A bundled model. */
+    public static HookedTransformer load(String name) {
+        return HookedTransformer.fromPretrained(name, LoadOptions.defaults().withBackend("reference"));
+    }
+}
