@@ -14,6 +14,7 @@ import ai.djl.pytorch.jni.JniUtils;
 import dev.loupe.model.Tokens;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A transformer of GPT-2-small's size written by hand on DJL's arrays, without Loupe: what a forward pass costs at
@@ -118,7 +119,7 @@ final class NDArrayGpt2 implements AutoCloseable {
         return index.reshape(1, count).lte(index.reshape(count, 1)).reshape(1, 1, count, count);
     }
 
-    private NDArray logits(NDArray ids, NDArray place, NDArray mask, Cache cache) {
+    private NDArray logits(NDArray ids, NDArray place, NDArray mask, @Nullable Cache cache) {
         NDArray residual = JniUtils.embedding((PtNDArray) ids, (PtNDArray) embedding, false)
                 .add(place);
         for (int layer = 0; layer < LAYERS; layer++) {
@@ -127,7 +128,7 @@ final class NDArrayGpt2 implements AutoCloseable {
         return linear(norm(residual), unembedding, unembeddingBias);
     }
 
-    private NDArray block(Block block, int layer, NDArray residual, NDArray mask, Cache cache) {
+    private NDArray block(Block block, int layer, NDArray residual, NDArray mask, @Nullable Cache cache) {
         long batch = residual.getShape().get(0);
         long fresh = residual.getShape().get(1);
         NDArray x = norm(residual);
