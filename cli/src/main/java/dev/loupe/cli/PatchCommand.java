@@ -5,6 +5,7 @@ import dev.loupe.analysis.patching.Axis;
 import dev.loupe.analysis.patching.Metric;
 import dev.loupe.analysis.patching.PatchingResult;
 import dev.loupe.analysis.patching.Sweep;
+import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
@@ -124,7 +125,7 @@ final class PatchCommand implements Callable<Integer> {
             print(model, result, words, baselines);
         }
         if (html != null) {
-            PatchingPage.write(result, words, html);
+            HtmlPage.of("Patching: " + sweep, result.view(words)).write(html);
         }
     }
 
