@@ -99,7 +99,8 @@ final class AblateCommand implements Callable<Integer> {
             print(model, whole, heads, layers);
         }
         if (html != null) {
-            double limit = Math.max(1e-6, Math.max(heads.abs().max().item(), layers.abs().max().item()));
+            double limit = Math.max(
+                    1e-6, Math.max(heads.abs().max().item(), layers.abs().max().item()));
             HtmlPage.of(
                             "Ablation: " + prompt,
                             List.of(
@@ -121,8 +122,7 @@ final class AblateCommand implements Callable<Integer> {
 
     private void print(HookedTransformer model, double whole, Tensor heads, Tensor layers) {
         Painter paint = new Painter(
-                spec.commandLine().getOut(),
-                spec.commandLine().getColorScheme().ansi());
+                spec.commandLine().getOut(), spec.commandLine().getColorScheme().ansi());
         paint.line(Output.format("logit difference of the whole model %.3f; below, its change without a part", whole));
         double largest = Math.max(heads.abs().max().item(), layers.abs().max().item());
         for (int layer = 0; layer < model.config().nLayers(); layer++) {

@@ -62,7 +62,10 @@ final class SteerCommand implements Callable<Integer> {
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
-    @Option(names = "--html", paramLabel = "FILE", description = "Also write both texts, with probabilities, as a page.")
+    @Option(
+            names = "--html",
+            paramLabel = "FILE",
+            description = "Also write both texts, with probabilities, as a page.")
     private @Nullable Path html;
 
     @Override
@@ -72,8 +75,8 @@ final class SteerCommand implements Callable<Integer> {
             Tokens tokens = model.toTokens(prompt);
             GenerateOptions how = GenerateOptions.greedy(maxNewTokens);
             long[] plain = model.generate(tokens, how).get(0);
-            long[] steered =
-                    model.generate(tokens, how.withHooks(vector.hook(coefficient))).get(0);
+            long[] steered = model.generate(tokens, how.withHooks(vector.hook(coefficient)))
+                    .get(0);
             report(model, plain, steered);
         }
         return 0;

@@ -301,6 +301,62 @@ final class CommandsTest {
     }
 
     @Test
+    void headsFindsTheInductionHeadsOfToyLlama(@TempDir Path folder) throws IOException {
+        Path page = folder.resolve("heads.html");
+        JsonNode scores = Cli.run("heads", "--model", "toy-llama", "--json", "--html", page.toString())
+                .json();
+        for (JsonNode score : scores.get("induction").get(1)) {
+            assertThat(score.asDouble()).isGreaterThan(0.6);
+        }
+        assertThat(scores.get("induction").get(0).get(0).asDouble()).isLessThan(0.1);
+        assertThat(Files.readString(page)).contains("induction scores");
+        assertThat(Cli.run("heads").out()).contains("previous-token score", "H3");
+    }
+
+    @Test
+    void ablateTellsWhatTheAnswerLoses(@TempDir Path folder) throws IOException {
+        Path page = folder.resolve("ablate.html");
+        String[] args = {
+            "ablate",
+            "When Mary and John went to the store, John gave a drink to",
+            "--answer",
+            " Mary",
+            "--wrong",
+            " John",
+            "--json",
+            "--html",
+            page.toString()
+        };
+        JsonNode json = Cli.run(args).json();
+        assertThat(json.get("logit_difference").asDouble()).isGreaterThan(5);
+        // Layer 0's attention finds the other name: without it the answer is lost.
+        assertThat(json.get("attn_out").get(0).asDouble()).isLessThan(-5);
+        assertThat(json.get("heads").get(3)).hasSize(4);
+        assertThat(Files.readString(page)).contains("Attention and MLPs");
+    }
+
+    @Test
+    void steerPushesTheTextTheFirstWay() {
+        JsonNode json = Cli.run(
+                        "steer",
+                        "The capital of France is",
+                        "--positive",
+                        "The capital of Germany is",
+                        "--negative",
+                        "The capital of France is",
+                        "--layer",
+                        "1",
+                        "--coefficient",
+                        "2",
+                        "--max-new-tokens",
+                        "1",
+                        "--json")
+                .json();
+        assertThat(json.get("plain").asText()).endsWith("Paris");
+        assertThat(json.get("steered").asText()).endsWith("Berlin");
+    }
+
+    @Test
     void listsTellWhatThereIs() {
         assertThat(Cli.run("models").out()).contains("toy-gpt2", "gpt2-small", "openai-community/gpt2", "mistral-7b");
         assertThat(Cli.run("backends").out()).contains("'reference' is available");
