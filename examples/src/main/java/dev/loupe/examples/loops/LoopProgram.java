@@ -1,0 +1,81 @@
+package dev.loupe.examples.loops;
+
+import dev.loupe.spi.PreparedGraph;
+import dev.loupe.spi.Segment;
+import dev.loupe.spi.TensorHandle;
+import dev.loupe.spi.WeightSource;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * A segment made ready. What doesn't depend on the inputs is done once, here: the weights are looked up, the steps
+ * that a set of outputs needs are found. Sizes may be symbols, so nothing here may rely on them.
+ */
+final class LoopProgram implements PreparedGraph {
+
+    private final Segment segment;
+    private final Map<Integer, LoopTensor> weights = new HashMap<>();
+    private final Map<List<Integer>, List<Segment.Step>> schedules = new ConcurrentHashMap<>();
+
+    LoopProgram(Segment segment, WeightSource source) {
+        this.segment = segment;
+        for (Segment.WeightSlot weight : segment.weights()) {
+            weights.put(weight.slot(), (LoopTensor) source.weight(weight.name()));
+        }
+    }
+
+    @Override
+    public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+        // All that a run writes to is its own: runs may go on in many threads.
+        Map<Integer, LoopTensor> slots = new HashMap<>(weights);
+        for (int i = 0; i < inputs.size(); i++) {
+            slots.put(segment.inputs().get(i), (LoopTensor) inputs.get(i));
+        }
+        for (Segment.Step step : schedules.computeIfAbsent(wanted, this::schedule)) {
+            List<LoopTensor> operands = new ArrayList<>();
+            step.inputs().forEach(slot -> operands.add(written(slots, slot)));
+            List<LoopTensor> results = Loops.compute(step.op(), operands);
+            for (int i = 0; i < results.size(); i++) {
+                slots.put(step.outputs().get(i), results.get(i));
+            }
+        }
+        List<TensorHandle> outputs = new ArrayList<>();
+        for (int slot : wanted) {
+            LoopTensor value = written(slots, slot);
+            // A handle of its own, even if the same slot is wanted twice or is an input.
+            outputs.add(value.withShape(value.shape()));
+        }
+        return outputs;
+    }
+
+    private static LoopTensor written(Map<Integer, LoopTensor> slots, int slot) {
+        LoopTensor value = slots.get(slot);
+        if (value == null) {
+            throw new IllegalStateException("Slot " + slot + " is read before it is written");
+        }
+        return value;
+    }
+
+    /** The steps that the wanted slots need, in order. */
+    private List<Segment.Step> schedule(List<Integer> wanted) {
+        BitSet needed = new BitSet();
+        wanted.forEach(needed::set);
+        List<Segment.Step> steps = new ArrayList<>();
+        for (int i = segment.steps().size() - 1; i >= 0; i--) {
+            Segment.Step step = segment.steps().get(i);
+            if (step.outputs().stream().anyMatch(needed::get)) {
+                steps.add(0, step);
+                step.inputs().forEach(needed::set);
+            }
+        }
+        return steps;
+    }
+
+    /** The weights belong to the model; there is nothing else. */
+    @Override
+    public void close() {}
+}
