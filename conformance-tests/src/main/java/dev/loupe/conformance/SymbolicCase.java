@@ -25,11 +25,11 @@ import java.util.Map;
 record SymbolicCase(String name, Op op, List<String> inputs) {
 
     private static final List<Map<String, Long>> SIZES = List.of(
-            Map.of("batch", 1L, "pos", 7L, "past", 4L),
-            Map.of("batch", 2L, "pos", 1L, "past", 0L),
-            Map.of("batch", 3L, "pos", 31L, "past", 6L),
-            Map.of("batch", 1L, "pos", 64L, "past", 207L),
-            Map.of("batch", 1L, "pos", 1L, "past", 1L));
+            Map.of("batch", 1L, "pos", 7L, "past", 4L, "key", 11L),
+            Map.of("batch", 2L, "pos", 1L, "past", 0L, "key", 1L),
+            Map.of("batch", 3L, "pos", 31L, "past", 6L, "key", 37L),
+            Map.of("batch", 1L, "pos", 64L, "past", 207L, "key", 271L),
+            Map.of("batch", 1L, "pos", 1L, "past", 1L, "key", 2L));
 
     private static SymbolicCase of(String name, Op op, String... inputs) {
         return new SymbolicCase(name, op, List.of(inputs));
@@ -76,7 +76,7 @@ record SymbolicCase(String name, Op op, List<String> inputs) {
                 of("merge-with-one", new Op.MergeAxes(1, 2), "batch pos 1 4"),
                 of("transpose", new Op.Transpose(List.of(0, 2, 1, 3)), "batch pos 4 6"),
                 of("expand", new Op.Expand(List.of(-1L, -1L, 4L, -1L)), "batch pos 1 6"),
-                of("softmax", new Op.Softmax(3), "batch 4 pos past"),
+                of("softmax", new Op.Softmax(3), "batch 4 pos key"),
                 of("softmax-fixed", new Op.Softmax(2), "batch pos 8"),
                 of("log-softmax", new Op.LogSoftmax(2), "batch pos 31"),
                 of("gelu", new Op.Activation(Op.ActivationKind.GELU), "batch pos 8"),
@@ -87,11 +87,11 @@ record SymbolicCase(String name, Op op, List<String> inputs) {
                 of("layer-norm-bare", new Op.LayerNorm(1e-5), "batch pos 8"),
                 of("rms-norm", new Op.RmsNorm(1e-5), "batch pos 8", "8"),
                 of("rotate", new Op.Rotate(), "batch pos 4 6", "batch pos 3", "batch pos 3"),
-                of("attention", new Op.Attention(0.4), "batch pos 4 6", "batch past 2 6", "batch past 2 6", MASK),
+                of("attention", new Op.Attention(0.4), "batch pos 4 6", "batch key 2 6", "batch key 2 6", MASK),
                 of("slice-scatter", new Op.SliceScatter(2, 1), "batch pos 8", "batch pos 6"));
     }
 
-    private static final String MASK = "b:batch 1 pos past";
+    private static final String MASK = "b:batch 1 pos key";
 
     private TensorType type(String input, DType floating) {
         DType type = input.startsWith("i:") ? DType.INT64 : input.startsWith("b:") ? DType.BOOL : floating;

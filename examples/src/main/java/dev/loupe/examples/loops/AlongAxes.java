@@ -16,18 +16,18 @@ final class AlongAxes {
     static LoopTensor matmul(LoopTensor a, LoopTensor b, Shape shape) {
         LoopTensor out = LoopTensor.zeros(a.dtype(), shape);
         int rank = shape.rank();
+        int columns = (int) shape.size(-1);
         int inner = (int) a.shape().size(-1);
         Positions.each(shape, (flat, position) -> {
-            int row = position[rank - 2];
-            int column = position[rank - 1];
+            int[] start = position.clone();
+            start[rank - 1] = 0;
+            int left = a.broadcastIndex(start);
+            start[rank - 2] = 0;
+            start[rank - 1] = position[rank - 1];
+            int right = b.broadcastIndex(start);
             double sum = 0;
             for (int k = 0; k < inner; k++) {
-                position[rank - 1] = k;
-                double left = a.get(a.broadcastIndex(position));
-                position[rank - 2] = k;
-                position[rank - 1] = column;
-                sum += left * b.get(b.broadcastIndex(position));
-                position[rank - 2] = row;
+                sum += a.get(left + k) * b.get(right + k * columns);
             }
             out.set(flat, sum);
         });
