@@ -117,7 +117,10 @@ class ModuleRulesTest {
                 .check(CLASSES);
     }
 
-    /** In its own package, that is; those below it are its inside. */
+    /**
+     * In its own package, that is; those below it are its inside. {@code PyTorchTensors} is the way between Loupe's
+     * tensors and DJL's arrays.
+     */
     @Test
     void aBackendShowsNothingButItsProvider() {
         classes()
@@ -125,6 +128,8 @@ class ModuleRulesTest {
                 .and(modifier(JavaModifier.PUBLIC))
                 .and()
                 .areTopLevelClasses()
+                .and()
+                .doNotHaveSimpleName("PyTorchTensors")
                 .should()
                 .beAssignableTo(BackendProvider.class)
                 .check(CLASSES);
