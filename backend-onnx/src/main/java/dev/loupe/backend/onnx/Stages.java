@@ -1,6 +1,7 @@
 package dev.loupe.backend.onnx;
 
 import dev.loupe.backend.onnx.cut.Stage;
+import dev.loupe.backend.onnx.lowering.FusedProducts;
 import dev.loupe.backend.onnx.lowering.Lowering;
 import dev.loupe.backend.onnx.lowering.Operand;
 import dev.loupe.backend.onnx.model.ModelBuilder;
@@ -99,7 +100,7 @@ final class Stages {
                 external.put(name, weight);
             }
         }
-        write(segment, group.steps(), model, names);
+        write(segment, group, model, names);
         List<String> outputs = new ArrayList<>();
         for (int slot : group.outputs()) {
             String output = model.output(name(names, slot), segment.types().get(slot));
@@ -108,9 +109,17 @@ final class Stages {
         return new Session.Model(what, model.build(), inputs, outputs, external);
     }
 
-    private static void write(
-            Segment segment, List<Segment.Step> steps, ModelBuilder model, Map<Integer, String> names) {
-        for (Segment.Step step : steps) {
+    private static void write(Segment segment, Stage.Group group, ModelBuilder model, Map<Integer, String> names) {
+        FusedProducts products = new FusedProducts(segment, group.steps(), group.outputs());
+        for (Segment.Step step : group.steps()) {
+            if (products.absorbs(step)) {
+                continue;
+            }
+            String product = products.write(step, model, slot -> name(names, slot));
+            if (product != null) {
+                names.put(step.outputs().get(0), product);
+                continue;
+            }
             List<Operand> operands = step.inputs().stream()
                     .map(slot -> new Operand(name(names, slot), segment.types().get(slot)))
                     .toList();

@@ -22,11 +22,12 @@ final class ErrorFunction {
 
     private ErrorFunction() {}
 
-    static String write(Site at) {
+    /** The error function of a value of the type of the site's first input. */
+    static String write(Site at, String value) {
         if (at.dtype() != DType.FLOAT64) {
-            return at.all("Erf");
+            return at.node("Erf", value);
         }
-        String x = at.node("Min", at.node("Abs", at.input(0)), at.scalar(LAST));
+        String x = at.node("Min", at.node("Abs", value), at.scalar(LAST));
         String square = at.node("Mul", x, x);
         String near = at.node("Mul", x, polynomial(at, SERIES, square));
         String t = at.node("Div", at.node("Sub", x, at.scalar(MIDDLE)), at.node("Add", x, at.scalar(MIDDLE)));
@@ -34,7 +35,7 @@ final class ErrorFunction {
                 "Mul", at.node("Exp", at.node("Neg", square)), polynomial(at, SCALED_COMPLEMENT, centred(at, t)));
         String far = at.node("Sub", at.scalar(1), tail);
         String magnitude = at.where(at.node("Less", x, at.scalar(FIRST)), near, far);
-        return at.where(at.node("Less", at.input(0), at.scalar(0)), at.node("Neg", magnitude), magnitude);
+        return at.where(at.node("Less", value, at.scalar(0)), at.node("Neg", magnitude), magnitude);
     }
 
     private static String polynomial(Site at, double[] coefficients, String x) {

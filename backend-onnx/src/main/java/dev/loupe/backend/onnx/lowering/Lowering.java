@@ -49,7 +49,7 @@ public final class Lowering {
         unary(Op.UnaryKind.SIN, (op, at) -> at.all("Sin"));
         unary(Op.UnaryKind.COS, Lowering::cos);
         unary(Op.UnaryKind.TANH, (op, at) -> at.all("Tanh"));
-        unary(Op.UnaryKind.ERF, (op, at) -> ErrorFunction.write(at));
+        unary(Op.UnaryKind.ERF, (op, at) -> ErrorFunction.write(at, at.input(0)));
         unary(Op.UnaryKind.SIGMOID, (op, at) -> at.all("Sigmoid"));
         unary(Op.UnaryKind.FLOOR, (op, at) -> at.all("Floor"));
         unary(Op.UnaryKind.CEIL, (op, at) -> at.all("Ceil"));
@@ -125,6 +125,7 @@ public final class Lowering {
         row(Op.Full.class, Shapes::full);
 
         row(Op.Linear.class, (op, at) -> at.node("Add", at.node("MatMul", at.input(0), at.input(1)), at.input(2)));
+        row(Op.Activation.class, Activations::write);
         row(Op.Softmax.class, Lowering::softmax);
         row(Op.LogSoftmax.class, Lowering::logSoftmax);
         row(Op.Linear.class, (op, at) -> at.node("Add", at.node("MatMul", at.input(0), at.input(1)), at.input(2)));

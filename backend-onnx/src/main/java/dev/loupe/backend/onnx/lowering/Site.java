@@ -29,6 +29,11 @@ record Site(ModelBuilder model, List<Operand> in, List<TensorType> out) {
         return model.node(opType, in.stream().map(Operand::name).toList(), attributes);
     }
 
+    /** A node of the runtime's own operator set that reads all inputs in order. */
+    String contrib(String opType, Attribute... attributes) {
+        return model.contribNode(opType, in.stream().map(Operand::name).toList(), attributes);
+    }
+
     /** A node that reads the named values. */
     String node(String opType, List<String> operands, Attribute... attributes) {
         return model.node(opType, operands, attributes);
@@ -64,15 +69,5 @@ record Site(ModelBuilder model, List<Operand> in, List<TensorType> out) {
 
     String scalar(double value) {
         return model.scalar(dtype(), value);
-    }
-
-    /** The same place with every input of one type converted to another. */
-    Site widened(DType from, DType to) {
-        List<Operand> wide = new ArrayList<>();
-        for (Operand operand : in) {
-            TensorType type = operand.type();
-            wide.add(type.dtype() == from ? new Operand(cast(operand.name(), to), type.withDType(to)) : operand);
-        }
-        return new Site(model, wide, out);
     }
 }

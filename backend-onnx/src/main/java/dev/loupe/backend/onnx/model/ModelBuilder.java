@@ -27,6 +27,7 @@ public final class ModelBuilder {
     private static final String CONTRIB = "com.microsoft";
 
     private final String name;
+    private final boolean allowsContrib;
     private final ProtoWriter graph = new ProtoWriter();
     private final List<ProtoWriter> initializers = new ArrayList<>();
     private final List<ProtoWriter> inputs = new ArrayList<>();
@@ -38,9 +39,24 @@ public final class ModelBuilder {
     private boolean contrib;
     private int nodes;
 
-    /** An empty model. */
+    /** An empty model for this runtime, which may use its own operators. */
     public ModelBuilder(String name) {
+        this(name, true);
+    }
+
+    /**
+     * An empty model.
+     *
+     * @param allowsContrib whether it may use operators that only ONNX Runtime knows
+     */
+    public ModelBuilder(String name, boolean allowsContrib) {
         this.name = name;
+        this.allowsContrib = allowsContrib;
+    }
+
+    /** Whether operators that only ONNX Runtime knows may be used. */
+    public boolean allowsContrib() {
+        return allowsContrib;
     }
 
     /** Says what the nodes from here on belong to: the runtime's messages name nodes. */

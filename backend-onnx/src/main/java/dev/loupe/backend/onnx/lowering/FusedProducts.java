@@ -1,0 +1,128 @@
+package dev.loupe.backend.onnx.lowering;
+
+import dev.loupe.backend.onnx.model.Attribute;
+import dev.loupe.backend.onnx.model.ModelBuilder;
+import dev.loupe.graph.Op;
+import dev.loupe.spi.Segment;
+import dev.loupe.tensor.DType;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Matrix products in float32 that read a transposed operand as it lies, and scale what they give: the runtime's own
+ * {@code FusedMatMul}. Attention scores are such products; transposing the keys by itself costs more than the
+ * product when one position is added to many.
+ */
+public final class FusedProducts {
+
+    private final Segment segment;
+    private final Map<Integer, Segment.Step> makers = new HashMap<>();
+    private final Map<Integer, List<Segment.Step>> readers = new HashMap<>();
+    private final Set<Integer> outputs;
+    private final Map<Integer, Fused> fused = new HashMap<>(); // by the slot that it gives
+    private final Set<Integer> absorbed = new HashSet<>(); // slots that nobody needs any more
+
+    private record Fused(int left, int right, List<Integer> permutation, float scale) {}
+
+    /**
+     * Finds the products in a group.
+     *
+     * @param steps the group's operations
+     * @param outputs slots that are read outside the group
+     */
+    public FusedProducts(Segment segment, List<Segment.Step> steps, List<Integer> outputs) {
+        this.segment = segment;
+        this.outputs = Set.copyOf(outputs);
+        for (Segment.Step step : steps) {
+            step.outputs().forEach(slot -> makers.put(slot, step));
+            step.inputs()
+                    .forEach(slot -> readers.computeIfAbsent(slot, key -> new ArrayList<>())
+                            .add(step));
+        }
+        steps.forEach(this::consider);
+    }
+
+    private void consider(Segment.Step product) {
+        if (!(product.op() instanceof Op.MatMul)
+                || segment.types().get(product.inputs().get(0)).dtype() != DType.FLOAT32) {
+            return;
+        }
+        int right = product.inputs().get(1);
+        Segment.Step turned = makers.get(right);
+        if (turned == null || !(turned.op() instanceof Op.Transpose transpose) || !isReadOnlyBy(right, product)) {
+            return;
+        }
+        List<Integer> permutation = new ArrayList<>(transpose.permutation());
+        int rank = permutation.size();
+        Collections.swap(permutation, rank - 1, rank - 2);
+        if (permutation.get(rank - 1) != rank - 1) {
+            return;
+        }
+        int result = product.outputs().get(0);
+        float scale = 1;
+        Segment.Step reader = onlyReader(result);
+        Double factor = reader == null ? null : factor(reader, result);
+        if (reader != null && factor != null) {
+            absorbed.add(result);
+            result = reader.outputs().get(0);
+            scale = factor.floatValue();
+        }
+        absorbed.add(right);
+        fused.put(result, new Fused(product.inputs().get(0), turned.inputs().get(0), permutation, scale));
+    }
+
+    private boolean isReadOnlyBy(int slot, Segment.Step reader) {
+        return !outputs.contains(slot) && readers.getOrDefault(slot, List.of()).equals(List.of(reader));
+    }
+
+    private Segment.@Nullable Step onlyReader(int slot) {
+        List<Segment.Step> all = readers.getOrDefault(slot, List.of());
+        return outputs.contains(slot) || all.size() != 1 ? null : all.get(0);
+    }
+
+    /** The number by which a step multiplies a slot; null if it does anything else. */
+    private @Nullable Double factor(Segment.Step step, int slot) {
+        if (!(step.op() instanceof Op.Binary binary) || binary.kind() != Op.BinaryKind.MUL) {
+            return null;
+        }
+        int other = step.inputs().get(0) == slot
+                ? step.inputs().get(1)
+                : step.inputs().get(0);
+        Segment.Step maker = makers.get(other);
+        boolean isScalar = maker != null
+                && maker.op() instanceof Op.Full full
+                && full.shape().rank() == 0;
+        return maker != null && isScalar ? ((Op.Full) maker.op()).value() : null;
+    }
+
+    /** Whether a step need not be written down, because what it gives goes into a fused product. */
+    public boolean absorbs(Segment.Step step) {
+        return absorbed.contains(step.outputs().get(0));
+    }
+
+    /**
+     * Writes down the product that gives a step's output.
+     *
+     * @return the output's name; null if the step is no such product
+     */
+    public @Nullable String write(Segment.Step step, ModelBuilder model, IntFunction<String> names) {
+        Fused product = fused.get(step.outputs().get(0));
+        if (product == null) {
+            return null;
+        }
+        Attribute order = Attribute.of("perm", product.permutation());
+        String right = model.node("Transpose", List.of(names.apply(product.right())), order);
+        return model.contribNode(
+                "FusedMatMul",
+                List.of(names.apply(product.left()), right),
+                Attribute.of("transB", 1),
+                Attribute.of("alpha", product.scale()));
+    }
+}
