@@ -142,7 +142,8 @@ final class Stages {
     }
 
     static String describe(Segment segment, Segment.Step step) {
-        return "'" + segment.region() + "', " + step.op().name() + " of slots " + step.inputs();
+        String operation = step.op().name() + " of slots " + step.inputs();
+        return segment.region().isEmpty() ? operation : "'" + segment.region() + "', " + operation;
     }
 
     static String describe(Segment segment, Stage.Group group) {

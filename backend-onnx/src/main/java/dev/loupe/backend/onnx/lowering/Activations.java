@@ -4,7 +4,7 @@ import dev.loupe.backend.onnx.model.Attribute;
 import dev.loupe.graph.Op;
 import dev.loupe.tensor.DType;
 
-/** Activation functions: in float32 the runtime's own, which go over the numbers once; otherwise composed. */
+/** Activation functions: in float32 the runtime's own (which want an axis), which go over the numbers once; otherwise composed. */
 final class Activations {
 
     private static final double QUICK = 1.702;
@@ -12,7 +12,8 @@ final class Activations {
     private Activations() {}
 
     static String write(Op.Activation op, Site at) {
-        return at.dtype() == DType.FLOAT32 && at.model().allowsContrib() ? fused(op, at) : composed(op, at);
+        boolean fits = at.dtype() == DType.FLOAT32 && at.type(0).rank() > 0;
+        return fits && at.model().allowsContrib() ? fused(op, at) : composed(op, at);
     }
 
     private static String fused(Op.Activation op, Site at) {
