@@ -64,7 +64,7 @@ final class PyTorchHandle implements TensorHandle {
         int before = (int) USERS.getAndAdd(this, 1);
         if (before >= CLOSED) {
             release();
-            throw new IllegalStateException("This tensor was closed while another thread began to compute with it");
+            throw new IllegalStateException("A tensor was closed before the operation that reads it was done");
         }
         return array;
     }

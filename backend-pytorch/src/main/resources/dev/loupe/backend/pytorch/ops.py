@@ -29,14 +29,31 @@ class Ops(Module):
     turned_second = torch.add(torch.mul(second, c), torch.mul(first, s))
     rest = torch.slice(x, 3, torch.mul(half, 2), width)
     return torch.cat([turned_first, turned_second, rest], 3)
-  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, fused: bool) -> Tensor:
     queries = torch.transpose(q, 1, 2)
     keys = torch.transpose(k, 1, 2)
     values = torch.transpose(v, 1, 2)
-    grouped = torch.ne(torch.size(q, 2), torch.size(k, 2))
-    z = torch.scaled_dot_product_attention(queries, keys, values, mask, 0., False, scale=scale, enable_gqa=grouped)
-    sees_nothing = torch.logical_not(torch.any(mask, 3, True))
-    return torch.transpose(torch.masked_fill(z, sees_nothing, 0), 1, 2)
+    kv = torch.size(k, 2)
+    group = torch.floordiv(torch.size(q, 2), kv)
+    if fused:
+      grouped = torch.ne(group, 1)
+      z = torch.scaled_dot_product_attention(queries, keys, values, mask, 0., False, scale=scale, enable_gqa=grouped)
+    else:
+      if torch.eq(group, 1):
+        scores = torch.mul_(torch.matmul(queries, torch.transpose(keys, 2, 3)), scale)
+        pattern = torch.softmax(torch.where(mask, scores, -inf), 3)
+        z = torch.matmul(pattern, values)
+      else:
+        groups = torch.unflatten(queries, 1, [kv, group])
+        scores = torch.mul_(torch.matmul(groups, torch.unsqueeze(torch.transpose(keys, 2, 3), 2)), scale)
+        pattern = torch.softmax(torch.where(torch.unsqueeze(mask, 1), scores, -inf), 4)
+        z = torch.flatten(torch.matmul(pattern, torch.unsqueeze(values, 2)), 1, 2)
+    sees_something = torch.any(mask, 3, True)
+    if bool(torch.all(sees_something)):
+      y = z
+    else:
+      y = torch.where(sees_something, z, 0.)
+    return torch.transpose(y, 1, 2)
   def order(self: __torch__.Ops, x: Tensor, dim: int, largest: bool) -> Tensor:
     by_size = torch.argsort(x, stable=True, dim=dim, descending=largest)
     nan = torch.gather(torch.ne(x, x), dim, by_size)
