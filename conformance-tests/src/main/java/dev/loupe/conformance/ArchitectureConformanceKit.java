@@ -71,8 +71,13 @@ public abstract class ArchitectureConformanceKit {
         bench = new ArchitectureBench(provider, goldens());
         Deviations deviations =
                 Deviations.load(provider.id(), provider.getClass().getClassLoader());
-        session = new Session(getClass().getSimpleName(), settings.seed(), settings.only(), deviations, new Report());
+        session = new Session(reproduce(settings), settings.seed(), settings.only(), deviations, new Report());
         reportFolder = settings.reportFolder().orElseGet(this::reportFolder);
+    }
+
+    /** How a failure is seen again. */
+    Session.Reproduce reproduce(KitSettings.Settings settings) {
+        return Session.Reproduce.byClass(getClass());
     }
 
     /** Section 7, first part: what the provider says. */

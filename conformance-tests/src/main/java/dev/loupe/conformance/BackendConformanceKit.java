@@ -77,8 +77,13 @@ public abstract class BackendConformanceKit {
         models = new Models(bench, settings.seed());
         Deviations deviations =
                 Deviations.load(provider.id(), provider.getClass().getClassLoader());
-        session = new Session(getClass().getSimpleName(), settings.seed(), settings.only(), deviations, new Report());
+        session = new Session(reproduce(settings), settings.seed(), settings.only(), deviations, new Report());
         reportFolder = settings.reportFolder().orElseGet(this::reportFolder);
+    }
+
+    /** How a failure is seen again. */
+    Session.Reproduce reproduce(KitSettings.Settings settings) {
+        return Session.Reproduce.byClass(getClass());
     }
 
     /** Section 1 of the specification. */
@@ -121,7 +126,7 @@ public abstract class BackendConformanceKit {
     @TestFactory
     @Order(6)
     Stream<DynamicNode> lifecycleMemoryAndThreads() {
-        return session().tests(new LifecycleRules(bench()));
+        return session().tests(new LifecycleRules(bench(), models()));
     }
 
     /** Section 8. */

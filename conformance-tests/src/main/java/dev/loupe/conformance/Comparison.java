@@ -4,6 +4,7 @@ import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
 import java.util.Arrays;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -141,11 +142,16 @@ final class Comparison {
         Object want = show(expected, i);
         String limit = allowed == null || allowed[i] == 0
                 ? "exactly"
-                : "within " + allowed[i] + " (off by " + Math.abs(found.getDouble(i) - expected.getDouble(i)) + ")";
+                : "within " + brief(allowed[i]) + " (off by "
+                        + brief(Math.abs(found.getDouble(i) - expected.getDouble(i))) + ")";
         throw new AssertionError(what + ": element " + Arrays.toString(position(i, found.shape())) + " of "
                 + found.shape() + " is " + have + ", expected " + want + " " + limit + "; " + bad + " of " + elements()
-                + " elements are off, the worst by " + worstError
-                + (allowed == null ? "" : ", " + worstFraction + " times what is allowed"));
+                + " elements are off, the worst by " + brief(worstError)
+                + (allowed == null ? "" : ", " + brief(worstFraction) + " times what is allowed"));
+    }
+
+    private static String brief(double value) {
+        return String.format(Locale.ROOT, "%.3g", value);
     }
 
     private static Object show(HostTensor tensor, int i) {

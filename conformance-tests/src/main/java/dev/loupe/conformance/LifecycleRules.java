@@ -5,6 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.loupe.conformance.Inputs.Domain;
 import dev.loupe.conformance.Inputs.Pattern;
 import dev.loupe.graph.Op;
+import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
 import dev.loupe.spi.Backend;
 import dev.loupe.spi.Placement;
 import dev.loupe.spi.PreparedGraph;
@@ -37,9 +41,11 @@ final class LifecycleRules {
     private static final int ROUNDS = 64;
 
     private final Bench bench;
+    private final Models models;
 
-    LifecycleRules(Bench bench) {
+    LifecycleRules(Bench bench, Models models) {
         this.bench = bench;
+        this.models = models;
     }
 
     @Rule("6.1")
@@ -165,6 +171,35 @@ final class LifecycleRules {
                 }
             });
         }
+    }
+
+    @Rule("6.6")
+    Stream<Trial> oneModelRunsFromManyThreads() {
+        return Models.kinds().stream()
+                .filter(kind -> !kind.processed())
+                .map(kind -> new Trial(kind.path(), attempt -> {
+                    HookedTransformer model = models.pair(kind, DType.FLOAT32).mine();
+                    List<Tokens> tokens = new ArrayList<>();
+                    List<Trace> alone = new ArrayList<>();
+                    for (int i = 0; i < THREADS; i++) {
+                        tokens.add(Traces.tokens(model, attempt.random(i), i % 2 == 0));
+                        alone.add(run(model, tokens.get(i), i));
+                    }
+                    together(thread -> {
+                        for (int i = 0; i < 10; i++) {
+                            Trace expected = alone.get(thread);
+                            run(model, tokens.get(thread), thread)
+                                    .forEach((name, value) ->
+                                            same(name + " in thread " + thread, value, expected.get(name)));
+                        }
+                    });
+                }));
+    }
+
+    /** A run with hooks of its own, which differ from thread to thread. */
+    private static Trace run(HookedTransformer model, Tokens tokens, int thread) {
+        List<Hook> edit = List.of(Traces.disturbing("blocks.0.hook_resid_pre", thread));
+        return Traces.run(model, tokens, Traces.Way.PADDED_RIGHT, HookFilter.standard(), edit);
     }
 
     private void same(String what, HostTensor found, HostTensor alone) {

@@ -20,6 +20,12 @@ final class NamedBackendConformance extends BackendConformanceKit {
         return KitSettings.started(provider);
     }
 
+    @Override
+    Session.Reproduce reproduce(KitSettings.Settings settings) {
+        String command = "loupe conformance --backend " + settings.backend() + " --device " + settings.device();
+        return (only, seed) -> command + " --only " + only + " --seed " + seed;
+    }
+
     /**
      * The provider of that id.
      *

@@ -3,6 +3,7 @@ package dev.loupe.conformance;
 import dev.loupe.spi.SpiVersion;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
+import java.net.URI;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -23,19 +24,32 @@ import org.opentest4j.TestAbortedException;
  */
 final class Session {
 
-    private final String kit;
+    private final Reproduce reproduce;
     private final long seed;
     private final Selection selection;
     private final Deviations deviations;
     private final Report report;
 
+    /** Knows the line that runs some tests again. */
+    @FunctionalInterface
+    interface Reproduce {
+        /** The line. */
+        String line(String only, long seed);
+
+        /** By the class of a kit, with Maven or anything else that runs JUnit. */
+        static Reproduce byClass(Class<?> kit) {
+            return (only, seed) -> "mvn test -Dtest=" + kit.getSimpleName() + " -Dloupe.only=" + only + " -Dloupe.seed="
+                    + seed + "   (or the two properties on any JUnit run)";
+        }
+    }
+
     /**
      * A run.
      *
-     * @param kit name of the class that runs, for the line that reproduces a failure
+     * @param reproduce the line that runs some tests again
      */
-    Session(String kit, long seed, Selection selection, Deviations deviations, Report report) {
-        this.kit = kit;
+    Session(Reproduce reproduce, long seed, Selection selection, Deviations deviations, Report report) {
+        this.reproduce = reproduce;
         this.seed = seed;
         this.selection = selection;
         this.deviations = deviations;
@@ -99,7 +113,8 @@ final class Session {
         }
         String title = words(method.getName());
         if (method.getParameterCount() == 1) {
-            return Stream.of(test(rule, title, new Trial(method.getName(), attempt -> call(rules, method, attempt))));
+            return Stream.of(
+                    test(rule, method, title, new Trial(method.getName(), attempt -> call(rules, method, attempt))));
         }
         Stream<?> trials;
         try {
@@ -108,11 +123,11 @@ final class Session {
             Trial broken = new Trial(method.getName(), attempt -> {
                 throw new AssertionError("The tests of this rule can't be set up: " + describe(e), e);
             });
-            return Stream.of(test(rule, title, broken));
+            return Stream.of(test(rule, method, title, broken));
         }
         return trials.map(Trial.class::cast)
                 .filter(trial -> selection.selects(rule.id() + "/" + trial.subject()))
-                .map(trial -> test(rule, title + ": " + trial.subject().replace('/', ' '), trial));
+                .map(trial -> test(rule, method, title + ": " + trial.subject().replace('/', ' '), trial));
     }
 
     private static Object call(Object target, Method method, Object... arguments) throws Exception {
@@ -130,8 +145,12 @@ final class Session {
         }
     }
 
-    private DynamicNode test(Spec.Entry rule, String title, Trial trial) {
-        return DynamicTest.dynamicTest(rule.id() + " " + title, () -> run(rule, title, trial));
+    private DynamicNode test(Spec.Entry rule, Method method, String title, Trial trial) {
+        // Where an IDE goes when somebody clicks at the test.
+        String parameters = method.getParameterCount() == 0 ? "" : Attempt.class.getName();
+        URI source = URI.create(
+                "method:" + method.getDeclaringClass().getName() + "#" + method.getName() + "(" + parameters + ")");
+        return DynamicTest.dynamicTest(rule.id() + " " + title, source, () -> run(rule, title, trial));
     }
 
     private void run(Spec.Entry rule, String title, Trial trial) {
@@ -175,8 +194,7 @@ final class Session {
                 + "\n  tried on:  " + attempt.path().substring(rule.id().length() + 1)
                 + "\n  found:     " + found.replace("\n", "\n             ")
                 + "\n  seed:      " + seed
-                + "\n  reproduce: mvn test -Dtest=" + kit + " -Dloupe.only=" + attempt.reproduce() + " -Dloupe.seed="
-                + seed + "   (or the two properties on any JUnit run)";
+                + "\n  reproduce: " + reproduce.line(attempt.reproduce(), seed);
     }
 
     /** Tests that every known deviation named a test that ran; none if only a selection runs. */

@@ -40,7 +40,8 @@ class ConformanceRunnerTest {
         ConformanceRunner.Result result = run("mutant", "3.11");
         assertThat(result.conforms()).isFalse();
         assertThat(result.failed()).isPositive();
-        assertThat(printed.toString()).contains("Rule 3.11 MUST", "intent:", "loupe.only=3.11/");
+        assertThat(printed.toString())
+                .contains("Rule 3.11 MUST", "intent:", "loupe conformance --backend mutant --device cpu --only 3.11/");
     }
 
     @Test

@@ -64,7 +64,8 @@ class DeviationsTest {
     @Test
     void anEntryThatMatchesNoTestFails() {
         Deviations deviations = Deviations.parse("3.99/matmul  a rule that is gone\n", "acme.txt");
-        Session session = new Session("AcmeConformanceTest", 1, Selection.ALL, deviations, new Report());
+        Session session =
+                new Session(Session.Reproduce.byClass(getClass()), 1, Selection.ALL, deviations, new Report());
         List<DynamicTest> tests =
                 session.deviationTests().map(DynamicTest.class::cast).toList();
         assertThat(tests).hasSize(1);

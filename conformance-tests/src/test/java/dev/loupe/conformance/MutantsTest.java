@@ -77,7 +77,7 @@ class MutantsTest {
                 mutant("6.2", "MiB", ProviderFaults.KeepsEveryTensor::new),
                 mutant("6.3", "MiB", OperationFaults.KeepsWhatFailed::new),
                 mutant("6.5", "thread", OperationFaults.SharesScratchMemory::new),
-                mutant("6.6", "thread", GraphFaults.InputsInOnePlace::new),
+                mutant("6.6/oneGraphRunsFromManyThreads", "thread", GraphFaults.InputsInOnePlace::new),
                 mutant("6.7", "another backend was closed", ProviderFaults.OneClosesAll::new),
                 mutant("6.8", "mutant-worker", ProviderFaults.LeavesAThread::new),
                 mutant("6.9", "MiB", GraphFaults.KeepsWhatItPrepared::new),
