@@ -178,8 +178,12 @@ public final class ModelRunner implements AutoCloseable {
                 .forEach(
                         (name, place) -> observed.put(name, place(places, place).tensor(backend, name)));
         Map<String, Tensor> outputs = new LinkedHashMap<>();
-        plan.outputs()
-                .forEach((name, place) -> outputs.put(name, place(places, place).tensor(backend, name)));
+        plan.outputs().forEach((name, place) -> {
+            Tensor output = place(places, place).tensor(backend, name);
+            // Closing the logits must not close the cache's unembed.hook_out: each name gets a tensor of its own.
+            boolean shared = plan.observed().containsValue(place);
+            outputs.put(name, shared ? output.reshape(output.shape().toArray()) : output);
+        });
         return new Results(observed, outputs);
     }
 

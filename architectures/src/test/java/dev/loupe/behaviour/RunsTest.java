@@ -159,6 +159,14 @@ final class RunsTest {
     }
 
     @Test
+    void closingTheLogitsLeavesTheCacheOpen() {
+        CachedRun run = MODEL.runWithCache(TOKENS);
+        Tensor copy = run.logits().mul(1);
+        run.logits().close();
+        assertThat(run.cache().get("unembed.hook_out").maxAbsDifference(copy)).isZero();
+    }
+
+    @Test
     void onlyTheChosenPositionsAreCached() {
         CachedRun run = MODEL.runWithCache(
                 TOKENS,
