@@ -9,8 +9,6 @@ import dev.loupe.spi.TensorHandle;
 import dev.loupe.spi.WeightSource;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /** A segment, cut into stages. */
@@ -20,10 +18,7 @@ final class OnnxGraph implements PreparedGraph {
     private final Segment segment;
     private final List<Stage> stages;
     private final @Nullable OnnxHandle[] weights;
-    private final Map<List<Integer>, ReadySchedule> schedules = new ConcurrentHashMap<>();
-
-    /** A schedule with a session for each call that needs one. */
-    private record ReadySchedule(List<StageRun> runs) {}
+    private final Schedules schedules = new Schedules(this::ready);
 
     OnnxGraph(OnnxBackend backend, Segment segment, WeightSource source) {
         this.backend = backend;
@@ -35,7 +30,7 @@ final class OnnxGraph implements PreparedGraph {
         }
     }
 
-    private ReadySchedule ready(List<Integer> wanted) {
+    private List<StageRun> ready(List<Integer> wanted) {
         List<StageRun> runs = new ArrayList<>();
         try {
             for (Schedule.Call call : Schedule.of(segment, stages, wanted).calls()) {
@@ -45,17 +40,17 @@ final class OnnxGraph implements PreparedGraph {
             runs.forEach(StageRun::close);
             throw e;
         }
-        return new ReadySchedule(runs);
+        return runs;
     }
 
     @Override
     public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
         Sizes sizes = Sizes.of(segment, inputs);
-        ReadySchedule schedule = schedules.computeIfAbsent(List.copyOf(wanted), this::ready);
         Slots slots = new Slots(weights);
         for (int i = 0; i < inputs.size(); i++) {
             slots.lend(segment.inputs().get(i), (OnnxHandle) inputs.get(i));
         }
+        Schedules.Entry schedule = schedules.acquire(wanted);
         try {
             for (StageRun run : schedule.runs()) {
                 run.run(slots, sizes);
@@ -63,12 +58,12 @@ final class OnnxGraph implements PreparedGraph {
             return slots.take(wanted);
         } finally {
             slots.close();
+            schedules.release(schedule);
         }
     }
 
     @Override
     public void close() {
-        schedules.values().forEach(schedule -> schedule.runs().forEach(StageRun::close));
-        schedules.clear();
+        schedules.close();
     }
 }
