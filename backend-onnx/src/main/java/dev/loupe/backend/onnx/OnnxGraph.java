@@ -14,11 +14,15 @@ import org.jspecify.annotations.Nullable;
 /** A segment, cut into stages. */
 final class OnnxGraph implements PreparedGraph {
 
+    // A sweep that watches the points of a layer one at a time finds all of them again.
+    static final int SCHEDULES_KEPT = 64;
+
     private final OnnxBackend backend;
     private final Segment segment;
     private final List<Stage> stages;
     private final @Nullable OnnxHandle[] weights;
-    private final Schedules schedules = new Schedules(this::ready);
+    private final Kept<List<Integer>, List<StageRun>> schedules =
+            new Kept<>(SCHEDULES_KEPT, this::ready, runs -> runs.forEach(StageRun::close));
 
     OnnxGraph(OnnxBackend backend, Segment segment, WeightSource source) {
         this.backend = backend;
@@ -50,9 +54,9 @@ final class OnnxGraph implements PreparedGraph {
         for (int i = 0; i < inputs.size(); i++) {
             slots.lend(segment.inputs().get(i), (OnnxHandle) inputs.get(i));
         }
-        Schedules.Entry schedule = schedules.acquire(wanted);
+        Kept.Entry<List<StageRun>> schedule = schedules.acquire(List.copyOf(wanted));
         try {
-            for (StageRun run : schedule.runs()) {
+            for (StageRun run : schedule.value()) {
                 run.run(slots, sizes);
             }
             return slots.take(wanted);

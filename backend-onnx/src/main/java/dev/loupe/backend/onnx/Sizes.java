@@ -95,10 +95,16 @@ final class Sizes {
         TensorType type = segment.types().get(segment.inputs().get(index));
         for (int axis = 0; axis < type.rank(); axis++) {
             long size = input.shape().size(axis);
-            if (size < 0 || size != size(type.dim(axis))) {
+            if (size < 0 || size != expected(type.dim(axis))) {
                 throw misfit(segment, index, input);
             }
         }
+    }
+
+    // A sum is what its symbols say, if all of them are known; otherwise what the first input with that sum says.
+    private long expected(Dim dim) {
+        boolean isSum = !dim.isFixed() && dim.soleSymbol().isEmpty();
+        return isSum && symbols.keySet().containsAll(dim.symbols()) ? dim.resolve(symbols) : size(dim);
     }
 
     private IllegalArgumentException misfit(Segment segment, int index, TensorHandle input) {
