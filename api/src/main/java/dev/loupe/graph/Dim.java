@@ -1,5 +1,6 @@
 package dev.loupe.graph;
 
+import java.util.Collections;
 import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
@@ -16,11 +17,12 @@ import java.util.stream.Stream;
 public final class Dim {
 
     private static final String TIMES = "*";
+    private static final SortedMap<String, Long> NO_TERMS = Collections.emptySortedMap();
     private static final Dim[] SMALL = new Dim[64];
 
     static {
         for (int i = 0; i < SMALL.length; i++) {
-            SMALL[i] = new Dim(i, new TreeMap<>());
+            SMALL[i] = new Dim(i, NO_TERMS);
         }
     }
 
@@ -34,7 +36,7 @@ public final class Dim {
 
     /** A fixed size. */
     public static Dim of(long size) {
-        return size >= 0 && size < SMALL.length ? SMALL[(int) size] : new Dim(size, new TreeMap<>());
+        return size >= 0 && size < SMALL.length ? SMALL[(int) size] : new Dim(size, NO_TERMS);
     }
 
     /**
@@ -82,6 +84,9 @@ public final class Dim {
 
     /** The sum of two sizes. */
     public Dim plus(Dim other) {
+        if (isFixed() && other.isFixed()) {
+            return of(constant + other.constant);
+        }
         SortedMap<String, Long> sum = new TreeMap<>(terms);
         other.terms.forEach((factors, count) -> sum.merge(factors, count, Long::sum));
         return of(constant + other.constant, sum);
@@ -89,6 +94,9 @@ public final class Dim {
 
     /** The product of two sizes. */
     public Dim times(Dim other) {
+        if (isFixed() && other.isFixed()) {
+            return of(Math.multiplyExact(constant, other.constant));
+        }
         SortedMap<String, Long> product = new TreeMap<>();
         terms.forEach((factors, count) -> product.merge(factors, count * other.constant, Long::sum));
         other.terms.forEach((factors, count) -> product.merge(factors, count * constant, Long::sum));
@@ -148,7 +156,12 @@ public final class Dim {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof Dim dim && constant == dim.constant && terms.equals(dim.terms);
+        if (this == other) {
+            return true;
+        }
+        return other instanceof Dim dim
+                && constant == dim.constant
+                && (terms == dim.terms || terms.equals(dim.terms));
     }
 
     @Override

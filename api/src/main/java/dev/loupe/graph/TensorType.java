@@ -5,6 +5,7 @@ import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Shape;
 import java.util.Arrays;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** What is known of a value before it is computed: its data type and its sizes, symbolic ones included. */
 public final class TensorType {
@@ -12,19 +13,27 @@ public final class TensorType {
     private final DType dtype;
     private final Dim[] dims;
 
-    private TensorType(DType dtype, Dim[] dims) {
+    /** The sizes as numbers, if this was made from them. */
+    private final @Nullable Shape made;
+
+    private TensorType(DType dtype, Dim[] dims, @Nullable Shape made) {
         this.dtype = dtype;
         this.dims = dims;
+        this.made = made;
     }
 
     /** A type of the given sizes. */
     public static TensorType of(DType dtype, Dim... dims) {
-        return new TensorType(dtype, dims.clone());
+        return new TensorType(dtype, dims.clone(), null);
     }
 
     /** A type of fixed sizes. */
     public static TensorType of(DType dtype, Shape shape) {
-        return new TensorType(dtype, Dim.all(shape.toArray()));
+        Dim[] dims = new Dim[shape.rank()];
+        for (int i = 0; i < dims.length; i++) {
+            dims[i] = Dim.of(shape.size(i));
+        }
+        return new TensorType(dtype, dims, shape);
     }
 
     /** The data type. */
@@ -49,7 +58,12 @@ public final class TensorType {
 
     /** The same sizes with another data type. */
     public TensorType withDType(DType other) {
-        return other == dtype ? this : new TensorType(other, dims);
+        return other == dtype ? this : new TensorType(other, dims, made);
+    }
+
+    /** Whether the sizes are the same, whatever the data types. */
+    boolean hasSizesOf(TensorType other) {
+        return dims == other.dims || Arrays.equals(dims, other.dims);
     }
 
     /** Whether every size is a number. */
@@ -68,6 +82,9 @@ public final class TensorType {
      * @throws IllegalStateException if one is symbolic
      */
     public Shape shape() {
+        if (made != null) {
+            return made;
+        }
         long[] sizes = new long[dims.length];
         for (int i = 0; i < sizes.length; i++) {
             sizes[i] = dims[i].value();

@@ -100,8 +100,11 @@ final class TypeRules {
             case DIV, POW -> floating(op, left);
             default -> number(op, left);
         }
-        return List.of(TensorType.of(
-                out, broadcast(op, inputs, left.dims(), inputs.get(1).dims())));
+        TensorType right = inputs.get(1);
+        return List.of(
+                left.hasSizesOf(right)
+                        ? left.withDType(out)
+                        : TensorType.of(out, broadcast(op, inputs, left.dims(), right.dims())));
     }
 
     static List<TensorType> where(Op op, List<TensorType> inputs) {

@@ -1,6 +1,7 @@
 package dev.loupe.spi;
 
 import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
 import dev.loupe.tensor.HostTensor;
 import java.util.List;
 
@@ -49,6 +50,16 @@ public interface Backend extends AutoCloseable {
      * @throws UnsupportedOperationException if the op doesn't work in the inputs' data type here; names both
      */
     List<TensorHandle> execute(Op op, List<TensorHandle> inputs);
+
+    /**
+     * As {@link #execute(Op, List)}, told what the op's type rule says of the outputs: for backends that would
+     * otherwise ask their engine for it, which costs as much as a small op. Nobody else overrides it.
+     *
+     * @param outputs the type of each output, all sizes fixed
+     */
+    default List<TensorHandle> execute(Op op, List<TensorHandle> inputs, List<TensorType> outputs) {
+        return execute(op, inputs);
+    }
 
     /** Prepares a segment for running. */
     PreparedGraph prepare(Segment segment, WeightSource weights);

@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An immutable array of numbers on some backend. Every method that computes returns a new tensor and leaves this
@@ -35,6 +36,9 @@ public final class Tensor implements AutoCloseable {
     private final Shape shape;
     private final DType dtype;
     private final String label;
+
+    /** Shape and data type as the type rules want them, once an op has asked. */
+    private @Nullable TensorType type;
 
     private Tensor(Backend backend, TensorHandle handle, String label) {
         this.backend = backend;
@@ -836,20 +840,25 @@ public final class Tensor implements AutoCloseable {
 
     /** Runs an op after checking its arguments. For Loupe's own modules and for interop. */
     public static List<Tensor> execute(Backend backend, Op op, List<Tensor> operands) {
-        List<TensorType> types = new ArrayList<>(operands.size());
-        List<TensorHandle> handles = new ArrayList<>(operands.size());
-        for (Tensor operand : operands) {
+        TensorType[] types = new TensorType[operands.size()];
+        TensorHandle[] handles = new TensorHandle[types.length];
+        for (int i = 0; i < types.length; i++) {
+            Tensor operand = operands.get(i);
             if (operand.backend != backend) {
                 throw new IllegalArgumentException(op.name() + " of tensors on different backends: "
                         + operands.stream().map(Tensor::describe).toList() + "; move one with to(backend)");
             }
-            types.add(TensorType.of(operand.dtype, operand.shape));
-            handles.add(operand.handle());
+            types[i] = operand.type();
+            handles[i] = operand.handle();
         }
-        op.infer(types);
+        List<TensorType> outputs = op.infer(Arrays.asList(types));
         try {
-            List<Tensor> results = new ArrayList<>();
-            for (TensorHandle handle : backend.execute(op, handles)) {
+            List<TensorHandle> made = backend.execute(op, Arrays.asList(handles), outputs);
+            if (made.size() == 1) {
+                return List.of(wrap(backend, made.get(0)));
+            }
+            List<Tensor> results = new ArrayList<>(made.size());
+            for (TensorHandle handle : made) {
                 results.add(wrap(backend, handle));
             }
             return results;
@@ -878,6 +887,15 @@ public final class Tensor implements AutoCloseable {
         try (Tensor constant = constant(number)) {
             return binary(kind, constant);
         }
+    }
+
+    private TensorType type() {
+        TensorType known = type;
+        if (known == null) {
+            known = TensorType.of(dtype, shape);
+            type = known;
+        }
+        return known;
     }
 
     private Tensor constant(double number) {

@@ -5,13 +5,15 @@ import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.UnaryKind;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.List;
 
 /** Each op in terms of libtorch's functions. What is made on the way is closed on the way. */
 final class Kernels {
 
     private static final long FUSED_SCORES = 160 * 160;
+
+    /** Up to this many elements, comparing them all is cheaper than getting at the memory. */
+    private static final long FEW = 64;
 
     private Kernels() {}
 
@@ -120,8 +122,7 @@ final class Kernels {
     // numbers.
     private static PtNDArray reduce(Op.Reduce op, PtNDArray x) {
         if (op.kind() == Op.ReduceKind.SUM) {
-            long[] axes = op.axes().stream().mapToLong(axis -> axis).toArray();
-            return asBefore(x, Torch.sum(x, axes, op.keepDims()));
+            return asBefore(x, Torch.sum(x, Movement.array(op.axes()), op.keepDims()));
         }
         int last = op.axes().size() - 1;
         PtNDArray result = reduce(op, x, op.axes().get(last));
@@ -145,7 +146,7 @@ final class Kernels {
 
     /** libtorch sums int32 in int64; the result's type is the operand's. */
     private static PtNDArray asBefore(PtNDArray x, PtNDArray result) {
-        if (result.getDataType() == x.getDataType()) {
+        if (x.getDataType().isFloating() || result.getDataType() == x.getDataType()) {
             return result;
         }
         try (result) {
@@ -162,7 +163,7 @@ final class Kernels {
         PtNDArray result = Torch.softmax(x, axis);
         boolean done = false;
         try {
-            done = !hasNan(result, axis);
+            done = !hasNan(x, result, axis);
         } finally {
             if (!done) {
                 result.close();
@@ -171,23 +172,24 @@ final class Kernels {
         return done ? result : on.call("softmax", x, axis);
     }
 
-    private static boolean hasNan(PtNDArray x, int axis) {
+    // Asks of the operand what it is: DJL keeps the answer, while a fresh result would have to ask libtorch.
+    private static boolean hasNan(PtNDArray x, PtNDArray result, int axis) {
         long[] sizes = x.getShape().getShape();
-        long elements = x.getShape().size();
         boolean wide = x.getDataType() == DataType.FLOAT64;
-        if (elements == 0) {
-            return false;
+        long inner = 1;
+        for (int i = axis + 1; i < sizes.length; i++) {
+            inner *= sizes[i];
+        }
+        long step = sizes[axis] * inner;
+        long elements = x.getShape().size();
+        if (elements <= FEW) {
+            return !Torch.equal(result, result);
         }
         if (elements * (wide ? 8 : 4) > Integer.MAX_VALUE) {
             return true;
         }
-        int inner = 1;
-        for (int i = axis + 1; i < sizes.length; i++) {
-            inner *= (int) sizes[i];
-        }
-        ByteBuffer data = x.toByteBuffer(true).order(ByteOrder.nativeOrder());
-        int step = (int) sizes[axis] * inner;
-        for (int row = 0; row < elements; row += step) {
+        ByteBuffer data = Torch.view(result);
+        for (int row = 0; row < elements; row += (int) step) {
             for (int i = row; i < row + inner; i++) {
                 if (wide ? Double.isNaN(data.getDouble(i * 8)) : Float.isNaN(data.getFloat(i * 4))) {
                     return true;

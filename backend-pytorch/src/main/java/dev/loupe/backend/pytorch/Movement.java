@@ -99,7 +99,7 @@ final class Movement {
         }
     }
 
-    private static long[] array(List<? extends Number> numbers) {
+    static long[] array(List<? extends Number> numbers) {
         long[] array = new long[numbers.size()];
         for (int i = 0; i < array.length; i++) {
             array[i] = numbers.get(i).longValue();

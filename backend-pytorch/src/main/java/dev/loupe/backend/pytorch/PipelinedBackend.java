@@ -1,6 +1,7 @@
 package dev.loupe.backend.pytorch;
 
 import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
 import dev.loupe.spi.Backend;
 import dev.loupe.spi.Capabilities;
 import dev.loupe.spi.Placement;
@@ -80,6 +81,15 @@ final class PipelinedBackend implements Backend {
         try (Moved moved = new Moved(stage)) {
             return stage.execute(op, moved.all(inputs));
         }
+    }
+
+    @Override
+    public List<TensorHandle> execute(Op op, List<TensorHandle> inputs, List<TensorType> outputs) {
+        List<TensorHandle> results = execute(op, inputs);
+        for (int i = 0; i < outputs.size(); i++) {
+            ((PyTorchHandle) results.get(i)).isOf(outputs.get(i));
+        }
+        return results;
     }
 
     @Override

@@ -4,6 +4,7 @@ import ai.djl.engine.EngineException;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
 import dev.loupe.spi.Capabilities;
 import dev.loupe.spi.InterpretingBackend;
 import dev.loupe.spi.Placement;
@@ -110,6 +111,15 @@ final class PyTorchBackend extends InterpretingBackend {
     @Override
     protected boolean implementsComposite(Op op) {
         return true;
+    }
+
+    @Override
+    public List<TensorHandle> execute(Op op, List<TensorHandle> inputs, List<TensorType> outputs) {
+        List<TensorHandle> results = execute(op, inputs);
+        for (int i = 0; i < outputs.size(); i++) {
+            ((PyTorchHandle) results.get(i)).isOf(outputs.get(i));
+        }
+        return results;
     }
 
     @Override

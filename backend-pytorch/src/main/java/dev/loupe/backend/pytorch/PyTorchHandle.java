@@ -2,6 +2,7 @@ package dev.loupe.backend.pytorch;
 
 import ai.djl.ndarray.NDScope;
 import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.graph.TensorType;
 import dev.loupe.spi.TensorHandle;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Shape;
@@ -17,6 +18,9 @@ final class PyTorchHandle implements TensorHandle {
 
     private static final VarHandle USERS = users();
     private static final int CLOSED = 1 << 30;
+
+    /** Bytes up to which it is cheaper to keep a view's memory than to copy the view. */
+    private static final long LITTLE = 1 << 16;
 
     private final TorchDevice device;
     private final PtNDArray array;
@@ -57,6 +61,14 @@ final class PyTorchHandle implements TensorHandle {
     /** Stands for an array that the device keeps for good. */
     static PyTorchHandle sharing(TorchDevice device, PtNDArray array) {
         return new PyTorchHandle(device, array, 0, true);
+    }
+
+    /** Notes what the type rules say of this, so that libtorch needn't be asked, which costs as much as a small op. */
+    void isOf(TensorType type) {
+        if (shape == null || dtype == null) {
+            dtype = type.dtype();
+            shape = type.shape();
+        }
     }
 
     /** The array, which stays until {@link #release} is called. */
@@ -114,14 +126,25 @@ final class PyTorchHandle implements TensorHandle {
         return known;
     }
 
-    /** Of a view, its own elements: {@link Results} copies views that are small beside what they keep alive. */
+    /**
+     * Of a view of little memory, all of it. Of others, its own elements: {@link Results} copies views that are small
+     * beside what they keep alive.
+     */
     @Override
     public long nativeBytes() {
         if (shared) {
             return 0;
         }
+        if (storage > 0 && storage <= LITTLE) {
+            return storage;
+        }
         long own = ownBytes();
         return storage == 0 ? own : Math.min(own, storage);
+    }
+
+    /** Whether this keeps much more memory alive than its elements need. */
+    boolean isSmallPartOfMuch() {
+        return storage > LITTLE && 2 * ownBytes() < storage;
     }
 
     /** Whether the shapes are known, and this one's is what broadcasting the two gives. */

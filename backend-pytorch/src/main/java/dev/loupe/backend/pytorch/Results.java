@@ -28,11 +28,10 @@ final class Results {
         return PyTorchHandle.owning(on, result, 0);
     }
 
-    // A view keeps the whole of its memory alive, which nobody would see: one that is small beside its memory is
-    // copied.
+    // A view keeps the whole of its memory alive, which nobody would see: a small view of much memory is copied.
     private static PyTorchHandle view(TorchDevice on, PtNDArray result, PyTorchHandle from) {
         PyTorchHandle view = PyTorchHandle.owning(on, result, from.storageBytes());
-        if (2 * view.nativeBytes() >= view.storageBytes()) {
+        if (!view.isSmallPartOfMuch()) {
             return view;
         }
         try {

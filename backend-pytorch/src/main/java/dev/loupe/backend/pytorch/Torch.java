@@ -133,6 +133,11 @@ final class Torch {
         }
     }
 
+    /** The memory of a contiguous array on the CPU, in native order. Not to be touched once the array is closed. */
+    static ByteBuffer view(PtNDArray x) {
+        return JniUtils.getByteBuffer(x, true);
+    }
+
     // Elementwise.
 
     static PtNDArray unary(UnaryKind kind, PtNDArray x) {
@@ -176,6 +181,11 @@ final class Torch {
             case AND -> JniUtils.logicalAnd(a, b);
             case OR -> JniUtils.logicalOr(a, b);
         };
+    }
+
+    /** Whether all elements are equal, which NaN isn't even to itself. */
+    static boolean equal(PtNDArray a, PtNDArray b) {
+        return JniUtils.contentEqual(a, b);
     }
 
     static PtNDArray where(PtNDArray condition, PtNDArray a, PtNDArray b) {
