@@ -159,9 +159,7 @@ public final class Dim {
         if (this == other) {
             return true;
         }
-        return other instanceof Dim dim
-                && constant == dim.constant
-                && (terms == dim.terms || terms.equals(dim.terms));
+        return other instanceof Dim dim && constant == dim.constant && (terms == dim.terms || terms.equals(dim.terms));
     }
 
     @Override

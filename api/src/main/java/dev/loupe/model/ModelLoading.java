@@ -72,8 +72,7 @@ final class ModelLoading {
         String last = name.substring(name.lastIndexOf('.') + 1);
         // Each weight has a generator of its own, so that the numbers don't depend on the order.
         Random random = new Random(seed * 31 + name.hashCode());
-        int count = (int) shape.elements();
-        for (int i = 0; i < count; i++) {
+        for (long i = 0; i < shape.elements(); i++) {
             tensor.setDouble(i, last.startsWith("b") ? 0 : last.equals("w") ? 1 : 0.02 * random.nextGaussian());
         }
         return tensor;

@@ -133,7 +133,11 @@ public final class Tensor implements AutoCloseable {
 
     // Reading out.
 
-    /** The data in host memory. */
+    /**
+     * The data in host memory.
+     *
+     * @throws OutOfTensorMemoryException if there is no room
+     */
     public HostTensor toHost() {
         try {
             return backend.download(handle());
@@ -142,19 +146,25 @@ public final class Tensor implements AutoCloseable {
         }
     }
 
+    // What can't become an array isn't fetched first.
+    private HostTensor toHostForArray() {
+        HostTensor.checkFitsIntoArray(dtype, shape);
+        return toHost();
+    }
+
     /** The elements in row-major order. */
     public float[] toFloatArray() {
-        return toHost().toFloatArray();
+        return toHostForArray().toFloatArray();
     }
 
     /** The elements in row-major order. */
     public double[] toDoubleArray() {
-        return toHost().toDoubleArray();
+        return toHostForArray().toDoubleArray();
     }
 
     /** The elements in row-major order; fractions are cut off. */
     public long[] toLongArray() {
-        return toHost().toLongArray();
+        return toHostForArray().toLongArray();
     }
 
     /** The elements in row-major order: whether they are not 0. */
@@ -189,7 +199,7 @@ public final class Tensor implements AutoCloseable {
         for (int i = 0; i < position.length; i++) {
             flat = flat * size(i) + Index.resolve(position[i], size(i), i);
         }
-        return toHost().getDouble(Math.toIntExact(flat));
+        return toHost().getDouble(flat);
     }
 
     // Elementwise.

@@ -119,15 +119,20 @@ final class TensorRules {
                     ByteBuffer larger = ByteBuffer.allocateDirect(bytes + 24).put(8, data.data(), 0, bytes);
                     ByteBuffer largerHeap = ByteBuffer.allocate(bytes + 24).put(8, data.data(), 0, bytes);
                     ByteBuffer shifted = larger.duplicate().position(3);
-                    List<ByteBuffer> buffers = List.of(
-                            heap,
-                            heap.asReadOnlyBuffer(),
-                            larger.slice(8, bytes),
-                            larger.slice(8, bytes).asReadOnlyBuffer(),
-                            largerHeap.slice(8, bytes),
-                            shifted.slice(8 - shifted.position() + 3, bytes));
-                    attempt.each(buffers, ByteBuffer::toString, buffer -> {
-                        HostTensor view = new HostTensor(type, data.shape(), buffer);
+                    int part = 3 * 31 * type.bytes();
+                    List<List<ByteBuffer>> buffers = List.of(
+                            List.of(heap),
+                            List.of(heap.asReadOnlyBuffer()),
+                            List.of(larger.slice(8, bytes)),
+                            List.of(larger.slice(8, bytes).asReadOnlyBuffer()),
+                            List.of(largerHeap.slice(8, bytes)),
+                            List.of(shifted.slice(8 - shifted.position() + 3, bytes)),
+                            List.of(
+                                    larger.slice(8, part),
+                                    heap.slice(part, part),
+                                    larger.slice(8 + 2 * part, bytes - 2 * part)));
+                    attempt.each(buffers, List::toString, parts -> {
+                        HostTensor view = new HostTensor(type, data.shape(), parts);
                         try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
                             TensorHandle handle = handles.upload(view);
                             Comparison.of(handles.download(handle), data, null).check("what came back");

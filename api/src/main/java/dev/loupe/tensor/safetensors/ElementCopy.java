@@ -4,7 +4,6 @@ import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HalfFloats;
 import dev.loupe.tensor.HostTensor;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
 
@@ -16,13 +15,11 @@ final class ElementCopy {
     /**
      * Copies all elements in {@code source}, which are little-endian.
      *
-     * @param at the first element of {@code target} that is written
+     * @param at the first element of {@code target} that is written; they fit into the part that holds it
      */
-    static void copy(ByteBuffer source, DType type, HostTensor target, int at) {
+    static void copy(ByteBuffer source, DType type, HostTensor target, long at) {
         int count = source.remaining() / type.bytes();
-        ByteBuffer destination = target.data()
-                .slice(at * target.dtype().bytes(), count * target.dtype().bytes())
-                .order(ByteOrder.nativeOrder());
+        ByteBuffer destination = target.from(at).limit(count * target.dtype().bytes());
         if (type == target.dtype()) {
             copySame(source, type.bytes(), destination);
         } else if (type == DType.BFLOAT16 && target.dtype() == DType.FLOAT32) {

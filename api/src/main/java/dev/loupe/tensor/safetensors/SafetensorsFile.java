@@ -134,8 +134,7 @@ public final class SafetensorsFile implements AutoCloseable {
      * Reads a tensor as it is stored.
      *
      * @return a copy in memory of its own, which stays when the file is closed
-     * @throws IllegalArgumentException if there is no such tensor, tensors can't have its type, or it is larger
-     *     than 2 GiB
+     * @throws IllegalArgumentException if there is no such tensor, or tensors can't have its type
      */
     public HostTensor read(String name) {
         HostTensor result = HostTensor.allocate(dtype(name), tensor(name).shape());
@@ -153,7 +152,7 @@ public final class SafetensorsFile implements AutoCloseable {
      * @throws IllegalArgumentException if there is no such tensor or tensors can't have its type
      * @throws IndexOutOfBoundsException if either range is not inside its tensor
      */
-    public synchronized void copy(String name, long first, long count, HostTensor target, int at) {
+    public synchronized void copy(String name, long first, long count, HostTensor target, long at) {
         if (closed) {
             throw new IllegalStateException(source + " is closed");
         }
@@ -162,7 +161,7 @@ public final class SafetensorsFile implements AutoCloseable {
         Objects.checkFromIndexSize(first, count, tensor.shape().elements());
         Objects.checkFromIndexSize(at, count, target.shape().elements());
         long position = dataStart + tensor.begin() + first * type.bytes();
-        int next = at;
+        long next = at;
         long left = count;
         try {
             while (left > 0) {
@@ -171,7 +170,8 @@ public final class SafetensorsFile implements AutoCloseable {
                     // The window ends within an element.
                     some = straddling(position, type.bytes());
                 }
-                int whole = some.remaining() / type.bytes();
+                int room = target.from(next).capacity() / target.dtype().bytes();
+                int whole = Math.min(room, some.remaining() / type.bytes());
                 some.limit(whole * type.bytes());
                 ElementCopy.copy(some, type, target, next);
                 next += whole;

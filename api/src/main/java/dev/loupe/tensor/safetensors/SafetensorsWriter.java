@@ -142,12 +142,16 @@ public final class SafetensorsWriter {
     }
 
     private static void writeElements(FileChannel channel, HostTensor tensor) throws IOException {
-        ByteBuffer data = tensor.data().duplicate().order(ByteOrder.nativeOrder());
-        if (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN || tensor.dtype().bytes() == 1) {
-            writeFully(channel, data.clear());
+        for (ByteBuffer part : tensor.parts()) {
+            writeElements(channel, part.duplicate().clear(), tensor.dtype().bytes());
+        }
+    }
+
+    private static void writeElements(FileChannel channel, ByteBuffer data, int width) throws IOException {
+        if (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN || width == 1) {
+            writeFully(channel, data);
             return;
         }
-        int width = tensor.dtype().bytes();
         ByteBuffer swapped = ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < data.capacity(); i += CHUNK) {
             ByteBuffer some =

@@ -194,9 +194,7 @@ class SafetensorsTest {
             }
             HostTensor end = HostTensor.allocate(DType.BOOL, Shape.of(2));
             file.copy("hole", skipped - 2, 2, end, 0);
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> file.read("hole"))
-                    .withMessageContaining("2 GiB");
+            assertThat(end.toLongArray()).containsExactly(0, 0);
         }
     }
 

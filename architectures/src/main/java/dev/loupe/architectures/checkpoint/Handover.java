@@ -37,9 +37,9 @@ final class Handover {
 
     /** A weight was handed over, in another form than it was read in if a conversion was necessary. */
     void done(HostTensor read, HostTensor handedOver) {
-        waiting += handedOver.data().capacity();
+        waiting += handedOver.bytes();
         if (read.dtype() != handedOver.dtype()) {
-            waiting += read.data().capacity();
+            waiting += read.bytes();
         }
     }
 }

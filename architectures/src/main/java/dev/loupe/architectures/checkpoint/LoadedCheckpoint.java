@@ -26,6 +26,7 @@ final class LoadedCheckpoint implements Checkpoint {
     private final FoundTokenizer tokenizer;
     private final DType dtype;
     private final boolean progress;
+    private final int partBytes;
 
     LoadedCheckpoint(
             ArchitectureProvider architecture,
@@ -35,7 +36,8 @@ final class LoadedCheckpoint implements Checkpoint {
             Map<String, Shape> wanted,
             FoundTokenizer tokenizer,
             DType dtype,
-            boolean progress) {
+            boolean progress,
+            int partBytes) {
         this.architecture = architecture;
         this.processing = processing;
         this.tensors = tensors;
@@ -44,6 +46,7 @@ final class LoadedCheckpoint implements Checkpoint {
         this.tokenizer = tokenizer;
         this.dtype = dtype;
         this.progress = progress;
+        this.partBytes = partBytes;
     }
 
     @Override
@@ -75,13 +78,14 @@ final class LoadedCheckpoint implements Checkpoint {
                         Shape.of(rule.layout().shape(WeightReader.sizes(rule))).elements() * dtype.bytes())
                 .sum();
         Handover handover = new Handover(total);
-        WeightReader reader = new WeightReader(tensors, rules, wanted, direct ? dtype : DType.FLOAT32, handover);
+        DType read = direct ? dtype : DType.FLOAT32;
+        WeightReader reader = new WeightReader(tensors, rules, wanted, read, handover, partBytes);
         try (Progress bar = Progress.of("Loading " + shortName(), total, progress)) {
             processing.run(reader, (name, weight) -> {
                 HostTensor converted = weight.to(dtype);
                 consumer.accept(name, converted);
                 handover.done(weight, converted);
-                bar.add(Math.min(converted.data().capacity(), total - bar.done()));
+                bar.add(Math.min(converted.bytes(), total - bar.done()));
             });
             bar.add(total - bar.done());
         }

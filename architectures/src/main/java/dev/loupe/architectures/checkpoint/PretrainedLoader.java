@@ -25,6 +25,7 @@ import dev.loupe.spi.CheckpointLoader;
 import dev.loupe.spi.PretrainedModel;
 import dev.loupe.spi.WeightMapping;
 import dev.loupe.spi.WeightMapping.Rule;
+import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -48,6 +49,7 @@ public final class PretrainedLoader implements CheckpointLoader {
     private static final String GENERATION = "generation_config.json";
 
     private final Map<String, String> environment;
+    private final int partBytes;
 
     /** A loader that obeys the environment variables of this process. */
     public PretrainedLoader() {
@@ -56,7 +58,13 @@ public final class PretrainedLoader implements CheckpointLoader {
 
     /** A loader that obeys the given environment variables, see {@link HubSettings#from}. */
     public PretrainedLoader(Map<String, String> environment) {
+        this(environment, HostTensor.LARGEST_PART);
+    }
+
+    /** A loader whose weights lie in buffers of no more than so many bytes, which hold a row at least. */
+    PretrainedLoader(Map<String, String> environment, int partBytes) {
         this.environment = Map.copyOf(environment);
+        this.partBytes = partBytes;
     }
 
     @Override
@@ -160,7 +168,15 @@ public final class PretrainedLoader implements CheckpointLoader {
             WeightProcessing processing = StandardProcessing.of(architecture, wanted, options);
             boolean progress = HubSettings.from(environment).progress();
             return new LoadedCheckpoint(
-                    architecture, processing, tensors, rules, cutShapes, tokenizer, options.dtype(), progress);
+                    architecture,
+                    processing,
+                    tensors,
+                    rules,
+                    cutShapes,
+                    tokenizer,
+                    options.dtype(),
+                    progress,
+                    partBytes);
         } catch (RuntimeException e) {
             tensors.close();
             throw e;

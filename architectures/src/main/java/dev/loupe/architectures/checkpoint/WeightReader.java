@@ -32,6 +32,7 @@ final class WeightReader implements RawWeights {
     private final Map<String, Entry> entries = new LinkedHashMap<>();
     private final DType dtype;
     private final Handover handover;
+    private final int mostBytes;
     private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
 
     /**
@@ -41,10 +42,17 @@ final class WeightReader implements RawWeights {
      * @param wanted shape of each weight where it is less than what is stored: the first rows are taken
      * @param dtype the type to which everything is converted
      * @param handover told of every weight before there is memory for it
+     * @param mostBytes the most that one buffer of a weight may hold; at least a row
      */
     WeightReader(
-            CheckpointTensors tensors, List<Rule> rules, Map<String, Shape> wanted, DType dtype, Handover handover) {
+            CheckpointTensors tensors,
+            List<Rule> rules,
+            Map<String, Shape> wanted,
+            DType dtype,
+            Handover handover,
+            int mostBytes) {
         this.handover = handover;
+        this.mostBytes = mostBytes;
         this.tensors = tensors;
         this.dtype = dtype;
         for (Rule rule : rules) {
@@ -78,8 +86,8 @@ final class WeightReader implements RawWeights {
         String source = MappingCheck.source(tensors, rule)
                 .orElseThrow(() -> new IllegalArgumentException(tensors.source() + " has none of " + rule.sources()));
         SafetensorsFile file = tensors.holder(source);
-        handover.expect(HostTensor.byteSize(dtype, shape(weight)));
-        HostTensor result = HostTensor.allocate(dtype, shape(weight));
+        handover.expect(shape(weight).elements() * dtype.bytes());
+        HostTensor result = HostTensor.allocate(dtype, shape(weight), mostBytes);
         long[] stored = sizes(rule);
         if (rule.layout() == Layout.AS_IS) {
             file.copy(source, 0, result.shape().elements(), result, 0);
@@ -109,10 +117,11 @@ final class WeightReader implements RawWeights {
             int band = Math.min(BAND, rows - first);
             HostTensor some = scratch(Shape.of(band, columns));
             file.copy(source, (long) first * columns, (long) band * columns, some, 0);
+            ByteBuffer from = some.data();
             for (int column = 0; column < result.shape().size(0); column++) {
-                int to = column * rows + first;
+                ByteBuffer to = result.from((long) column * rows + first);
                 for (int row = 0; row < band; row++) {
-                    copyElement(some.data(), row * columns + column, result.data(), to + row, width);
+                    copyElement(from, row * columns + column, to, row, width);
                 }
             }
         }
@@ -126,10 +135,11 @@ final class WeightReader implements RawWeights {
         int columns =
                 result.shape().rank() == 0 ? 1 : Math.toIntExact(result.shape().size(-1));
         int rows = columns == 0 ? 0 : Math.toIntExact(result.shape().elements() / columns);
-        for (int row = 0; row < rows; row++) {
+        for (int row = 0; row < rows && columns > 0; row++) {
+            ByteBuffer to = result.from((long) row * columns);
             for (int column = 0; column < columns; column++) {
                 int from = Math.toIntExact(layout.source(row, column, stored));
-                copyElement(all.data(), from, result.data(), row * columns + column, width);
+                copyElement(all.data(), from, to, column, width);
             }
         }
     }

@@ -42,33 +42,33 @@ final class WeightMatrix {
     }
 
     private void read(int row, double[] into) {
-        read(row * columns, into, 0, columns);
+        read((long) row * columns, into, 0, columns);
     }
 
     private void write(int row, double[] from) {
-        write(row * columns, from, 0, columns);
+        write((long) row * columns, from, 0, columns);
     }
 
-    private void read(int index, double[] into, int at, int count) {
+    private void read(long index, double[] into, int at, int count) {
         if (tensor.dtype() == DType.FLOAT64) {
-            tensor.data().asDoubleBuffer().get(index, into, at, count);
+            tensor.from(index).asDoubleBuffer().get(into, at, count);
             return;
         }
-        tensor.data().asFloatBuffer().get(index, narrow, 0, count);
+        tensor.from(index).asFloatBuffer().get(narrow, 0, count);
         for (int i = 0; i < count; i++) {
             into[at + i] = narrow[i];
         }
     }
 
-    private void write(int index, double[] from, int at, int count) {
+    private void write(long index, double[] from, int at, int count) {
         if (tensor.dtype() == DType.FLOAT64) {
-            tensor.data().asDoubleBuffer().put(index, from, at, count);
+            tensor.from(index).asDoubleBuffer().put(from, at, count);
             return;
         }
         for (int i = 0; i < count; i++) {
             narrow[i] = (float) from[at + i];
         }
-        tensor.data().asFloatBuffer().put(index, narrow, 0, count);
+        tensor.from(index).asFloatBuffer().put(narrow, 0, count);
     }
 
     /** A copy of a row. */
@@ -141,7 +141,7 @@ final class WeightMatrix {
     DMatrixRMaj block(int firstRow, int rowCount, int firstColumn, int columnCount) {
         DMatrixRMaj block = new DMatrixRMaj(rowCount, columnCount);
         for (int row = 0; row < rowCount; row++) {
-            read((firstRow + row) * columns + firstColumn, block.data, row * columnCount, columnCount);
+            read((firstRow + row) * (long) columns + firstColumn, block.data, row * columnCount, columnCount);
         }
         return block;
     }
@@ -150,7 +150,7 @@ final class WeightMatrix {
     void setBlock(int firstRow, int rowCount, int firstColumn, DMatrixRMaj source, int sourceRow) {
         int width = source.getNumCols();
         for (int row = 0; row < rowCount; row++) {
-            write((firstRow + row) * columns + firstColumn, source.data, (sourceRow + row) * width, width);
+            write((firstRow + row) * (long) columns + firstColumn, source.data, (sourceRow + row) * width, width);
         }
     }
 }

@@ -104,6 +104,31 @@ class PretrainedLoaderTest {
         }
     }
 
+    @ParameterizedTest
+    @MethodSource("fixtures")
+    void weightsThatLieInSeveralBuffersAreTheSameWeights(String fixture) {
+        String name = Fixtures.directory(fixture).toString();
+        // The longest row of the fixtures is one of the unembedding, 113 elements of 8 bytes.
+        PretrainedLoader inParts = new PretrainedLoader(Map.of("HF_HUB_OFFLINE", "1"), 1000);
+        LoadOptions defaults = LoadOptions.defaults();
+        for (LoadOptions options : List.of(
+                raw(),
+                defaults,
+                raw().withDType(DType.FLOAT64),
+                defaults.withProcessing(true, true, true, true, true).withDType(DType.FLOAT64))) {
+            Map<String, HostTensor> expected = read(name, options);
+            Map<String, HostTensor> found;
+            try (Checkpoint checkpoint = inParts.open(name, options)) {
+                found = read(checkpoint);
+            }
+            assertThat(found.keySet()).isEqualTo(expected.keySet());
+            assertThat(found.values()).anyMatch(weight -> weight.parts().size() > 1);
+            found.forEach((weight, tensor) -> assertThat(tensor.toDoubleArray())
+                    .as("%s with %s", weight, options)
+                    .isEqualTo(expected.get(weight).toDoubleArray()));
+        }
+    }
+
     private static long[][] rows(HostTensor tokens) {
         long[] all = tokens.toLongArray();
         int length = (int) tokens.shape().size(1);

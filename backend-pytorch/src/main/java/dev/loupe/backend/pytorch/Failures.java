@@ -5,6 +5,7 @@ import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.graph.Op;
 import dev.loupe.spi.TensorHandle;
 import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.OutOfTensorMemoryException;
 import java.util.List;
 import java.util.Locale;
 
@@ -34,7 +35,7 @@ final class Failures {
                 || lower.contains("not enough memory")
                 || lower.contains("can't allocate memory");
         if (memory) {
-            return new IllegalStateException(
+            return new OutOfTensorMemoryException(
                     "Out of memory for " + what + ": " + firstLine(message)
                             + ". Nothing was lost: close tensors that aren't needed, or run fewer or shorter"
                             + " sequences at once",

@@ -7,6 +7,8 @@ import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
 import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.function.BiConsumer;
 
 /**
  * Data in and out. It is copied once, never shared: an array over Java's memory reads whatever comes to lie there as
@@ -35,7 +37,15 @@ final class Transfer {
                 host.create(new ai.djl.ndarray.types.Shape(data.shape().toArray()), type);
         boolean done = false;
         try {
-            Torch.fill(array, data.data().duplicate().clear());
+            List<ByteBuffer> parts = data.parts();
+            if (parts.size() == 1) {
+                Torch.fill(array, parts.get(0).duplicate().clear());
+            } else {
+                inParts(
+                        array,
+                        data,
+                        (some, part) -> Torch.fill(some, part.duplicate().clear()));
+            }
             done = true;
             return array;
         } finally {
@@ -46,15 +56,39 @@ final class Transfer {
     }
 
     static HostTensor download(TorchDevice device, PtNDArray array, DType dtype, Shape shape) {
-        int bytes = HostTensor.byteSize(dtype, shape);
-        ByteBuffer into = bytes < LARGE ? ByteBuffer.allocate(bytes) : ByteBuffer.allocateDirect(bytes);
+        HostTensor into = shape.elements() * dtype.bytes() < LARGE
+                ? HostTensor.allocateHeap(dtype, shape)
+                : HostTensor.allocate(dtype, shape);
         if (device.isCpu()) {
-            Torch.read(array, into);
+            read(array, into);
         } else {
             try (PtNDArray staged = Torch.move(array, device.host())) {
-                Torch.read(staged, into);
+                read(staged, into);
             }
         }
-        return new HostTensor(dtype, shape, into.clear());
+        return into;
+    }
+
+    private static void read(PtNDArray array, HostTensor into) {
+        List<ByteBuffer> parts = into.parts();
+        if (parts.size() == 1) {
+            Torch.read(array, parts.get(0).duplicate());
+        } else {
+            inParts(array, into, (some, part) -> Torch.read(some, part.duplicate()));
+        }
+    }
+
+    /** Goes through an array in the parts in which a tensor lies on the other side: buffers end at 2 GiB. */
+    private static void inParts(PtNDArray array, HostTensor other, BiConsumer<PtNDArray, ByteBuffer> each) {
+        try (PtNDArray flat = Torch.reshape(array, other.shape().elements())) {
+            long at = 0;
+            for (ByteBuffer part : other.parts()) {
+                long end = at + part.capacity() / other.dtype().bytes();
+                try (PtNDArray some = Torch.slice(flat, 0, at, end, 1)) {
+                    each.accept(some, part);
+                }
+                at = end;
+            }
+        }
     }
 }

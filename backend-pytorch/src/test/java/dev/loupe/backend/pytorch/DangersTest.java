@@ -12,6 +12,7 @@ import dev.loupe.spi.Placement;
 import dev.loupe.spi.TensorHandle;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
+import dev.loupe.tensor.OutOfTensorMemoryException;
 import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
@@ -275,19 +276,19 @@ class DangersTest {
             assertThat(end.toBooleanArray()).containsExactly(true, true, true);
             assertThatThrownBy(many::toBooleanArray)
                     .isInstanceOf(IllegalArgumentException.class)
-                    .hasMessageContaining("2 GiB");
+                    .hasMessageContainingAll("[3000000000]", "take a slice");
         }
     }
 
     @Test
     void aTensorTooLargeForTheMachineIsNamedAndTheBackendGoesOn() {
         assertThatThrownBy(() -> tensors.full(DType.FLOAT32, 0, 1L << 30, 1L << 20))
-                .isInstanceOf(IllegalStateException.class)
+                .isInstanceOf(OutOfTensorMemoryException.class)
                 .hasMessageContainingAll("Out of memory", "1073741824, 1048576", "cpu");
         try (Tensor x = tensors.randn(1, 1 << 10)) {
             Tensor wide = x.reshape(1 << 10, 1).expand(1 << 10, 1 << 30);
             assertThatThrownBy(wide::exp)
-                    .isInstanceOf(IllegalStateException.class)
+                    .isInstanceOf(OutOfTensorMemoryException.class)
                     .hasMessageContainingAll("Out of memory", "[1024, 1073741824]");
             assertThat(x.mul(0).sum().item()).isEqualTo(0.0);
         }

@@ -264,6 +264,12 @@ class OpsTest {
                 }
                 masked.setDouble(7, Double.NaN);
                 c.add("masked rows, a NaN", new Op.Softmax(axis), masked);
+                HostTensor larger = OpCase.tensor(c.random(), dtype, Fill.NORMAL, 7, 8, 9);
+                for (int i = 0; i < larger.shape().size(axis); i++) {
+                    larger.setDouble(
+                            axis == 0 ? i * 72 + 19 : axis == 1 ? 72 + i * 9 + 8 : 90 + i, Double.NEGATIVE_INFINITY);
+                }
+                c.add("one masked row of many", new Op.Softmax(axis), larger);
             }
             c.add(new Op.Softmax(0), Fill.NORMAL, new long[] {1});
             c.add(new Op.Softmax(1), Fill.NORMAL, new long[] {3, 0});

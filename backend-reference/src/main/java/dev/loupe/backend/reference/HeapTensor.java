@@ -17,6 +17,9 @@ import java.nio.ByteBuffer;
  */
 final class HeapTensor implements TensorHandle {
 
+    /** Elements of a Java array at most. */
+    private static final int MOST = Integer.MAX_VALUE - 8;
+
     private final DType dtype;
     private final Shape shape;
     private final int size;
@@ -35,7 +38,11 @@ final class HeapTensor implements TensorHandle {
      * @throws IllegalArgumentException if it has more elements than a tensor can hold
      */
     static HeapTensor zeros(DType dtype, Shape shape) {
-        int size = HostTensor.byteSize(dtype, shape) / dtype.bytes();
+        if (shape.elements() > MOST) {
+            throw new IllegalArgumentException("The backend 'reference' can't hold a tensor " + dtype + " " + shape
+                    + ": it has more elements than a Java array (" + MOST + ")");
+        }
+        int size = (int) shape.elements();
         return new HeapTensor(
                 dtype,
                 shape,
@@ -52,19 +59,10 @@ final class HeapTensor implements TensorHandle {
     /** A tensor with a copy of the data. */
     static HeapTensor of(HostTensor host) {
         HeapTensor tensor = zeros(host.dtype(), host.shape());
-        ByteBuffer data = host.data();
-        switch (host.dtype()) {
-            case FLOAT32 -> data.asFloatBuffer().get(tensor.floats());
-            case FLOAT64 -> data.asDoubleBuffer().get(tensor.doubles());
-            case FLOAT16, BFLOAT16 -> data.asShortBuffer().get((short[]) tensor.array);
-            case INT64 -> data.asLongBuffer().get(tensor.longs());
-            case INT32 -> data.asIntBuffer().get((int[]) tensor.array);
-            case BOOL -> {
-                boolean[] values = (boolean[]) tensor.array;
-                for (int i = 0; i < values.length; i++) {
-                    values[i] = data.get(i) != 0;
-                }
-            }
+        int at = 0;
+        for (ByteBuffer part : host.parts()) {
+            tensor.read(part, at);
+            at += part.capacity() / host.dtype().bytes();
         }
         return tensor;
     }
@@ -72,21 +70,48 @@ final class HeapTensor implements TensorHandle {
     /** A copy of the data for use elsewhere. */
     HostTensor toHost() {
         HostTensor host = HostTensor.allocateHeap(dtype, shape);
-        ByteBuffer data = host.data();
+        int at = 0;
+        for (ByteBuffer part : host.parts()) {
+            write(part, at);
+            at += part.capacity() / dtype.bytes();
+        }
+        return host;
+    }
+
+    /** Takes all elements of a buffer, from element {@code at} on. */
+    private void read(ByteBuffer data, int at) {
+        int count = data.capacity() / dtype.bytes();
         switch (dtype) {
-            case FLOAT32 -> data.asFloatBuffer().put(floats());
-            case FLOAT64 -> data.asDoubleBuffer().put(doubles());
-            case FLOAT16, BFLOAT16 -> data.asShortBuffer().put((short[]) array);
-            case INT64 -> data.asLongBuffer().put(longs());
-            case INT32 -> data.asIntBuffer().put((int[]) array);
+            case FLOAT32 -> data.asFloatBuffer().get(floats(), at, count);
+            case FLOAT64 -> data.asDoubleBuffer().get(doubles(), at, count);
+            case FLOAT16, BFLOAT16 -> data.asShortBuffer().get((short[]) array, at, count);
+            case INT64 -> data.asLongBuffer().get(longs(), at, count);
+            case INT32 -> data.asIntBuffer().get((int[]) array, at, count);
             case BOOL -> {
                 boolean[] values = (boolean[]) array;
-                for (int i = 0; i < values.length; i++) {
-                    data.put(i, (byte) (values[i] ? 1 : 0));
+                for (int i = 0; i < count; i++) {
+                    values[at + i] = data.get(i) != 0;
                 }
             }
         }
-        return host;
+    }
+
+    /** Fills a buffer with the elements from {@code at} on. */
+    private void write(ByteBuffer data, int at) {
+        int count = data.capacity() / dtype.bytes();
+        switch (dtype) {
+            case FLOAT32 -> data.asFloatBuffer().put(floats(), at, count);
+            case FLOAT64 -> data.asDoubleBuffer().put(doubles(), at, count);
+            case FLOAT16, BFLOAT16 -> data.asShortBuffer().put((short[]) array, at, count);
+            case INT64 -> data.asLongBuffer().put(longs(), at, count);
+            case INT32 -> data.asIntBuffer().put((int[]) array, at, count);
+            case BOOL -> {
+                boolean[] values = (boolean[]) array;
+                for (int i = 0; i < count; i++) {
+                    data.put(i, (byte) (values[at + i] ? 1 : 0));
+                }
+            }
+        }
     }
 
     /** The same elements in the same order under another shape; the array is shared. */

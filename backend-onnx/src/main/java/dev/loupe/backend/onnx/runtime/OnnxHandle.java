@@ -42,7 +42,7 @@ public final class OnnxHandle implements TensorHandle {
 
     /** A tensor with anything in it. */
     public static OnnxHandle allocate(OnnxRuntime runtime, DType dtype, Shape shape) {
-        int bytes = HostTensor.byteSize(dtype, shape);
+        int bytes = bytes(dtype, shape);
         Memory memory = runtime.pool().take(bytes);
         ByteBuffer data = memory.buffer().slice(0, bytes).order(ByteOrder.nativeOrder());
         return new OnnxHandle(runtime, dtype, shape, memory, data);
@@ -50,12 +50,24 @@ public final class OnnxHandle implements TensorHandle {
 
     /** A tensor of the given numbers: over the same memory if that is direct, otherwise over a copy. */
     public static OnnxHandle of(OnnxRuntime runtime, HostTensor host) {
-        if (host.data().isDirect()) {
-            return new OnnxHandle(runtime, host.dtype(), host.shape(), new Memory(host.data(), null), host.data());
+        int bytes = bytes(host.dtype(), host.shape());
+        ByteBuffer data = host.data();
+        if (data.isDirect()) {
+            return new OnnxHandle(runtime, host.dtype(), host.shape(), new Memory(data, null), data);
         }
         OnnxHandle copy = allocate(runtime, host.dtype(), host.shape());
-        copy.data.put(0, host.data(), 0, copy.data.capacity());
+        copy.data.put(0, data, 0, bytes);
         return copy;
+    }
+
+    private static int bytes(DType dtype, Shape shape) {
+        long bytes = Math.multiplyExact(shape.elements(), dtype.bytes());
+        if (bytes > HostTensor.LARGEST_PART) {
+            throw new IllegalArgumentException("The backend 'onnx' can't hold a tensor " + dtype + " " + shape + " of "
+                    + bytes + " bytes: its tensors lie in Java's buffers, of 2 GiB at most. Use the backend"
+                    + " 'pytorch', or run fewer or shorter sequences at once");
+        }
+        return (int) bytes;
     }
 
     /** The same elements under another shape with as many of them; shares the memory. */
