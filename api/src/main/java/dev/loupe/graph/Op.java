@@ -176,9 +176,9 @@ public sealed interface Op {
     }
 
     /**
-     * Converts to another data type. Floating to integer truncates towards 0; to bool: whether not 0; from
-     * bool: 0 or 1; to a narrower floating type: to nearest, ties to even. Casting to the type a value
-     * already has is allowed.
+     * Converts to another data type. Floating to integer truncates towards 0, and what doesn't fit, NaN included,
+     * gives any integer; to bool: whether not 0; from bool: 0 or 1; to a narrower floating type: to nearest, ties to
+     * even. Casting to the type a value already has is allowed.
      */
     record Cast(DType to) implements Op {
         @Override
@@ -244,7 +244,7 @@ public sealed interface Op {
 
     /**
      * The k largest (or smallest) numbers along an axis, best first, and their int64 indices; equals in
-     * ascending order of index. Two outputs: values, indices.
+     * ascending order of index, and NaNs before any number. Two outputs: values, indices.
      */
     record TopK(int k, int axis, boolean largest) implements Op {
         @Override
@@ -454,7 +454,10 @@ public sealed interface Op {
 
     // Composite ops.
 
-    /** Softmax along an axis. A row that is −∞ throughout gives zeros; a row with a NaN gives NaN. Floating. */
+    /**
+     * Softmax along an axis. A row that is −∞ throughout gives zeros; a row with a NaN gives NaN; an empty row gives an
+     * empty one. Floating.
+     */
     record Softmax(int axis) implements Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {

@@ -49,7 +49,7 @@ final class OperationEdgeRules {
     }
 
     @Rule("3.8")
-    Stream<Trial> aNanIsWhatArgmaxPointsAt() {
+    Stream<Trial> aNanIsChosenFirst() {
         return bench.floats().stream()
                 .map(type -> new Trial("nan/" + type.label(), attempt -> {
                     HostTensor x = numbers(type, 3, Double.NaN, 9, Double.NaN, 1);
@@ -59,6 +59,12 @@ final class OperationEdgeRules {
                     assertThat(longs(new Op.ArgReduce(false, 0, false), x))
                             .as("argmin")
                             .containsExactly(1);
+                    assertThat(second(new Op.TopK(4, 0, true), x))
+                            .as("indices of the largest 4")
+                            .containsExactly(1, 3, 2, 0);
+                    assertThat(second(new Op.TopK(4, 0, false), x))
+                            .as("of the smallest 4")
+                            .containsExactly(1, 3, 4, 0);
                 }));
     }
 
