@@ -1,5 +1,7 @@
 package dev.loupe.benchmarks;
 
+import static dev.loupe.benchmarks.ProcessMemory.MEGABYTE;
+
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.LoadOptions;
 import dev.loupe.tensor.DType;
@@ -35,7 +37,6 @@ public final class LoadingMemory {
     private static final int WIDTH = 768;
     private static final int MLP = 2048;
     private static final int VOCABULARY = 32_000;
-    private static final long MEGABYTE = 1_000_000;
 
     private LoadingMemory() {}
 
@@ -75,17 +76,17 @@ public final class LoadingMemory {
         }
     }
 
-    private static void load(Path directory, String backend, DType target, boolean raw) throws IOException {
+    private static void load(Path directory, String backend, DType target, boolean raw) {
         LoadOptions options = (raw ? LoadOptions.noProcessing() : LoadOptions.defaults())
                 .withBackend(backend)
                 .withDType(target);
         HookedTransformer.fromPretrained("toy-llama", options).close();
         System.gc();
-        long before = status("VmRSS");
+        long before = ProcessMemory.resident();
         long start = System.nanoTime();
         try (HookedTransformer model = HookedTransformer.fromPretrained(directory.toString(), options)) {
             double seconds = (System.nanoTime() - start) / 1e9;
-            long peak = status("VmHWM");
+            long peak = ProcessMemory.peak();
             long size = parameters() * target.bytes();
             long block = (4L * WIDTH * WIDTH + 3L * WIDTH * MLP + 2L * WIDTH) * target.bytes();
             System.out.printf(
@@ -100,15 +101,6 @@ public final class LoadingMemory {
                     seconds,
                     model.config().nLayers());
         }
-    }
-
-    private static long status(String key) throws IOException {
-        for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-            if (line.startsWith(key + ":")) {
-                return Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024;
-            }
-        }
-        throw new IllegalStateException("This system doesn't tell " + key + " in /proc/self/status");
     }
 
     private static Map<String, long[]> tensors() {
