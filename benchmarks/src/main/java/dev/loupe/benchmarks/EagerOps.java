@@ -73,7 +73,7 @@ public final class EagerOps {
         HostTensor few = HostTensor.allocate(DType.INT64, Shape.of(3));
         for (int i = 0; i < shape.elements(); i++) {
             mask.setDouble(i, i % 2);
-            places.setDouble(i, i % sizes[2]);
+            places.setDouble(i, i % (int) sizes[2]);
         }
         Map<String, Case> cases = new LinkedHashMap<>();
         add(cases, "slice positions", new Op.Slice(1, 1, sizes[1] - 1, 1), x);

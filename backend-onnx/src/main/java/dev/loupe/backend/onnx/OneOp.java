@@ -1,6 +1,5 @@
 package dev.loupe.backend.onnx;
 
-import dev.loupe.backend.onnx.cut.Cut;
 import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.host.Bounds;
 import dev.loupe.backend.onnx.host.Hollow;
@@ -15,7 +14,6 @@ import dev.loupe.spi.Placement;
 import dev.loupe.spi.Segment;
 import dev.loupe.spi.Segments;
 import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -35,15 +33,18 @@ final class OneOp implements AutoCloseable {
     private final OnnxBackend backend;
     private final Map<Key, Session> sessions = new LinkedHashMap<>(16, 0.75f, true);
 
-    private record Key(Op op, List<DType> dtypes, List<Integer> ranks) {}
+    // Data type and rank of each input in turn.
+    private record Key(Op op, List<Object> kinds) {}
 
     OneOp(OnnxBackend backend) {
         this.backend = backend;
     }
 
     List<TensorHandle> execute(Op op, List<OnnxHandle> in) {
-        List<TensorType> types =
-                in.stream().map(x -> TensorType.of(x.dtype(), x.shape())).toList();
+        List<TensorType> types = new ArrayList<>(in.size());
+        for (OnnxHandle x : in) {
+            types.add(TensorType.of(x.dtype(), x.shape()));
+        }
         List<TensorType> out = op.infer(types);
         backend.refuseStorageTypes(op, types, out, "");
         if (op instanceof Op.Reshape || op instanceof Op.SplitAxis || op instanceof Op.MergeAxes) {
@@ -51,17 +52,15 @@ final class OneOp implements AutoCloseable {
         } else if (op.isComposite() && !Lowering.has(op) && !HostOps.moves(op)) {
             return stepByStep(op, types, in);
         }
-        Segment.Step step = step(op, in.size(), out.size());
-        if (Cut.indices(step) >= 0) {
-            long size = in.get(0).shape().size(Bounds.axis(op));
-            Bounds.check(op, in.get(Cut.indices(step)).inPlace(), size);
+        if (Bounds.indexes(op)) {
+            Bounds.check(op, in.get(1).inPlace(), in.get(0).shape().size(Bounds.axis(op)));
         }
         List<OnnxHandle> results = new ArrayList<>();
         try {
             for (TensorType type : out) {
                 results.add(OnnxHandle.allocate(backend.runtime(), type.dtype(), type.shape()));
             }
-            compute(op, step, in, results);
+            compute(op, in, results);
             return List.copyOf(results);
         } catch (RuntimeException e) {
             results.forEach(OnnxHandle::close);
@@ -69,14 +68,7 @@ final class OneOp implements AutoCloseable {
         }
     }
 
-    private static Segment.Step step(Op op, int inputs, int outputs) {
-        return new Segment.Step(
-                op,
-                IntStream.range(0, inputs).boxed().toList(),
-                IntStream.range(inputs, inputs + outputs).boxed().toList());
-    }
-
-    private void compute(Op op, Segment.Step step, List<OnnxHandle> in, List<OnnxHandle> out) {
+    private void compute(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
         boolean onHost = HostOps.moves(op) || HostOps.computes(op, in.get(0).dtype());
         if (isHollow(in) || isHollow(out)) {
             if (onHost && HostOps.moves(op)) {
@@ -87,20 +79,25 @@ final class OneOp implements AutoCloseable {
         } else if (onHost) {
             HostOps.compute(op, host(in), host(out));
         } else {
-            run(step, in, out);
+            run(op, in, out);
         }
     }
 
     private static boolean isHollow(List<OnnxHandle> handles) {
-        return handles.stream().anyMatch(handle -> handle.shape().elements() == 0);
+        for (OnnxHandle handle : handles) {
+            if (handle.shape().elements() == 0) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static List<HostTensor> host(List<OnnxHandle> handles) {
         return handles.stream().map(OnnxHandle::inPlace).toList();
     }
 
-    private void run(Segment.Step step, List<OnnxHandle> in, List<OnnxHandle> out) {
-        Session session = session(step, in, out);
+    private void run(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
+        Session session = session(op, in, out);
         try {
             Map<String, OnnxHandle> results = new HashMap<>();
             for (int i = 0; i < out.size(); i++) {
@@ -112,15 +109,17 @@ final class OneOp implements AutoCloseable {
         }
     }
 
-    private Session session(Segment.Step step, List<OnnxHandle> in, List<OnnxHandle> out) {
-        Key key = new Key(
-                step.op(),
-                in.stream().map(OnnxHandle::dtype).toList(),
-                in.stream().map(x -> x.shape().rank()).toList());
+    private Session session(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
+        List<Object> kinds = new ArrayList<>(2 * in.size());
+        for (OnnxHandle x : in) {
+            kinds.add(x.dtype());
+            kinds.add(x.shape().rank());
+        }
+        Key key = new Key(op, kinds);
         synchronized (sessions) {
             Session session = sessions.get(key);
             if (session == null) {
-                session = load(step, in, out);
+                session = load(op, in, out);
                 sessions.put(key, session);
                 if (sessions.size() > SESSIONS_KEPT) {
                     var eldest = sessions.entrySet().iterator();
@@ -132,7 +131,8 @@ final class OneOp implements AutoCloseable {
         }
     }
 
-    private Session load(Segment.Step step, List<OnnxHandle> in, List<OnnxHandle> out) {
+    private Session load(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
+        Segment.Step step = step(op, in.size(), out.size());
         List<TensorType> types = new ArrayList<>();
         in.forEach(x -> types.add(ofAnySize(x, types.size())));
         out.forEach(x -> types.add(ofAnySize(x, types.size())));
@@ -143,6 +143,13 @@ final class OneOp implements AutoCloseable {
                 backend.runtime(),
                 Stages.model(segment, group, Map.of(), step.op().name()),
                 backend.on().firstGpu());
+    }
+
+    private static Segment.Step step(Op op, int inputs, int outputs) {
+        return new Segment.Step(
+                op,
+                IntStream.range(0, inputs).boxed().toList(),
+                IntStream.range(inputs, inputs + outputs).boxed().toList());
     }
 
     private static TensorType ofAnySize(OnnxHandle handle, int number) {

@@ -1,5 +1,6 @@
 package dev.loupe.backend.onnx.cut;
 
+import dev.loupe.backend.onnx.host.Bounds;
 import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.graph.Op;
 import dev.loupe.spi.Segment;
@@ -61,10 +62,7 @@ public final class Cut {
 
     /** The slot of the indices that a step reads, which must lie within bounds; −1 if it reads none. */
     public static int indices(Segment.Step step) {
-        boolean indexes = step.op() instanceof Op.Gather
-                || step.op() instanceof Op.GatherElements
-                || step.op() instanceof Op.ScatterElements;
-        return indexes ? step.inputs().get(1) : -1;
+        return Bounds.indexes(step.op()) ? step.inputs().get(1) : -1;
     }
 
     private List<Stage> stages() {

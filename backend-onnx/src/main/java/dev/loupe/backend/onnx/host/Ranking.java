@@ -3,6 +3,7 @@ package dev.loupe.backend.onnx.host;
 import dev.loupe.graph.Op;
 import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
+import java.nio.ByteBuffer;
 import java.util.PriorityQueue;
 
 /** Finds the best elements along an axis. NaN is better than any number; of equals the first is better. */
@@ -12,13 +13,15 @@ final class Ranking {
     private final boolean largest;
     private final int length;
     private final int stride;
-    private int start; // of the row that is looked at
+    private final long[] merits; // of the row that is looked at: the greater, the better
+    private int start; // of that row
 
     private Ranking(HostTensor data, int axis, boolean largest) {
         this.data = data;
         this.largest = largest;
         this.length = (int) data.shape().size(axis);
         this.stride = elementsBehind(data.shape(), axis);
+        this.merits = new long[length];
     }
 
     private static int elementsBehind(Shape shape, int axis) {
@@ -35,8 +38,9 @@ final class Ranking {
         for (int row = 0; row < rows; row++) {
             ranking.look(row);
             int best = 0;
-            for (int i = 1; i < ranking.length; i++) {
-                best = ranking.isBetter(i, best) ? i : best;
+            long[] merits = ranking.merits;
+            for (int i = 1; i < merits.length; i++) {
+                best = merits[i] > merits[best] ? i : best; // the first of equals stays
             }
             indices.data().putLong(row * 8, best);
         }
@@ -64,32 +68,38 @@ final class Ranking {
 
     private void look(int row) {
         start = row / stride * stride * length + row % stride;
+        ByteBuffer bytes = data.data();
+        for (int i = 0; i < length; i++) {
+            int at = element(i);
+            merits[i] = switch (data.dtype()) {
+                case FLOAT32 -> merit(bytes.getFloat(at * 4));
+                case INT64 -> merit(bytes.getLong(at * 8));
+                case INT32 -> merit((long) bytes.getInt(at * 4));
+                default -> merit(data.getDouble(at));
+            };
+        }
     }
 
     private int element(int i) {
         return start + i * stride;
     }
 
-    // Strictly better, so the first of equals stays.
-    private boolean isBetter(int i, int than) {
-        if (data.dtype().isInteger()) {
-            long a = integer(i);
-            long b = integer(than);
-            return largest ? a > b : a < b;
-        }
-        double a = data.getDouble(element(i));
-        double b = data.getDouble(element(than));
-        return Double.isNaN(a) ? !Double.isNaN(b) : largest ? a > b : a < b;
+    private long merit(long value) {
+        return largest ? value : ~value;
     }
 
-    private long integer(int i) {
-        return data.dtype().bytes() == 8
-                ? data.data().getLong(element(i) * 8)
-                : data.data().getInt(element(i) * 4);
+    // Bits of doubles have the order of whole numbers once those of negative ones are turned round.
+    private long merit(double value) {
+        if (Double.isNaN(value)) {
+            return Long.MAX_VALUE;
+        }
+        long bits = Double.doubleToRawLongBits(value + 0.0); // −0 is 0
+        return merit(bits ^ ((bits >> 63) & Long.MAX_VALUE));
     }
 
     private int compare(int i, int j) {
-        return isBetter(i, j) ? -1 : isBetter(j, i) ? 1 : Integer.compare(i, j);
+        int byMerit = Long.compare(merits[j], merits[i]);
+        return byMerit != 0 ? byMerit : Integer.compare(i, j);
     }
 
     private int[] best(int k) {
