@@ -1,6 +1,9 @@
 package dev.loupe.model;
 
+import dev.loupe.spi.BackendProvider;
 import dev.loupe.tensor.DType;
+import java.util.HashMap;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param firstNLayers load only so many layers; null for all
  * @param nCtx use only so long a context; null for the model's own
  * @param revision branch, tag or commit on the Hub
+ * @param backendSettings settings that only some backends know, by name, see {@link BackendProvider#settings}
  */
 public record LoadOptions(
         boolean foldLn,
@@ -35,12 +39,18 @@ public record LoadOptions(
         @Nullable Boolean defaultPrependBos,
         @Nullable Integer firstNLayers,
         @Nullable Integer nCtx,
-        String revision) {
+        String revision,
+        Map<String, String> backendSettings) {
+
+    /** Copies the settings. */
+    public LoadOptions {
+        backendSettings = Map.copyOf(backendSettings);
+    }
 
     /** Everything as the original does it by default: processed weights in float32 on the CPU. */
     public static LoadOptions defaults() {
         return new LoadOptions(
-                true, true, true, true, false, DType.FLOAT32, "cpu", null, 1, 0, null, null, null, "main");
+                true, true, true, true, false, DType.FLOAT32, "cpu", null, 1, 0, null, null, null, "main", Map.of());
     }
 
     /** As {@link #defaults()}, but the weights stay as they are in the checkpoint. */
@@ -65,7 +75,8 @@ public record LoadOptions(
                 defaultPrependBos,
                 firstNLayers,
                 nCtx,
-                revision);
+                revision,
+                backendSettings);
     }
 
     private LoadOptions place(DType type, String where, @Nullable String id, int count, int threadCount) {
@@ -83,7 +94,8 @@ public record LoadOptions(
                 defaultPrependBos,
                 firstNLayers,
                 nCtx,
-                revision);
+                revision,
+                backendSettings);
     }
 
     private LoadOptions cut(@Nullable Boolean bos, @Nullable Integer layers, @Nullable Integer context, String rev) {
@@ -101,7 +113,8 @@ public record LoadOptions(
                 bos,
                 layers,
                 context,
-                rev);
+                rev,
+                backendSettings);
     }
 
     /** The same options in another data type. */
@@ -147,5 +160,27 @@ public record LoadOptions(
     /** The same options at another revision. */
     public LoadOptions withRevision(String rev) {
         return cut(defaultPrependBos, firstNLayers, nCtx, rev);
+    }
+
+    /** The same options with one more setting for the backend, which refuses those that it doesn't know. */
+    public LoadOptions withBackendSetting(String name, String value) {
+        Map<String, String> settings = new HashMap<>(backendSettings);
+        settings.put(name, value);
+        return new LoadOptions(
+                foldLn,
+                centerWritingWeights,
+                centerUnembed,
+                foldValueBiases,
+                refactorFactoredAttnMatrices,
+                dtype,
+                device,
+                backend,
+                nDevices,
+                threads,
+                defaultPrependBos,
+                firstNLayers,
+                nCtx,
+                revision,
+                settings);
     }
 }

@@ -131,7 +131,8 @@ final class ModelLoading {
     }
 
     private static Backend open(LoadOptions options) {
-        BackendOptions how = new BackendOptions(options.device(), options.threads(), options.nDevices(), Map.of());
+        BackendOptions how =
+                new BackendOptions(options.device(), options.threads(), options.nDevices(), options.backendSettings());
         String id = options.backend();
         return id == null ? Backends.openDefault(how) : Backends.open(id, how);
     }

@@ -1,5 +1,7 @@
 package dev.loupe.spi;
 
+import java.util.Set;
+
 /**
  * Offers a compute backend. Found by {@link java.util.ServiceLoader}: list the class in {@code
  * META-INF/services/dev.loupe.spi.BackendProvider} (or annotate it with {@code @AutoService}). Construction
@@ -27,6 +29,14 @@ public interface BackendProvider {
      * Tells whether the backend could be opened. Cheap; never throws, downloads, or loads native code for good.
      */
     Availability probe();
+
+    /**
+     * The names of those {@linkplain BackendOptions#extra extra settings} that this backend knows. Others are refused
+     * before it is opened.
+     */
+    default Set<String> settings() {
+        return Set.of();
+    }
 
     /**
      * Opens the backend.

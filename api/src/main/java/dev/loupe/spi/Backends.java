@@ -7,6 +7,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import java.util.TreeSet;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -86,7 +87,8 @@ public final class Backends {
     /**
      * Opens the backend of that id.
      *
-     * @throws BackendUnavailableException if there is no such provider, several of them, or it can't be opened
+     * @throws BackendUnavailableException if there is no such provider, several of them, it doesn't know a setting, or
+     *     it can't be opened
      */
     public static Backend open(String id, BackendOptions options) {
         List<Seen> all = all();
@@ -142,6 +144,13 @@ public final class Backends {
             Throwable cause =
                     seen.availability() instanceof Availability.Unavailable unavailable ? unavailable.cause() : null;
             throw new BackendUnavailableException("Backend " + line(seen), cause);
+        }
+        for (String setting : options.extra().keySet()) {
+            if (!provider.settings().contains(setting)) {
+                throw new BackendUnavailableException("The backend '" + seen.id() + "' has no setting '" + setting
+                        + "'; it "
+                        + (provider.settings().isEmpty() ? "has none" : "has " + new TreeSet<>(provider.settings())));
+            }
         }
         return provider.open(options);
     }

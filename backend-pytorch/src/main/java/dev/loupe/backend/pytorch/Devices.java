@@ -11,11 +11,8 @@ import java.util.regex.Pattern;
 /** Chooses devices: the ones that were asked for or none. */
 final class Devices {
 
-    /**
-     * An extra setting: into how many names to split the device that was asked for. With it, a model can be spread
-     * over several "devices" on a machine that has one, to try the spreading out.
-     */
-    static final String LOGICAL = "logical-devices";
+    /** With it, a model can be spread over several "devices" on a machine that has one, to try the spreading out. */
+    private static final String LOGICAL = PyTorchBackendProvider.LOGICAL_DEVICES;
 
     private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,4}))?");
 

@@ -6,6 +6,7 @@ import dev.loupe.graph.Op;
 import dev.loupe.spi.TensorHandle;
 import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.OutOfTensorMemoryException;
+import dev.loupe.tensor.Tensor;
 import java.util.List;
 import java.util.Locale;
 
@@ -26,6 +27,10 @@ final class Failures {
 
     static RuntimeException receiving(TorchDevice device, PtNDArray array, EngineException e) {
         return explain("a copy of " + array.getDataType().name() + " " + array.getShape() + " on " + device.name(), e);
+    }
+
+    static RuntimeException decomposing(TorchDevice device, Tensor matrices, EngineException e) {
+        return explain("svd of " + matrices.dtype() + " " + matrices.shape() + " on " + device.name(), e);
     }
 
     private static RuntimeException explain(String what, EngineException e) {

@@ -20,7 +20,7 @@ final class Kernels {
     /** Runs an op. */
     static List<PtNDArray> run(TorchDevice on, Op op, PtNDArray[] in) {
         return op instanceof Op.TopK topK
-                ? on.callForTwo("top_k", in[0], topK.k(), topK.axis(), topK.largest())
+                ? on.callForSeveral("top_k", in[0], topK.k(), topK.axis(), topK.largest())
                 : List.of(runForOne(on, op, in));
     }
 

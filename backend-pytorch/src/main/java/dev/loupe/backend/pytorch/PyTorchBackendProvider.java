@@ -7,6 +7,7 @@ import dev.loupe.spi.BackendOptions;
 import dev.loupe.spi.BackendProvider;
 import dev.loupe.spi.BackendUnavailableException;
 import dev.loupe.spi.SpiVersion;
+import java.util.Set;
 
 /**
  * Offers libtorch, through DJL's PyTorch engine, under the id {@code pytorch}: on the devices {@code cpu}, {@code
@@ -22,6 +23,9 @@ import dev.loupe.spi.SpiVersion;
  */
 @AutoService(BackendProvider.class)
 public final class PyTorchBackendProvider implements BackendProvider {
+
+    /** A setting: into how many names to split the device that was asked for. */
+    static final String LOGICAL_DEVICES = "logical-devices";
 
     /** Found by {@link java.util.ServiceLoader}. */
     public PyTorchBackendProvider() {}
@@ -39,6 +43,11 @@ public final class PyTorchBackendProvider implements BackendProvider {
     @Override
     public int priority(String device) {
         return device.startsWith("cuda") ? 400 : 200;
+    }
+
+    @Override
+    public Set<String> settings() {
+        return Set.of(LOGICAL_DEVICES);
     }
 
     @Override

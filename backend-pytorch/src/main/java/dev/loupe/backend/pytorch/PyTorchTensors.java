@@ -1,12 +1,15 @@
 package dev.loupe.backend.pytorch;
 
+import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import dev.loupe.spi.Backend;
+import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import java.lang.ref.Reference;
+import java.util.List;
 
 /**
  * Carries tensors over to DJL and back, on the device where they lie.
@@ -48,10 +51,7 @@ public final class PyTorchTensors {
     }
 
     private static PtNDArray copy(Tensor tensor) {
-        if (!(tensor.handle() instanceof PyTorchHandle handle)) {
-            throw new IllegalArgumentException("Only tensors of the backend 'pytorch' are DJL's arrays, this is "
-                    + tensor.describe() + "; move it with to(backend) first");
-        }
+        PyTorchHandle handle = handle(tensor);
         boolean gradients = Torch.enter();
         PtNDArray array = handle.acquire();
         try {
@@ -77,6 +77,66 @@ public final class PyTorchTensors {
         }
         TorchTypes.fromTorch(own.getDataType());
         return Tensor.wrap(backend, stage(backend).adopt(own));
+    }
+
+    /**
+     * A matrix taken apart into {@code u · diag(s) · vh}, or each of a stack of them.
+     *
+     * @param u {@code [..., rows, k]}, columns orthonormal; k is the smaller of rows and columns
+     * @param s {@code [..., k]}, not negative, the largest first
+     * @param vh {@code [..., k, columns]}, rows orthonormal
+     */
+    public record Svd(Tensor u, Tensor s, Tensor vh) implements AutoCloseable {
+
+        /** Frees all three. */
+        @Override
+        public void close() {
+            u.close();
+            s.close();
+            vh.close();
+        }
+    }
+
+    /**
+     * The thin singular value decomposition, by libtorch on the tensor's device and in its data type.
+     *
+     * <p>There is none among Loupe's operations: the analyses that need one are done in float64 in Java, the same on
+     * every backend. This is for who has large matrices on a GPU.
+     *
+     * @param matrices {@code [..., rows, columns]} of float32 or float64, on the backend {@code pytorch}
+     * @throws IllegalArgumentException if it is something else
+     * @throws IllegalStateException if the tensor is closed, or libtorch finds no decomposition (of a NaN there is
+     *     none)
+     */
+    public static Svd svd(Tensor matrices) {
+        boolean fits = matrices.rank() >= 2 && (matrices.dtype() == DType.FLOAT32 || matrices.dtype() == DType.FLOAT64);
+        if (!fits) {
+            throw new IllegalArgumentException(
+                    "svd needs a matrix or a stack of them in float32 or float64, this is " + matrices.describe());
+        }
+        PyTorchHandle handle = handle(matrices);
+        boolean gradients = Torch.enter();
+        PtNDArray array = handle.acquire();
+        try {
+            List<Tensor> factors = handle.on().callForSeveral("svd", array).stream()
+                    .map(factor -> Tensor.wrap(matrices.backend(), PyTorchHandle.owning(handle.on(), factor, 0)))
+                    .toList();
+            return new Svd(factors.get(0), factors.get(1), factors.get(2));
+        } catch (EngineException e) {
+            throw Failures.decomposing(handle.on(), matrices, e);
+        } finally {
+            handle.release();
+            Torch.leave(gradients);
+            Reference.reachabilityFence(matrices);
+        }
+    }
+
+    private static PyTorchHandle handle(Tensor tensor) {
+        if (tensor.handle() instanceof PyTorchHandle handle) {
+            return handle;
+        }
+        throw new IllegalArgumentException("Only tensors of the backend 'pytorch' are DJL's arrays, this is "
+                + tensor.describe() + "; move it with to(backend) first");
     }
 
     private static PyTorchBackend stage(Backend backend) {

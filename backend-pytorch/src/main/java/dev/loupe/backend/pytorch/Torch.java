@@ -16,6 +16,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 
@@ -318,13 +319,15 @@ final class Torch {
         }
     }
 
-    static List<PtNDArray> callForTwo(PtSymbolBlock module, String method, PtNDArray first, Object... others) {
+    static List<PtNDArray> callForSeveral(PtSymbolBlock module, String method, PtNDArray first, Object... others) {
         try (IValue result = run(module, method, first, others)) {
-            IValue[] pair = result.toIValueTuple();
-            try (IValue a = pair[0];
-                    IValue b = pair[1]) {
-                return List.of(a.toTensor(first.getManager()), b.toTensor(first.getManager()));
+            List<PtNDArray> arrays = new ArrayList<>();
+            for (IValue element : result.toIValueTuple()) {
+                try (element) {
+                    arrays.add(element.toTensor(first.getManager()));
+                }
             }
+            return arrays;
         }
     }
 

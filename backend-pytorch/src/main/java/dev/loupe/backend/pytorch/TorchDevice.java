@@ -86,9 +86,9 @@ final class TorchDevice implements AutoCloseable {
         return Torch.call(functions, function, first, others);
     }
 
-    /** Runs one of the functions in {@code ops.py} that have two results. */
-    List<PtNDArray> callForTwo(String function, PtNDArray first, Object... others) {
-        return Torch.callForTwo(functions, function, first, others);
+    /** Runs one of the functions in {@code ops.py} that have several results. */
+    List<PtNDArray> callForSeveral(String function, PtNDArray first, Object... others) {
+        return Torch.callForSeveral(functions, function, first, others);
     }
 
     /** Frees every array that is still here. */

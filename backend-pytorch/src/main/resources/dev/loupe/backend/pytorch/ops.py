@@ -80,3 +80,6 @@ class Ops(Module):
   def slice_scatter(self: __torch__.Ops, x: Tensor, update: Tensor, dim: int, start: int) -> Tensor:
     end = torch.add(start, torch.size(update, dim))
     return torch.slice_scatter(x, update, dim, start, end)
+  def svd(self: __torch__.Ops, x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+    u, s, vh = torch.linalg_svd(x, False)
+    return (u, s, vh)

@@ -1,6 +1,7 @@
 package dev.loupe.backend.pytorch;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
@@ -10,6 +11,7 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
 import dev.loupe.spi.Backend;
+import dev.loupe.spi.BackendUnavailableException;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
@@ -114,6 +116,30 @@ class ModelOnTorchTest {
                 pool.shutdown();
             }
         }
+    }
+
+    @Test
+    void aModelIsSpreadOverDevicesByItsLoadOptions() {
+        LoadOptions one = LoadOptions.defaults().withBackend("pytorch").withThreads(1);
+        LoadOptions two = one.withDevices(2).withBackendSetting("logical-devices", "2");
+        try (HookedTransformer whole = HookedTransformer.fromPretrained("toy-gpt2", one);
+                HookedTransformer spread = HookedTransformer.fromPretrained("toy-gpt2", two);
+                CachedRun expected = whole.runWithCache(whole.toTokens(PROMPT));
+                CachedRun actual = spread.runWithCache(spread.toTokens(PROMPT))) {
+            assertThat(actual.cache().get("resid_post", 0).device()).isEqualTo("cpu/0");
+            assertThat(actual.cache().get("resid_post", 3).device()).isEqualTo("cpu/1");
+            assertThat(actual.logits().maxAbsDifference(expected.logits())).isZero();
+            assertThat(spread.generate(PROMPT, GenerateOptions.greedy(5)))
+                    .isEqualTo(whole.generate(PROMPT, GenerateOptions.greedy(5)));
+        }
+    }
+
+    @Test
+    void settingsThatABackendDoesNotKnowAreRefused() {
+        LoadOptions options = LoadOptions.defaults().withBackend("pytorch").withBackendSetting("logical-device", "2");
+        assertThatThrownBy(() -> HookedTransformer.fromPretrained("toy-gpt2", options))
+                .isInstanceOf(BackendUnavailableException.class)
+                .hasMessageContainingAll("pytorch", "'logical-device'", "[logical-devices]");
     }
 
     @Test

@@ -14,11 +14,15 @@ import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
+import dev.loupe.tensor.TensorScope;
+import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class PyTorchTensorsTest {
 
@@ -49,6 +53,72 @@ class PyTorchTensorsTest {
             assertThat(back.dtype()).isEqualTo(type);
             assertThat(back.shape()).isEqualTo(Shape.of(2, 3));
             assertThat(back.maxAbsDifference(tensor)).isZero();
+        }
+    }
+
+    static Stream<Shape> matrices() {
+        return Stream.of(
+                Shape.of(5, 3), Shape.of(3, 5), Shape.of(4, 4), Shape.of(1, 1), Shape.of(2, 3, 6, 4), Shape.of(0, 3));
+    }
+
+    @ParameterizedTest
+    @MethodSource("matrices")
+    void singularValueDecompositionsMultiplyBackToTheMatrix(Shape shape) {
+        for (DType type : List.of(DType.FLOAT32, DType.FLOAT64)) {
+            double tolerance = type == DType.FLOAT32 ? 1e-5 : 1e-12;
+            long smaller = Math.min(shape.size(-2), shape.size(-1));
+            try (TensorScope scope = TensorScope.open()) {
+                Tensor x = tensors.randn(7, shape.toArray()).to(type);
+                PyTorchTensors.Svd svd = PyTorchTensors.svd(x);
+
+                assertThat(svd.s().shape().size(-1)).isEqualTo(smaller);
+                assertThat(svd.u().mul(svd.s().unsqueeze(-2)).matmul(svd.vh()).allClose(x, tolerance))
+                        .isTrue();
+                Tensor identity = identity(svd.u().transpose(-1, -2).matmul(svd.u()));
+                assertThat(svd.u().transpose(-1, -2).matmul(svd.u()).allClose(identity, tolerance))
+                        .isTrue();
+                assertThat(svd.vh().matmul(svd.vh().transpose(-1, -2)).allClose(identity, tolerance))
+                        .isTrue();
+                double[] values = svd.s().toDoubleArray();
+                for (int i = 0; i < values.length; i++) {
+                    assertThat(values[i]).isNotNegative();
+                    if (i % smaller > 0) {
+                        assertThat(values[i]).isLessThanOrEqualTo(values[i - 1]);
+                    }
+                }
+            }
+        }
+    }
+
+    /** Ones on the diagonals of matrices like these. */
+    private Tensor identity(Tensor like) {
+        int size = (int) like.size(-1);
+        double[] ones = new double[size * size];
+        for (int i = 0; i < size; i++) {
+            ones[i * size + i] = 1;
+        }
+        return like.mul(0).add(tensors.of(ones, size, size).to(like.dtype()));
+    }
+
+    @Test
+    void whatHasNoSingularValuesIsRefused() {
+        try (Tensor vector = tensors.randn(1, 4);
+                Tensor whole = tensors.full(DType.INT64, 1, 2, 2);
+                Tensor nan = tensors.full(DType.FLOAT32, Double.NaN, 3, 3);
+                Backend reference = new ReferenceBackendProvider().open(BackendOptions.DEFAULT);
+                Tensor elsewhere = new TensorFactory(reference).randn(1, 2, 2)) {
+            assertThatThrownBy(() -> PyTorchTensors.svd(vector))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll("matrix", "[4]");
+            assertThatThrownBy(() -> PyTorchTensors.svd(whole))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll("float32 or float64", "int64");
+            assertThatThrownBy(() -> PyTorchTensors.svd(elsewhere))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("reference");
+            assertThatThrownBy(() -> PyTorchTensors.svd(nan))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("svd of float32 [3, 3]");
         }
     }
 
