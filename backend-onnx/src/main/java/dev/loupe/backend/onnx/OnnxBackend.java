@@ -23,10 +23,7 @@ import java.util.Set;
 /** ONNX Runtime behind the backend interface. */
 final class OnnxBackend implements Backend {
 
-    private static final Set<DType> STORAGE_ONLY = EnumSet.of(DType.FLOAT16, DType.BFLOAT16);
-    private static final Capabilities CAPABILITIES =
-            new Capabilities(EnumSet.allOf(DType.class), EnumSet.of(DType.FLOAT32, DType.FLOAT64), true);
-
+    private final Set<DType> computed;
     private final Device device;
     private final OnnxRuntime runtime;
     private final Sessions sessions = new Sessions();
@@ -35,6 +32,10 @@ final class OnnxBackend implements Backend {
     OnnxBackend(Device device, OnnxRuntime runtime) {
         this.device = device;
         this.runtime = runtime;
+        this.computed = EnumSet.of(DType.FLOAT32, DType.FLOAT64);
+        if (!device.isGpu()) {
+            computed.add(DType.FLOAT16);
+        }
     }
 
     OnnxRuntime runtime() {
@@ -69,7 +70,7 @@ final class OnnxBackend implements Backend {
 
     @Override
     public Capabilities capabilities() {
-        return CAPABILITIES;
+        return new Capabilities(EnumSet.allOf(DType.class), computed, true);
     }
 
     @Override
@@ -111,7 +112,7 @@ final class OnnxBackend implements Backend {
         }
         for (List<TensorType> types : List.of(in, out)) {
             for (TensorType type : types) {
-                if (STORAGE_ONLY.contains(type.dtype())) {
+                if (type.dtype().isFloating() && !computed.contains(type.dtype())) {
                     throw new UnsupportedOperationException("The backend 'onnx' stores " + type.dtype()
                             + " but doesn't compute in it, so it can't run " + op.name()
                             + (region.isEmpty() ? "" : " in '" + region + "'") + "; cast to float32 first");

@@ -3,6 +3,7 @@ package dev.loupe.backend.onnx;
 import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.lowering.FusedProducts;
 import dev.loupe.backend.onnx.lowering.Lowering;
+import dev.loupe.backend.onnx.lowering.Narrow;
 import dev.loupe.backend.onnx.lowering.Operand;
 import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
@@ -11,6 +12,7 @@ import dev.loupe.graph.Dim;
 import dev.loupe.graph.TensorType;
 import dev.loupe.spi.Placement;
 import dev.loupe.spi.Segment;
+import dev.loupe.tensor.DType;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -41,17 +43,30 @@ final class Stages {
         TensorType product =
                 TensorType.of(weight.dtype(), ROWS, Dim.of(weight.shape().size(1)));
         List<String> inputs = new ArrayList<>(List.of("x"));
-        model.input("x", x).externalWeight(WEIGHT, weight.dtype(), weight.shape());
-        List<String> operands = new ArrayList<>(List.of("x", WEIGHT));
+        // The runtime widens a constant once and for all, but only if its numbers stand in the model.
+        boolean narrow = weight.dtype() == DType.FLOAT16;
+        Map<String, OnnxHandle> external = narrow ? Map.of() : Map.of(WEIGHT, weight);
+        model.input("x", x);
+        String matrix = WEIGHT;
+        if (narrow) {
+            matrix = model.constant(weight.inPlace());
+        } else {
+            model.externalWeight(WEIGHT, weight.dtype(), weight.shape());
+        }
+        List<String> operands = new ArrayList<>(List.of("x", matrix));
         if (stage.step().inputs().size() == 3) {
             model.input(
                     "bias", TensorType.of(weight.dtype(), Dim.of(weight.shape().size(1))));
             inputs.add("bias");
             operands.add("bias");
         }
+        if (narrow) {
+            operands.replaceAll(value -> Narrow.cast(model, value, DType.FLOAT32));
+        }
         String result = model.node(operands.size() == 3 ? "Gemm" : "MatMul", operands);
+        result = narrow ? Narrow.cast(model, result, DType.FLOAT16) : result;
         model.output(result, product);
-        return new Session.Model(what, model.build(), inputs, List.of(result), Map.of(WEIGHT, weight));
+        return new Session.Model(what, model.build(), inputs, List.of(result), external);
     }
 
     /** A group without regard to where it stands: slots are numbered in the order in which they turn up. */

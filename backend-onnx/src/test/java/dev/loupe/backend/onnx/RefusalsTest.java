@@ -158,7 +158,7 @@ class RefusalsTest {
     @ParameterizedTest
     @EnumSource(
             value = DType.class,
-            names = {"FLOAT16", "BFLOAT16"})
+            names = {"BFLOAT16"})
     void computingInATypeThatIsOnlyStoredIsRefused(DType dtype) {
         TensorType type = TensorType.of(dtype, POSITIONS, Dim.of(4));
         Segment segment = new Segment(

@@ -164,7 +164,10 @@ public final class Lowering {
     public static List<String> write(Op op, ModelBuilder model, List<Operand> in, List<TensorType> out, String node) {
         model.scope(node);
         try {
-            return apply(entry(TABLE, op.getClass()), op, new Site(model, in, out));
+            boolean narrow = Narrow.needsWidening(op, in);
+            Site at = new Site(model, narrow ? Narrow.widened(model, in) : in, narrow ? Narrow.widened(out) : out);
+            List<String> results = apply(entry(TABLE, op.getClass()), op, at);
+            return narrow ? Narrow.narrowed(model, results, out) : results;
         } catch (NoSuchElementException e) {
             throw new UnsupportedOperationException(
                     "The backend 'onnx' can't lower " + op.name() + " at " + node + ": " + e.getMessage()
