@@ -33,13 +33,16 @@ final class Failures {
         return explain("svd of " + matrices.dtype() + " " + matrices.shape() + " on " + device.name(), e);
     }
 
+    static boolean isForWantOfMemory(EngineException e) {
+        String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
+        return message.contains("out of memory")
+                || message.contains("not enough memory")
+                || message.contains("can't allocate memory");
+    }
+
     private static RuntimeException explain(String what, EngineException e) {
         String message = String.valueOf(e.getMessage());
-        String lower = message.toLowerCase(Locale.ROOT);
-        boolean memory = lower.contains("out of memory")
-                || lower.contains("not enough memory")
-                || lower.contains("can't allocate memory");
-        if (memory) {
+        if (isForWantOfMemory(e)) {
             return new OutOfTensorMemoryException(
                     "Out of memory for " + what + ": " + firstLine(message)
                             + ". Nothing was lost: close tensors that aren't needed, or run fewer or shorter"

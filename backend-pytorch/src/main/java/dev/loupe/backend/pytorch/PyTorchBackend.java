@@ -59,11 +59,23 @@ final class PyTorchBackend extends InterpretingBackend {
         halves |= data.dtype() == DType.FLOAT16;
         boolean gradients = Torch.enter();
         try {
-            return PyTorchHandle.owning(device, Transfer.upload(device, data, type), 0);
+            return PyTorchHandle.owning(device, uploadOnceMoreIfFull(data, type), 0);
         } catch (EngineException e) {
             throw Failures.uploading(device, data, e);
         } finally {
             Torch.leave(gradients);
+        }
+    }
+
+    private PtNDArray uploadOnceMoreIfFull(HostTensor data, DataType type) {
+        try {
+            return Transfer.upload(device, data, type);
+        } catch (EngineException e) {
+            if (!Failures.isForWantOfMemory(e)) {
+                throw e;
+            }
+            Room.make();
+            return Transfer.upload(device, data, type);
         }
     }
 
@@ -131,7 +143,7 @@ final class PyTorchBackend extends InterpretingBackend {
             for (; acquired < arrays.length; acquired++) {
                 arrays[acquired] = ((PyTorchHandle) inputs.get(acquired)).acquire();
             }
-            return compute(op, inputs, arrays);
+            return computeOnceMoreIfFull(op, inputs, arrays);
         } catch (EngineException e) {
             throw Failures.computing(device, op, inputs, e);
         } finally {
@@ -139,6 +151,18 @@ final class PyTorchBackend extends InterpretingBackend {
                 ((PyTorchHandle) inputs.get(i)).release();
             }
             Torch.leave(gradients);
+        }
+    }
+
+    private List<TensorHandle> computeOnceMoreIfFull(Op op, List<TensorHandle> inputs, PtNDArray[] arrays) {
+        try {
+            return compute(op, inputs, arrays);
+        } catch (EngineException e) {
+            if (!Failures.isForWantOfMemory(e)) {
+                throw e;
+            }
+            Room.make();
+            return compute(op, inputs, arrays);
         }
     }
 

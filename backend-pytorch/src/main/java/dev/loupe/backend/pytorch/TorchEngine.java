@@ -3,6 +3,7 @@ package dev.loupe.backend.pytorch;
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.engine.EngineException;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtEngineProvider;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
@@ -78,9 +79,29 @@ final class TorchEngine {
         return Torch.features().contains("CUDA");
     }
 
-    /** NVIDIA GPUs that are there. */
+    /**
+     * NVIDIA GPUs that are there. DJL counts them with CUDA's runtime library, which it doesn't find where libtorch's
+     * own copy is the only one; then they are tried one after the other.
+     */
     int gpus() {
-        return CudaUtils.getGpuCount();
+        int counted = CudaUtils.getGpuCount();
+        if (counted > 0) {
+            return counted;
+        }
+        int working = 0;
+        while (works(Device.gpu(working))) {
+            working++;
+        }
+        return working;
+    }
+
+    private boolean works(Device device) {
+        try (PtNDManager manager = (PtNDManager) engine.newBaseManager(device)) {
+            Torch.full(manager, DataType.FLOAT32, new long[] {1}, 0).close();
+            return true;
+        } catch (EngineException e) {
+            return false;
+        }
     }
 
     /** A device under a name, which may be one of several for the same processor. */

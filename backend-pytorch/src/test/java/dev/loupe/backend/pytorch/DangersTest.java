@@ -2,6 +2,7 @@ package dev.loupe.backend.pytorch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -292,6 +293,26 @@ class DangersTest {
                     .hasMessageContainingAll("Out of memory", "[1024, 1073741824]");
             assertThat(x.mul(0).sum().item()).isEqualTo(0.0);
         }
+    }
+
+    @Test
+    void aFullDeviceIsRidOfTensorsThatNobodyCanReach() {
+        Tensor kept = tensors.full(DType.FLOAT32, 1, 1 << 20);
+        for (int i = 0; i < 16; i++) {
+            tensors.full(DType.FLOAT32, i, 1 << 20);
+        }
+        long before = Tensor.liveNativeBytes();
+        Room.make();
+        assertThat(Tensor.liveNativeBytes()).isLessThan(before - (8 << 22));
+        assertThat(kept.slice(0, 0, 1).item()).isEqualTo(1);
+        kept.close();
+    }
+
+    @Test
+    void gpusAreCountedWhereThereAreNone() {
+        TorchEngine engine = TorchEngine.load();
+        assumeThat(engine.builtForCuda()).isFalse();
+        assertThat(engine.gpus()).isZero();
     }
 
     @Test
