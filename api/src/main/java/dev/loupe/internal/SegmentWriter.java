@@ -74,6 +74,11 @@ final class SegmentWriter {
         return inputs.stream().mapToInt(Integer::intValue).toArray();
     }
 
+    /** How many steps there are so far. */
+    int steps() {
+        return steps.size();
+    }
+
     Segment segment(String region, Placement placement, boolean whole, List<Integer> outputs) {
         return new Segment(
                 region,

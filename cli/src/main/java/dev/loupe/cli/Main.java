@@ -18,6 +18,7 @@ import picocli.CommandLine.Spec;
             LensCommand.class,
             LogitsCommand.class,
             CacheCommand.class,
+            ExportOnnxCommand.class,
             GenerateCommand.class,
             AttentionCommand.class,
             PatchCommand.class,

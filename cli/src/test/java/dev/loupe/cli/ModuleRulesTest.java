@@ -119,7 +119,7 @@ class ModuleRulesTest {
 
     /**
      * In its own package, that is; those below it are its inside. {@code PyTorchTensors} is the way between Loupe's
-     * tensors and DJL's arrays.
+     * tensors and DJL's arrays, {@code OnnxExport} that into a file for others.
      */
     @Test
     void aBackendShowsNothingButItsProvider() {
@@ -130,6 +130,8 @@ class ModuleRulesTest {
                 .areTopLevelClasses()
                 .and()
                 .doNotHaveSimpleName("PyTorchTensors")
+                .and()
+                .doNotHaveSimpleName("OnnxExport")
                 .should()
                 .beAssignableTo(BackendProvider.class)
                 .check(CLASSES);

@@ -128,7 +128,6 @@ public final class Lowering {
         row(Op.Activation.class, Activations::write);
         row(Op.Softmax.class, Lowering::softmax);
         row(Op.LogSoftmax.class, Lowering::logSoftmax);
-        row(Op.Linear.class, (op, at) -> at.node("Add", at.node("MatMul", at.input(0), at.input(1)), at.input(2)));
     }
 
     private Lowering() {}

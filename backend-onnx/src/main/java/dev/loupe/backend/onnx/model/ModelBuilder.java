@@ -5,12 +5,19 @@ import dev.loupe.graph.TensorType;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Shape;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.WritableByteChannel;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 
 /**
  * Builds an ONNX model node by node. Values are named by strings; a node's outputs get names of their own.
@@ -25,19 +32,30 @@ public final class ModelBuilder {
 
     private static final int IR_VERSION = 8;
     private static final String CONTRIB = "com.microsoft";
+    private static final int RAW_DATA = 9;
+    private static final long MOST_BYTES = Integer.MAX_VALUE - (1 << 16); // less what stands around the graph
 
     private final String name;
     private final boolean allowsContrib;
     private final ProtoWriter graph = new ProtoWriter();
-    private final List<ProtoWriter> initializers = new ArrayList<>();
+    private final List<Initializer> initializers = new ArrayList<>();
     private final List<ProtoWriter> inputs = new ArrayList<>();
     private final List<ProtoWriter> outputs = new ArrayList<>();
+    private final List<ProtoWriter> metadata = new ArrayList<>();
     private final Map<Object, String> constants = new HashMap<>();
     private final Set<String> results = new HashSet<>();
     private final Set<String> outputNames = new HashSet<>();
     private String scope = "";
     private boolean contrib;
     private int nodes;
+
+    /**
+     * A constant or a weight.
+     *
+     * @param bytes how many bytes of numbers follow behind the message, which only {@link #write} can write; −1 if
+     *     everything is in the message
+     */
+    private record Initializer(String name, ProtoWriter message, long bytes) {}
 
     /** An empty model for this runtime, which may use its own operators. */
     public ModelBuilder(String name) {
@@ -155,7 +173,7 @@ public final class ModelBuilder {
         String constant = "c" + initializers.size();
         byte[] bytes = new byte[HostTensor.byteSize(tensor.dtype(), tensor.shape())];
         tensor.data().get(0, bytes);
-        initializers.add(tensor(constant, tensor.dtype(), tensor.shape()).bytes(9, bytes));
+        add(constant, tensor(constant, tensor.dtype(), tensor.shape()).bytes(RAW_DATA, bytes), -1);
         return constant;
     }
 
@@ -168,11 +186,27 @@ public final class ModelBuilder {
     /** A weight whose numbers stand in a file, in little-endian order. */
     public ModelBuilder externalWeight(String value, DType dtype, Shape shape, String file, long offset) {
         long length = Math.multiplyExact(shape.elements(), dtype.bytes());
-        initializers.add(tensor(value, dtype, shape)
+        ProtoWriter tensor = tensor(value, dtype, shape)
                 .message(13, entry("location", file))
                 .message(13, entry("offset", Long.toString(offset)))
                 .message(13, entry("length", Long.toString(length)))
-                .integer(14, 1));
+                .integer(14, 1);
+        return add(value, tensor, -1);
+    }
+
+    /** A weight whose numbers stand in the model, and are asked for when it is {@linkplain #write written}. */
+    public ModelBuilder weight(String value, DType dtype, Shape shape) {
+        return add(value, tensor(value, dtype, shape), Math.multiplyExact(shape.elements(), dtype.bytes()));
+    }
+
+    private ModelBuilder add(String value, ProtoWriter tensor, long bytes) {
+        initializers.add(new Initializer(value, tensor, bytes));
+        return this;
+    }
+
+    /** Something to know about the model, for those who read it. */
+    public ModelBuilder metadata(String key, String value) {
+        metadata.add(entry(key, value));
         return this;
     }
 
@@ -181,19 +215,94 @@ public final class ModelBuilder {
         return nodes;
     }
 
-    /** The model, encoded. */
+    /**
+     * The model, encoded.
+     *
+     * @throws IllegalStateException if it has weights whose numbers stand in it; those models are too large for this
+     */
     public byte[] build() {
-        graph.text(2, name);
-        initializers.forEach(initializer -> graph.message(5, initializer));
-        inputs.forEach(input -> graph.message(11, input));
-        outputs.forEach(output -> graph.message(12, output));
-        ProtoWriter model =
-                new ProtoWriter().integer(1, IR_VERSION).text(2, "loupe").message(7, graph);
-        model.message(8, new ProtoWriter().text(1, "").integer(2, OPSET));
-        if (contrib) {
-            model.message(8, new ProtoWriter().text(1, CONTRIB).integer(2, 1));
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try {
+            write(Channels.newChannel(out), weight -> {
+                throw new IllegalStateException("The numbers of '" + weight + "' are asked for by write() only");
+            });
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
-        return model.toByteArray();
+        return out.toByteArray();
+    }
+
+    /**
+     * Writes the model, one weight after the other.
+     *
+     * @param numbers gives the bytes of a {@link #weight}, in little-endian order from index 0 on
+     */
+    public void write(WritableByteChannel out, Function<String, ByteBuffer> numbers) throws IOException {
+        List<ProtoWriter> frames = initializers.stream().map(ModelBuilder::frame).toList();
+        ProtoWriter start = new ProtoWriter().append(graph).text(2, name);
+        ProtoWriter end = new ProtoWriter();
+        inputs.forEach(input -> end.message(11, input));
+        outputs.forEach(output -> end.message(12, output));
+        long bytes = start.size() + (long) end.size();
+        for (int i = 0; i < frames.size(); i++) {
+            bytes += frames.get(i).size() + Math.max(initializers.get(i).bytes(), 0);
+        }
+        if (bytes > MOST_BYTES) {
+            throw new IllegalStateException("A model of " + bytes + " bytes is over the format's limit of 2 GiB: its"
+                    + " weights belong into a file of their own");
+        }
+        put(out, new ProtoWriter().integer(1, IR_VERSION).text(2, "loupe").announce(7, bytes));
+        put(out, start);
+        for (int i = 0; i < frames.size(); i++) {
+            put(out, frames.get(i));
+            Initializer initializer = initializers.get(i);
+            if (initializer.bytes() >= 0) {
+                ByteBuffer data = numbers.apply(initializer.name());
+                if (data.capacity() != initializer.bytes()) {
+                    throw new IllegalStateException("'" + initializer.name() + "' has " + data.capacity()
+                            + " bytes where " + initializer.bytes() + " were announced");
+                }
+                put(out, data);
+            }
+        }
+        put(out, end.append(trailer()));
+    }
+
+    /** The beginning of an initializer, up to the numbers that are written behind it. */
+    private static ProtoWriter frame(Initializer initializer) {
+        if (initializer.bytes() < 0) {
+            return new ProtoWriter().message(5, initializer.message());
+        }
+        ProtoWriter data = new ProtoWriter().announce(RAW_DATA, initializer.bytes());
+        ProtoWriter message = initializer.message();
+        return new ProtoWriter()
+                .announce(5, message.size() + data.size() + initializer.bytes())
+                .append(message)
+                .append(data);
+    }
+
+    private ProtoWriter trailer() {
+        ProtoWriter trailer = new ProtoWriter().message(8, operators("", OPSET));
+        if (contrib) {
+            trailer.message(8, operators(CONTRIB, 1));
+        }
+        metadata.forEach(entry -> trailer.message(14, entry));
+        return trailer;
+    }
+
+    private static ProtoWriter operators(String domain, long version) {
+        return new ProtoWriter().text(1, domain).integer(2, version);
+    }
+
+    private static void put(WritableByteChannel out, ProtoWriter message) throws IOException {
+        put(out, ByteBuffer.wrap(message.toByteArray()));
+    }
+
+    private static void put(WritableByteChannel out, ByteBuffer bytes) throws IOException {
+        ByteBuffer rest = bytes.duplicate().clear();
+        while (rest.hasRemaining()) {
+            out.write(rest);
+        }
     }
 
     private static ProtoWriter tensor(String name, DType dtype, Shape shape) {

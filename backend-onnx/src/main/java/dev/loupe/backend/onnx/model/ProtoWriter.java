@@ -31,10 +31,27 @@ final class ProtoWriter {
     }
 
     ProtoWriter bytes(int field, byte[] value) {
-        tag(field, LENGTH_DELIMITED);
-        varint(value.length);
+        announce(field, value.length);
         out.write(value, 0, value.length);
         return this;
+    }
+
+    /** The beginning of a field whose bytes are written elsewhere. */
+    ProtoWriter announce(int field, long length) {
+        tag(field, LENGTH_DELIMITED);
+        varint(length);
+        return this;
+    }
+
+    /** What another writer holds, as it stands. */
+    ProtoWriter append(ProtoWriter other) {
+        byte[] bytes = other.toByteArray();
+        out.write(bytes, 0, bytes.length);
+        return this;
+    }
+
+    int size() {
+        return out.size();
     }
 
     ProtoWriter text(int field, String value) {

@@ -1,0 +1,197 @@
+package dev.loupe.backend.onnx;
+
+import dev.loupe.backend.onnx.model.ModelBuilder;
+import dev.loupe.graph.TensorType;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.HookPoint;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.StandardNames;
+import dev.loupe.spi.Segment;
+import dev.loupe.spi.WholeGraph;
+import dev.loupe.tensor.DType;
+import dev.loupe.tensor.HostTensor;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * Writes a model to an ONNX file whose outputs are the logits and chosen hook points. The file needs nothing of Loupe:
+ * any ONNX Runtime from 1.14 on loads it (operator set 18, format version 8, standard operators only).
+ *
+ * <p>Inputs: {@code tokens} int64 {@code [batch, pos]}, and {@code attention_mask} int64 {@code [batch, pos]}, 0 at
+ * padding and 1 elsewhere, as tokenizers give it; padding may stand on the left. Both sizes vary from run to run, up
+ * to the model's context. Outputs: {@code logits} {@code [batch, pos, d_vocab]}, and each hook point under its full
+ * name, with the values that a run without hooks has there; at padding they mean nothing.
+ *
+ * <p>Weights are the model's own, processed as it was loaded, in float32. They are written one by one.
+ *
+ * <pre>{@code
+ * OnnxExport.of(model).observe(HookFilter.glob("*hook_pattern")).write(Path.of("model.onnx"));
+ * }</pre>
+ */
+public final class OnnxExport {
+
+    /** Weights beyond this stand in a file of their own: the format's limit is 2 GiB, the nodes need some of it. */
+    private static final long MOST_INLINE_BYTES = Integer.MAX_VALUE - (64L << 20);
+
+    // So that the file can be mapped: Windows maps from multiples of 64 KiB.
+    private static final long LARGE = 1 << 20;
+    private static final long ALIGNMENT_OF_LARGE = 1 << 16;
+    private static final long ALIGNMENT = 64;
+
+    private final HookedTransformer model;
+    private final HookFilter points;
+    private final boolean externalData;
+    private final boolean replaces;
+
+    private OnnxExport(HookedTransformer model, HookFilter points, boolean externalData, boolean replaces) {
+        this.model = model;
+        this.points = points;
+        this.externalData = externalData;
+        this.replaces = replaces;
+    }
+
+    /**
+     * What was written.
+     *
+     * @param file the model
+     * @param data the file with its weights, if they are not in the model
+     * @param outputs names of the outputs, in order
+     * @param bytes size of the file, or of both
+     */
+    public record Written(Path file, Optional<Path> data, List<String> outputs, long bytes) {
+        /** Copies the names. */
+        public Written {
+            outputs = List.copyOf(outputs);
+        }
+    }
+
+    /** A weight's place in the file of weights. */
+    private record Place(String name, TensorType type, long offset, long bytes) {}
+
+    /** The export of a model's logits. The model may be on any backend; its hooks play no part. */
+    public static OnnxExport of(HookedTransformer model) {
+        return new OnnxExport(model, HookFilter.none(), false, false);
+    }
+
+    /** With these hook points as outputs too, and those chosen before. Optional points are computed if chosen. */
+    public OnnxExport observe(HookFilter more) {
+        return new OnnxExport(model, points.and(more), externalData, replaces);
+    }
+
+    /**
+     * With the weights in {@code FILE.onnx.data} beside the model, which knows the file by its name. That is done
+     * without asking where they are too large for the format, which allows 2 GiB.
+     */
+    public OnnxExport externalData() {
+        return new OnnxExport(model, points, true, replaces);
+    }
+
+    /** Files that exist are replaced. */
+    public OnnxExport replacing() {
+        return new OnnxExport(model, points, externalData, true);
+    }
+
+    /**
+     * Writes the file or files, under temporary names first: nobody ever sees half of one.
+     *
+     * @throws dev.loupe.hook.UnknownHookException if a chosen hook point doesn't exist; names the nearest
+     * @throws UnsupportedOperationException if the model isn't in float32, or has an operation or an input that can't be
+     *     exported; names it
+     * @throws UncheckedIOException if a file exists and isn't to be {@linkplain #replacing replaced}, or can't be
+     *     written; nothing is left behind then
+     */
+    public Written write(Path file) {
+        requireExportable();
+        Set<String> observed = points.select(model.hookNames()).stream()
+                .map(HookPoint::name)
+                .collect(Collectors.toCollection(LinkedHashSet::new));
+        WholeGraph whole = WholeGraph.of(model.graph(), observed, Set.of(StandardNames.LOGITS));
+        List<Place> places = places(whole.segment());
+        long bytes = places.stream().mapToLong(Place::bytes).sum();
+        boolean external = externalData || bytes > MOST_INLINE_BYTES;
+        try (NewFile modelFile = new NewFile(file, replaces);
+                NewFile dataFile = external ? new NewFile(Path.of(file + ".data"), replaces) : NewFile.none()) {
+            ModelBuilder builder = describe(new ModelBuilder(model.config().modelName(), false));
+            String location = Path.of(file + ".data").getFileName().toString();
+            for (Place place : places) {
+                DType dtype = place.type().dtype();
+                if (external) {
+                    builder.externalWeight(
+                            place.name(), dtype, place.type().shape(), location, place.offset());
+                } else {
+                    builder.weight(place.name(), dtype, place.type().shape());
+                }
+            }
+            List<String> outputs = ExportedGraph.write(whole, builder);
+            long written = 0;
+            if (external) {
+                written = dataFile.write(channel -> writeAll(places, channel));
+            }
+            written += modelFile.write(channel -> builder.write(channel, this::numbers));
+            // In this order a model never stands there without its weights.
+            dataFile.publish();
+            modelFile.publish();
+            Optional<Path> data = external ? Optional.of(dataFile.path()) : Optional.empty();
+            return new Written(modelFile.path(), data, outputs, written);
+        } catch (IOException e) {
+            throw new UncheckedIOException("The model wasn't exported: " + e.getMessage(), e);
+        }
+    }
+
+    private void requireExportable() {
+        // In float64 ONNX Runtime, as people set it up, fuses nodes into some for which it has no float64 kernel.
+        if (model.dtype() != DType.FLOAT32) {
+            throw new UnsupportedOperationException(
+                    "A model in " + model.dtype() + " can't be exported to ONNX: load it in float32");
+        }
+        if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
+            throw new UnsupportedOperationException(
+                    "Export to ONNX needs a little-endian processor, this one is big-endian");
+        }
+    }
+
+    private ModelBuilder describe(ModelBuilder builder) {
+        return builder.metadata("loupe.model", model.config().modelName())
+                .metadata("loupe.architecture", model.config().architecture())
+                .metadata("loupe.n_ctx", Integer.toString(model.config().nCtx()))
+                .metadata("loupe.d_vocab", Integer.toString(model.config().dVocab()));
+    }
+
+    private static List<Place> places(Segment segment) {
+        List<Place> places = new ArrayList<>();
+        long end = 0;
+        for (Segment.WeightSlot weight : segment.weights()) {
+            TensorType type = segment.types().get(weight.slot());
+            long bytes = HostTensor.byteSize(type.dtype(), type.shape());
+            long alignment = bytes >= LARGE ? ALIGNMENT_OF_LARGE : ALIGNMENT;
+            long offset = (end + alignment - 1) / alignment * alignment;
+            places.add(new Place(weight.name(), type, offset, bytes));
+            end = offset + bytes;
+        }
+        return places;
+    }
+
+    private void writeAll(List<Place> places, FileChannel channel) throws IOException {
+        for (Place place : places) {
+            ByteBuffer data = numbers(place.name());
+            long position = place.offset();
+            while (data.hasRemaining()) {
+                position += channel.write(data, position);
+            }
+        }
+    }
+
+    private ByteBuffer numbers(String weight) {
+        return model.weight(weight).toHost().data().duplicate().clear();
+    }
+}
