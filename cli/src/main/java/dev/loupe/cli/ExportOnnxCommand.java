@@ -63,7 +63,8 @@ final class ExportOnnxCommand implements Callable<Integer> {
             OnnxExport.Written written = (force ? export.replacing() : export).write(out);
             spec.commandLine()
                     .getOut()
-                    .println("Wrote " + options.model + " with " + written.outputs().size() + " output"
+                    .println("Wrote " + options.model + " with "
+                            + written.outputs().size() + " output"
                             + (written.outputs().size() == 1 ? "" : "s") + " to " + written.file()
                             + written.data().map(data -> " and " + data).orElse("")
                             + Output.format(" (%.1f MB)", written.bytes() / 1e6));

@@ -23,8 +23,7 @@ import java.util.Map;
  */
 final class ExportedGraph {
 
-    private static final TensorType TOKENS =
-            TensorType.of(DType.INT64, StandardNames.BATCH, StandardNames.POS);
+    private static final TensorType TOKENS = TensorType.of(DType.INT64, StandardNames.BATCH, StandardNames.POS);
 
     private final WholeGraph whole;
     private final ModelBuilder model;
@@ -109,18 +108,17 @@ final class ExportedGraph {
         if (known != null) {
             return known;
         }
-        String value =
-                switch (name) {
-                    case StandardNames.TOKENS -> StandardNames.TOKENS;
-                    case StandardNames.TOKEN_MASK -> cast(StandardNames.ATTENTION_MASK, DType.BOOL);
-                    case StandardNames.ATTENTION_MASK -> input(StandardNames.TOKEN_MASK);
-                    case StandardNames.POSITIONS -> positions();
-                    case StandardNames.QUERY_INDEX -> indices();
-                    default ->
-                        throw new UnsupportedOperationException("The graph reads an input '" + name
-                                + "', which can't be worked out from tokens and attention mask, so the model can't be"
-                                + " exported");
-                };
+        String value = switch (name) {
+            case StandardNames.TOKENS -> StandardNames.TOKENS;
+            case StandardNames.TOKEN_MASK -> cast(StandardNames.ATTENTION_MASK, DType.BOOL);
+            case StandardNames.ATTENTION_MASK -> input(StandardNames.TOKEN_MASK);
+            case StandardNames.POSITIONS -> positions();
+            case StandardNames.QUERY_INDEX -> indices();
+            default ->
+                throw new UnsupportedOperationException("The graph reads an input '" + name
+                        + "', which can't be worked out from tokens and attention mask, so the model can't be"
+                        + " exported");
+        };
         prepared.put(name, value);
         return value;
     }
@@ -139,7 +137,7 @@ final class ExportedGraph {
         return model.node("Range", List.of(integer(0), count, integer(1)));
     }
 
-    private String integer(long value) {
+    private String integer(int value) {
         return model.scalar(DType.INT64, value);
     }
 

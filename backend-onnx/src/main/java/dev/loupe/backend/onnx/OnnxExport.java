@@ -9,7 +9,6 @@ import dev.loupe.model.StandardNames;
 import dev.loupe.spi.Segment;
 import dev.loupe.spi.WholeGraph;
 import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -126,8 +125,7 @@ public final class OnnxExport {
             for (Place place : places) {
                 DType dtype = place.type().dtype();
                 if (external) {
-                    builder.externalWeight(
-                            place.name(), dtype, place.type().shape(), location, place.offset());
+                    builder.externalWeight(place.name(), dtype, place.type().shape(), location, place.offset());
                 } else {
                     builder.weight(place.name(), dtype, place.type().shape());
                 }
@@ -172,7 +170,8 @@ public final class OnnxExport {
         long end = 0;
         for (Segment.WeightSlot weight : segment.weights()) {
             TensorType type = segment.types().get(weight.slot());
-            long bytes = HostTensor.byteSize(type.dtype(), type.shape());
+            long bytes =
+                    Math.multiplyExact(type.shape().elements(), type.dtype().bytes());
             long alignment = bytes >= LARGE ? ALIGNMENT_OF_LARGE : ALIGNMENT;
             long offset = (end + alignment - 1) / alignment * alignment;
             places.add(new Place(weight.name(), type, offset, bytes));
@@ -183,15 +182,18 @@ public final class OnnxExport {
 
     private void writeAll(List<Place> places, FileChannel channel) throws IOException {
         for (Place place : places) {
-            ByteBuffer data = numbers(place.name());
             long position = place.offset();
-            while (data.hasRemaining()) {
-                position += channel.write(data, position);
+            for (ByteBuffer part : model.weight(place.name()).toHost().parts()) {
+                ByteBuffer data = part.duplicate().clear();
+                while (data.hasRemaining()) {
+                    position += channel.write(data, position);
+                }
             }
         }
     }
 
+    // In a model below 2 GiB every weight lies in one buffer.
     private ByteBuffer numbers(String weight) {
-        return model.weight(weight).toHost().data().duplicate().clear();
+        return model.weight(weight).toHost().data();
     }
 }

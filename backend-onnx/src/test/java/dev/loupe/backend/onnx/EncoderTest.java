@@ -226,7 +226,8 @@ class EncoderTest {
             builder.input("x" + (operands.size() - 1), type);
         }
         List<TensorType> types = given.op().infer(given.inputs());
-        List<String> results = Lowering.write(given.op(), builder, operands, types, given.op().name());
+        List<String> results =
+                Lowering.write(given.op(), builder, operands, types, given.op().name());
         for (int i = 0; i < types.size(); i++) {
             builder.output(results.get(i), types.get(i), "y" + i);
         }

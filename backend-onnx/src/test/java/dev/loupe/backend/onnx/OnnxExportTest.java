@@ -99,7 +99,8 @@ class OnnxExportTest {
                     .limit(size[0])
                     .toArray(long[][]::new)));
         }
-        List<long[]> uneven = List.of(ids(random, vocabulary, 3), ids(random, vocabulary, 28), ids(random, vocabulary, 1));
+        List<long[]> uneven =
+                List.of(ids(random, vocabulary, 3), ids(random, vocabulary, 28), ids(random, vocabulary, 1));
         prompts.add(Tokens.pad(uneven, 0, true));
         prompts.add(Tokens.pad(uneven, 0, false));
         return prompts;
@@ -112,7 +113,9 @@ class OnnxExportTest {
     private static void assertAgrees(String name, ByteBuffer found, Tensor expected, Tokens tokens) {
         HostTensor numbers = expected.toHost();
         HostTensor actual = new HostTensor(expected.dtype(), expected.shape(), found);
-        assertThat(found.capacity()).as("bytes of %s", name).isEqualTo(numbers.data().capacity());
+        assertThat(found.capacity())
+                .as("bytes of %s", name)
+                .isEqualTo(numbers.data().capacity());
         long inRow = numbers.shape().elements() / tokens.batch();
         // Scores and patterns are [batch, head, query, key]: which query a number belongs to.
         boolean square = name.endsWith("attn_scores") || name.endsWith("pattern");
@@ -127,8 +130,8 @@ class OnnxExportTest {
             boolean same = actual.getDouble(i) == wanted; // infinities
             // Random tokens drive toy models to activations near 100, where float32 has five digits behind the point.
             if (!same && !(difference <= TOLERANCE * Math.max(1, Math.abs(wanted) / 10))) {
-                throw new AssertionError(name + " at " + i + " of " + numbers.shape() + ": found "
-                        + actual.getDouble(i) + ", expected " + numbers.getDouble(i));
+                throw new AssertionError(name + " at " + i + " of " + numbers.shape() + ": found " + actual.getDouble(i)
+                        + ", expected " + numbers.getDouble(i));
             }
         }
     }
@@ -222,7 +225,8 @@ class OnnxExportTest {
                 assertThat(session.getMetadata().getGraphName()).isEqualTo("toy-gpt2");
                 assertThat(session.getMetadata().getCustomMetadata())
                         .containsEntry("loupe.model", "toy-gpt2")
-                        .containsEntry("loupe.n_ctx", Integer.toString(model.config().nCtx()));
+                        .containsEntry(
+                                "loupe.n_ctx", Integer.toString(model.config().nCtx()));
             }
         }
     }
@@ -264,8 +268,9 @@ class OnnxExportTest {
             assertThat(written.data()).contains(data);
             assertThat(written.bytes()).isEqualTo(Files.size(two) + Files.size(data));
             assertThat(Files.size(two)).isLessThan(Files.size(one) / 2);
-            for (OnnxMl.TensorProto weight :
-                    OnnxMl.ModelProto.parseFrom(Files.readAllBytes(two)).getGraph().getInitializerList()) {
+            for (OnnxMl.TensorProto weight : OnnxMl.ModelProto.parseFrom(Files.readAllBytes(two))
+                    .getGraph()
+                    .getInitializerList()) {
                 for (OnnxMl.StringStringEntryProto entry : weight.getExternalDataList()) {
                     if (entry.getKey().equals("location")) {
                         assertThat(entry.getValue()).isEqualTo("two.onnx.data");
@@ -323,7 +328,8 @@ class OnnxExportTest {
                     .hasMessageContaining("other.onnx.data exists");
             assertThat(file).hasContent("precious");
             assertThat(data).hasContent("precious");
-            assertThat(folder).isDirectoryNotContaining(path -> !Set.of(file, data).contains(path));
+            assertThat(folder)
+                    .isDirectoryNotContaining(path -> !Set.of(file, data).contains(path));
             assertThat(Files.size(export.replacing().write(file).file())).isGreaterThan(1 << 20);
         }
     }
@@ -331,7 +337,8 @@ class OnnxExportTest {
     @Test
     void aFolderThatIsMissingIsTold() {
         try (HookedTransformer model = load("toy-gpt2")) {
-            assertThatThrownBy(() -> OnnxExport.of(model).write(folder.resolve("none").resolve("model.onnx")))
+            assertThatThrownBy(() ->
+                            OnnxExport.of(model).write(folder.resolve("none").resolve("model.onnx")))
                     .isInstanceOf(UncheckedIOException.class)
                     .hasMessageContaining("there is no folder");
         }
@@ -341,7 +348,8 @@ class OnnxExportTest {
     void anInputThatCantBeWorkedOutIsNamed() {
         GraphBuilder builder = new GraphBuilder().region("embed");
         Value image = builder.input("image", DType.FLOAT32, StandardNames.BATCH, StandardNames.POS);
-        Graph graph = builder.output(LOGITS, builder.unary(Op.UnaryKind.TANH, image)).build();
+        Graph graph =
+                builder.output(LOGITS, builder.unary(Op.UnaryKind.TANH, image)).build();
         WholeGraph whole = WholeGraph.of(graph, Set.of(), Set.of(LOGITS));
         assertThatThrownBy(() -> ExportedGraph.write(whole, new ModelBuilder("strange", false)))
                 .isInstanceOf(UnsupportedOperationException.class)

@@ -238,7 +238,8 @@ public final class ModelBuilder {
      * @param numbers gives the bytes of a {@link #weight}, in little-endian order from index 0 on
      */
     public void write(WritableByteChannel out, Function<String, ByteBuffer> numbers) throws IOException {
-        List<ProtoWriter> frames = initializers.stream().map(ModelBuilder::frame).toList();
+        List<ProtoWriter> frames =
+                initializers.stream().map(ModelBuilder::frame).toList();
         ProtoWriter start = new ProtoWriter().append(graph).text(2, name);
         ProtoWriter end = new ProtoWriter();
         inputs.forEach(input -> end.message(11, input));
