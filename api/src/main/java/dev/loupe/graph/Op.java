@@ -329,6 +329,11 @@ public sealed interface Op {
         /** An end that is never reached. */
         public static final long TO_END = Long.MAX_VALUE;
 
+        /** The place, from 0 to the size of the axis, that a bound stands for. */
+        public static long clip(long bound, long size) {
+            return Math.max(0, Math.min(size, bound < 0 ? bound + size : bound));
+        }
+
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.slice(this, inputs);

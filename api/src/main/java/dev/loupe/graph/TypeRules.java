@@ -268,8 +268,8 @@ final class TypeRules {
 
     private static Dim sliced(Op.Slice op, List<TensorType> inputs, Dim size) {
         if (size.isFixed()) {
-            long start = clip(op.start(), size.value());
-            long end = clip(op.end(), size.value());
+            long start = Op.Slice.clip(op.start(), size.value());
+            long end = Op.Slice.clip(op.end(), size.value());
             return Dim.of(end <= start ? 0 : (end - start - 1) / op.step() + 1);
         }
         boolean toEnd = op.end() == Op.Slice.TO_END;
@@ -286,10 +286,6 @@ final class TypeRules {
             return Dim.of(op.end() - op.start());
         }
         throw bad(op, inputs, "the length of this slice of a symbolic axis can't be told before the run");
-    }
-
-    private static long clip(long bound, long size) {
-        return Math.max(0, Math.min(size, bound < 0 ? bound + size : bound));
     }
 
     static List<TensorType> concat(Op.Concat op, List<TensorType> inputs) {

@@ -250,9 +250,13 @@ public final class HookedTransformer implements AutoCloseable {
 
     // Hooks that stay.
 
-    /** Adds a hook, after those that are there; it runs until it is removed or the hooks are reset. */
+    /**
+     * Adds a hook, after those that are there; it runs until it is removed or the hooks are reset.
+     *
+     * @throws dev.loupe.hook.UnknownHookException if it names a point that the model doesn't have
+     */
     public HookHandle addHook(Hook hook) {
-        return registry.add(hook, false, false);
+        return addHook(hook, false, false);
     }
 
     /**

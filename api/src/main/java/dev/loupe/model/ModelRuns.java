@@ -24,7 +24,10 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
@@ -73,7 +76,7 @@ final class ModelRuns implements AutoCloseable {
             return new RunResult(null, null, Double.NaN, null, new ActivationCache(model, Map.of(), true));
         }
         Map<String, Tensor> given = new HashMap<>(feeds);
-        request.keyValueCache().ifPresent(cache -> addPast(cache, given));
+        request.keyValueCache().ifPresent(cache -> addPast(cache, given, graph, geometry));
         Set<String> inputs = geometry.inputNames();
         inputs.addAll(given.keySet());
         List<Tensor> own = new ArrayList<>();
@@ -108,7 +111,7 @@ final class ModelRuns implements AutoCloseable {
             // The run may hand an input back as a result only where it was fed by the caller.
             own.forEach(Tensor::close);
         }
-        request.keyValueCache().ifPresent(cache -> extend(cache, results, geometry));
+        request.keyValueCache().filter(cache -> !cache.isFrozen()).ifPresent(cache -> extend(cache, results, geometry));
         return result(request, results, geometry);
     }
 
@@ -199,10 +202,18 @@ final class ModelRuns implements AutoCloseable {
         }
     }
 
-    private static void addPast(KeyValueCache cache, Map<String, Tensor> given) {
-        for (int layer = 0; layer < cache.layers(); layer++) {
-            given.put(StandardNames.pastKeys(layer), cache.keys(layer));
-            given.put(StandardNames.pastValues(layer), cache.values(layer));
+    private static void addPast(KeyValueCache cache, Map<String, Tensor> given, Graph graph, Geometry geometry) {
+        for (int layer : cache.layers()) {
+            Map<String, Tensor> past = Map.of(
+                    StandardNames.pastKeys(layer), cache.keys(layer),
+                    StandardNames.pastValues(layer), cache.values(layer));
+            past.forEach((name, tensor) -> {
+                Value input = graph.inputs().get(name);
+                if (input != null) {
+                    checkFits(name, "kept of", tensor, input.type(), geometry);
+                }
+            });
+            given.putAll(past);
         }
     }
 
@@ -353,8 +364,8 @@ final class ModelRuns implements AutoCloseable {
         if (loss) {
             outputs.add(StandardNames.LOSS_PER_TOKEN);
         }
-        request.keyValueCache().ifPresent(cache -> {
-            for (int layer = 0; layer < cache.layers(); layer++) {
+        request.keyValueCache().filter(cache -> !cache.isFrozen()).ifPresent(cache -> {
+            for (int layer : cache.layers()) {
                 outputs.add(StandardNames.keys(layer));
                 outputs.add(StandardNames.values(layer));
             }
@@ -363,13 +374,17 @@ final class ModelRuns implements AutoCloseable {
     }
 
     private static void extend(KeyValueCache cache, ModelRunner.Results results, Geometry geometry) {
-        List<Tensor> keys = new ArrayList<>();
-        List<Tensor> values = new ArrayList<>();
-        for (int layer = 0; layer < cache.layers(); layer++) {
-            keys.add(results.outputs().get(StandardNames.keys(layer)));
-            values.add(results.outputs().get(StandardNames.values(layer)));
+        SortedMap<Integer, Tensor> keys = new TreeMap<>();
+        SortedMap<Integer, Tensor> values = new TreeMap<>();
+        for (int layer : cache.layers()) {
+            keys.put(layer, output(results, StandardNames.keys(layer)));
+            values.put(layer, output(results, StandardNames.values(layer)));
         }
         cache.replace(keys, values, geometry.keyMask());
+    }
+
+    private static Tensor output(ModelRunner.Results results, String name) {
+        return Objects.requireNonNull(results.outputs().get(name), name);
     }
 
     private RunResult result(RunRequest request, ModelRunner.Results results, Geometry geometry) {

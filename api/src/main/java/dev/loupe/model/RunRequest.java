@@ -226,7 +226,10 @@ public final class RunRequest {
             return this;
         }
 
-        /** Goes on from earlier positions; the cache is extended by the run. */
+        /**
+         * Goes on from earlier positions: tokens, and what is fed, are of later ones alone. The cache is extended by the
+         * run unless it is frozen.
+         */
         public Builder keyValueCache(@Nullable KeyValueCache cache) {
             keyValueCache = cache;
             return this;

@@ -123,6 +123,15 @@ public final class Tokens {
         return ids[row].clone();
     }
 
+    /** The position of the last real token of a row. */
+    public int lastReal(int row) {
+        int last = positions() - 1;
+        while (!mask[row][last]) {
+            last--;
+        }
+        return last;
+    }
+
     /** The real tokens of one row. */
     public long[] realTokens(int row) {
         long[] real = new long[ids[row].length];

@@ -134,8 +134,8 @@ final class Indexing {
         if (index instanceof Index.One one) {
             return new long[] {Index.resolve(one.position(), size, axis)};
         } else if (index instanceof Index.Range range) {
-            long start = clip(range.start(), size);
-            long end = clip(range.end(), size);
+            long start = Op.Slice.clip(range.start(), size);
+            long end = Op.Slice.clip(range.end(), size);
             int count = (int) Math.max(0, (end - start + range.step() - 1) / range.step());
             long[] positions = new long[count];
             for (int i = 0; i < count; i++) {
@@ -150,10 +150,6 @@ final class Indexing {
             return positions;
         }
         throw new IllegalStateException("Not a part of an axis: " + index);
-    }
-
-    private static long clip(long bound, long size) {
-        return Math.max(0, Math.min(size, bound < 0 ? bound + size : bound));
     }
 
     private static long[] positions(Index.Pick pick) {

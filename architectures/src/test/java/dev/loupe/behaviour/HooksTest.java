@@ -235,6 +235,9 @@ final class HooksTest {
         assertThatThrownBy(() -> MODEL.runWithCache(TOKENS, HookFilter.glob("blocks.7.*")))
                 .isInstanceOf(UnknownHookException.class)
                 .hasMessageContaining("3 layers");
+        assertThatThrownBy(() -> MODEL.addHook(Hook.at("hook_patern", (a, p) -> null)))
+                .isInstanceOf(UnknownHookException.class)
+                .hasMessageContaining("hook_patern");
         assertThatThrownBy(() -> MODEL.addHook(Hook.at("hook_patern", (a, p) -> null), true, false))
                 .isInstanceOf(UnknownHookException.class);
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.hook.HookFilter;
+import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;
@@ -17,7 +18,9 @@ import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 
@@ -149,6 +152,60 @@ final class RunsTest {
                         .isLessThan(1e-12);
             }
         }
+    }
+
+    @Test
+    void aRunGoesOnAtALayerFromKeysAndValuesThatWereRecorded() {
+        Tensor whole = MODEL.forward(TOKENS);
+        ActivationCache run = MODEL.runWithCache(TOKENS).cache();
+        boolean[][] past = new boolean[2][4];
+        for (boolean[] row : past) {
+            Arrays.fill(row, true);
+        }
+        Map<Integer, Tensor> keys = new HashMap<>();
+        Map<Integer, Tensor> values = new HashMap<>();
+        for (int layer = 1; layer < 3; layer++) {
+            keys.put(layer, run.get("k", layer).slice(1, 0, 4));
+            values.put(layer, run.get("v", layer).slice(1, 0, 4));
+        }
+        KeyValueCache cache = KeyValueCache.frozen(past, keys, values);
+        RunRequest request = RunRequest.builder()
+                .startAtLayer(1, run.get("resid_pre", 1).slice(1, 4, 6))
+                .keyValueCache(cache)
+                .build();
+        // Twice: a frozen cache is the same afterwards.
+        for (int i = 0; i < 2; i++) {
+            assertThat(MODEL.run(request).logits().maxAbsDifference(whole.slice(1, 4, 6)))
+                    .isLessThan(1e-12);
+            assertThat(cache.positions()).isEqualTo(4);
+        }
+        assertThat(cache.isFrozen()).isTrue();
+        assertThat(cache.layers()).containsExactly(1, 2);
+    }
+
+    @Test
+    void aKeyValueCacheThatDoesNotFitIsRefused() {
+        Tensor keys = MODEL.runWithCache(TOKENS).cache().get("k", 2);
+        boolean[][] mask = TOKENS.mask();
+        assertThatThrownBy(() -> KeyValueCache.frozen(new boolean[][] {{true}}, Map.of(2, keys), Map.of(2, keys)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("[1, 1, kv_heads, d_head]")
+                .hasMessageContaining(keys.shape().toString());
+        assertThatThrownBy(() -> KeyValueCache.frozen(mask, Map.of(2, keys), Map.of()))
+                .hasMessageContaining("layers [2] and values of []");
+        KeyValueCache lacking = KeyValueCache.frozen(mask, Map.of(2, keys), Map.of(2, keys));
+        assertThatThrownBy(() -> MODEL.run(RunRequest.of(Tokens.of(new long[] {1}, new long[] {2}))
+                        .keyValueCache(lacking)
+                        .build()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("past_keys.");
+        assertThatThrownBy(() -> MODEL.run(RunRequest.of(Tokens.of(new long[] {1}))
+                        .keyValueCache(lacking)
+                        .build()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("batch of 2")
+                .hasMessageContaining("batch of 1");
+        assertThatThrownBy(() -> lacking.values(0)).hasMessageContaining("[2], not 0");
     }
 
     @Test

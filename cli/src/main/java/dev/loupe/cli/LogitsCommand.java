@@ -93,7 +93,7 @@ final class LogitsCommand implements Callable<Integer> {
         List<Place> places = new ArrayList<>();
         for (int row = 0; row < tokens.batch(); row++) {
             for (int position = 0; position < tokens.positions(); position++) {
-                if (!tokens.isReal(row, position) || (!allPositions && !isLast(tokens, row, position))) {
+                if (!tokens.isReal(row, position) || (!allPositions && position != tokens.lastReal(row))) {
                     continue;
                 }
                 int place = row * tokens.positions() + position;
@@ -110,15 +110,6 @@ final class LogitsCommand implements Callable<Integer> {
             }
         }
         return places;
-    }
-
-    private static boolean isLast(Tokens tokens, int row, int position) {
-        for (int i = position + 1; i < tokens.positions(); i++) {
-            if (tokens.isReal(row, i)) {
-                return false;
-            }
-        }
-        return true;
     }
 
     private void print(HookedTransformer model, List<Place> places) {

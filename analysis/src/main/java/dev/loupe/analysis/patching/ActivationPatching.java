@@ -64,7 +64,8 @@ public final class ActivationPatching {
 
     /**
      * About how many bytes of activations the patched runs that go through the model together may hold; 256 MiB unless
-     * set. Weights, and the corrupted run's activations at the patched points, come on top.
+     * set. Weights, and the corrupted run's keys, values and activations at the patched points, come on top, and so does
+     * memory that a backend keeps for later.
      */
     public ActivationPatching memoryBudget(long bytes) {
         if (bytes <= 0) {

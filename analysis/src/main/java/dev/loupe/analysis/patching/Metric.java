@@ -75,11 +75,7 @@ public interface Metric {
                     + answers.length + " and " + wrongs.length + " wrong ones");
         }
         int[] last = new int[tokens.batch()];
-        for (int row = 0; row < last.length; row++) {
-            for (int i = 0; i < tokens.positions(); i++) {
-                last[row] = tokens.isReal(row, i) ? i : last[row];
-            }
-        }
+        Arrays.setAll(last, tokens::lastReal);
         int[] positions = Arrays.stream(last).distinct().sorted().toArray();
         return at(positions, logits -> {
             double sum = 0;

@@ -120,7 +120,7 @@ public final class PathPatching {
         }
         checkSource(senders);
         double[] results = new double[senders.size()];
-        try (ActivationCache kept = PatchRunner.observe(model, base, keptPoints(senders))) {
+        try (ActivationCache kept = BaseRun.observe(model, base, keptPoints(senders))) {
             for (int from = 0; from < results.length; from += batch) {
                 int to = Math.min(results.length, from + batch);
                 try (TensorScope scope = TensorScope.open()) {
@@ -174,9 +174,9 @@ public final class PathPatching {
 
     private void together(List<List<Component>> senders, ActivationCache kept, double[] results, int at) {
         int count = senders.size();
-        Tokens tokens = PatchRunner.repeat(base, count);
+        Tokens tokens = BaseRun.repeat(base, count);
         Map<String, Tensor> read = readings(senders, kept, tokens);
-        RunRequest.Builder request = RunRequest.of(tokens).feed(entry(), PatchRunner.repeat(kept.get(entry()), count));
+        RunRequest.Builder request = RunRequest.of(tokens).feed(entry(), BaseRun.repeat(kept.get(entry()), count));
         for (Component receiver : receivers) {
             String point = receiver.point(model.hookNames());
             Tensor reading = read.get(point);
@@ -184,7 +184,7 @@ public final class PathPatching {
                 request.hooks(Hook.at(point, (activation, where) -> receiver.replace(activation, reading, point)));
             }
         }
-        Tensor logits = PatchRunner.logits(model, request, metric, "");
+        Tensor logits = PatchRunner.logits(model, request, metric);
         for (int i = 0; i < count; i++) {
             results[at + i] = metric.of(logits.slice(0, (long) i * base.batch(), (long) (i + 1) * base.batch()));
         }

@@ -197,22 +197,107 @@ class ActivationPatchingTest {
         }
     }
 
-    @Test
-    void paddedBatchesArePatchedAsTheyAre() {
-        long[] first = gpt2.tokens().row(0);
-        long[] second = Arrays.copyOf(gpt2.tokens().row(1), 9);
-        for (boolean left : new boolean[] {false, true}) {
-            Tokens clean = Tokens.pad(List.of(first, second), 0, left);
-            Tokens corrupt = Tokens.pad(
-                    List.of(
-                            corrupted(gpt2).row(0),
-                            Arrays.copyOf(corrupted(gpt2).row(1), 9)),
-                    0,
-                    left);
-            ActivationCache cache = gpt2.model().runWithCache(clean).cache();
-            assertSameAsFullRuns(gpt2, corrupt, cache, Sweep.RESID_MID);
-            assertSameAsFullRuns(gpt2, corrupt, cache, Sweep.ATTN_HEAD_PATTERN_ALL_POS);
+    /** Sweeps that start at each kind of place, over batches with padding on either side. */
+    @ParameterizedTest
+    @EnumSource(
+            value = Sweep.class,
+            names = {
+                "RESID_PRE",
+                "MLP_OUT",
+                "ATTN_HEAD_Q_BY_POS",
+                "ATTN_HEAD_K_BY_POS",
+                "ATTN_HEAD_V_BY_POS",
+                "ATTN_HEAD_OUT_ALL_POS",
+                "ATTN_HEAD_PATTERN_BY_POS"
+            })
+    void paddedBatchesArePatchedAsTheyAre(Sweep sweep) {
+        for (Golden golden : List.of(gpt2, llama, mistral)) {
+            for (boolean left : new boolean[] {false, true}) {
+                Tokens corrupt = padded(corrupted(golden), left);
+                try (ActivationCache cache = golden.model()
+                        .runWithCache(padded(golden.tokens(), left))
+                        .cache()) {
+                    assertSameAsFullRuns(golden, corrupt, cache, sweep);
+                }
+            }
         }
+    }
+
+    /** A batch of two of which the second is shorter. */
+    private static Tokens padded(Tokens tokens, boolean left) {
+        return Tokens.pad(List.of(tokens.row(0), Arrays.copyOf(tokens.row(1), 9)), 0, left);
+    }
+
+    @Test
+    void aMetricMayLookAtSomeEarlierPositions() {
+        Metric metric =
+                Metric.at(new int[] {-3, 6}, logits -> logits.max(-1).mean().item());
+        for (Golden golden : List.of(gpt2, llama)) {
+            ActivationCache clean = golden.run().cache();
+            ActivationPatching patching = ActivationPatching.of(golden.model(), corrupted(golden), clean, metric);
+            for (Sweep sweep : List.of(Sweep.RESID_PRE, Sweep.ATTN_OUT)) {
+                Tensor found = patching.run(sweep).values();
+                for (int layer = 0; layer < golden.model().config().nLayers(); layer++) {
+                    for (int position : new int[] {4, 6, 8, 10, 12}) {
+                        int[] index = {layer, position};
+                        String point = golden.model()
+                                .hookNames()
+                                .resolve(sweep.activation(), layer)
+                                .name();
+                        Tensor logits = golden.model()
+                                .runWithHooks(
+                                        corrupted(golden),
+                                        Hook.at(
+                                                point,
+                                                (activation, where) ->
+                                                        sweep.setter().apply(activation, index, clean.get(point))));
+                        assertThat(found.item(layer, position))
+                                .as("%s %s", sweep.id(), Arrays.toString(index))
+                                .isCloseTo(
+                                        metric.of(logits.pick(1, 10, 6)),
+                                        org.assertj.core.data.Offset.offset(ROUNDING));
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void patchesThatChangeNothingAreTheBaseRunWhichIsMeasuredOnce() {
+        List<Tensor> measured = new ArrayList<>();
+        Metric counting = Metric.at(new int[] {-1}, logits -> {
+            measured.add(logits);
+            return METRIC.of(logits);
+        });
+        double[] found = ActivationPatching.of(
+                        gpt2.model(), corrupted(gpt2), gpt2.run().cache(), counting)
+                .genericActivationPatch(
+                        "resid_pre",
+                        List.of(Axis.LAYER, Axis.POS),
+                        new int[][] {{0, 1}, {1, 2}, {2, 3}},
+                        (before, index, after) -> before.mul(1));
+        assertThat(measured).hasSize(1);
+        double expected = METRIC.ofRun(gpt2.model(), corrupted(gpt2));
+        assertThat(found).usingComparatorWithPrecision(ROUNDING).containsExactly(expected, expected, expected);
+    }
+
+    @Test
+    void aSmallerMemoryBudgetPutsFewerRunsTogether() {
+        long before = Long.MAX_VALUE;
+        for (long budget : new long[] {1L << 30, 400_000, 100_000, 1}) {
+            List<Long> told = new ArrayList<>(List.of(0L));
+            ActivationPatching.of(llama.model(), corrupted(llama), llama.run().cache(), METRIC)
+                    .memoryBudget(budget)
+                    .progress((done, total) -> told.add(done))
+                    .run(Sweep.ATTN_HEAD_OUT_ALL_POS);
+            long largest = 0;
+            for (int i = 1; i < told.size(); i++) {
+                largest = Math.max(largest, told.get(i) - told.get(i - 1));
+            }
+            assertThat(largest).as("budget %d", budget).isLessThanOrEqualTo(before);
+            before = largest;
+        }
+        assertThat(before).isEqualTo(1);
     }
 
     @Test
