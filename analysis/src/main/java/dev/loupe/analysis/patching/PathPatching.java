@@ -35,7 +35,7 @@ public final class PathPatching {
     private final Metric metric;
     private final List<Component> receivers;
     private final boolean freezeMlps;
-    private final int batch;
+    private final long memoryBudget;
     private final Progress progress;
 
     private PathPatching(
@@ -45,7 +45,7 @@ public final class PathPatching {
             Metric metric,
             List<Component> receivers,
             boolean freezeMlps,
-            int batch,
+            long memoryBudget,
             Progress progress) {
         this.model = model;
         this.base = base;
@@ -53,7 +53,7 @@ public final class PathPatching {
         this.metric = metric;
         this.receivers = receivers;
         this.freezeMlps = freezeMlps;
-        this.batch = batch;
+        this.memoryBudget = memoryBudget;
         this.progress = progress;
     }
 
@@ -70,25 +70,36 @@ public final class PathPatching {
         if (receivers.length == 0) {
             throw new IllegalArgumentException("Path patching needs a receiver, such as Component.residPost(-1)");
         }
-        return new PathPatching(model, base, source, metric, List.of(receivers), false, 32, Progress.NONE);
+        return new PathPatching(
+                model,
+                base,
+                source,
+                metric,
+                List.of(receivers),
+                false,
+                ActivationPatching.DEFAULT_BUDGET,
+                Progress.NONE);
     }
 
     /** Keeps MLPs as they were in the base run too, so that only the direct path counts. */
     public PathPatching freezeMlps() {
-        return new PathPatching(model, base, source, metric, receivers, true, batch, progress);
+        return new PathPatching(model, base, source, metric, receivers, true, memoryBudget, progress);
     }
 
-    /** How many sets of senders go through the model together; 32 unless set. */
-    public PathPatching batch(int count) {
-        if (count < 1) {
-            throw new IllegalArgumentException("A batch is 1 or more, got " + count);
+    /**
+     * About how many bytes of activations the runs that go through the model together may hold; 256 MiB unless set.
+     * Weights, and the base run's activations, come on top.
+     */
+    public PathPatching memoryBudget(long bytes) {
+        if (bytes <= 0) {
+            throw new IllegalArgumentException("A memory budget is positive, got " + bytes);
         }
-        return new PathPatching(model, base, source, metric, receivers, freezeMlps, count, progress);
+        return new PathPatching(model, base, source, metric, receivers, freezeMlps, bytes, progress);
     }
 
     /** Who is told how many sets of senders are done. */
     public PathPatching progress(Progress listener) {
-        return new PathPatching(model, base, source, metric, receivers, freezeMlps, batch, listener);
+        return new PathPatching(model, base, source, metric, receivers, freezeMlps, memoryBudget, listener);
     }
 
     /** The metric with one set of senders. */
@@ -121,6 +132,7 @@ public final class PathPatching {
         checkSource(senders);
         double[] results = new double[senders.size()];
         try (ActivationCache kept = BaseRun.observe(model, base, keptPoints(senders))) {
+            int batch = setsAtOnce(kept);
             for (int from = 0; from < results.length; from += batch) {
                 int to = Math.min(results.length, from + batch);
                 try (TensorScope scope = TensorScope.open()) {
@@ -130,6 +142,16 @@ public final class PathPatching {
             }
         }
         return results;
+    }
+
+    /** How many sets of senders fit into the budget at once: each is given its own copy of what is frozen. */
+    private int setsAtOnce(ActivationCache kept) {
+        long given = 0;
+        for (String point : kept.keys()) {
+            given += kept.get(point).elements();
+        }
+        return new RunCost(model, base, metric, memoryBudget)
+                .runsAtOnce(0, model.config().nLayers(), given, 0);
     }
 
     private void checkSource(List<List<Component>> senders) {

@@ -85,7 +85,7 @@ class PathPatchingTest {
         for (boolean freeze : new boolean[] {false, true}) {
             PathPatching paths = PathPatching.of(model, base, source, METRIC, end);
             PathPatching chosen = freeze ? paths.freezeMlps() : paths;
-            Tensor found = chosen.batch(4).sweepHeads().values();
+            Tensor found = chosen.memoryBudget(500_000).sweepHeads().values();
             for (int layer = 0; layer < 3; layer++) {
                 for (int head = 0; head < 3; head++) {
                     double expected = byDefinition(List.of(new int[] {layer, head}), freeze, end);
@@ -202,11 +202,31 @@ class PathPatchingTest {
 
     @Test
     void sourcesOfAnotherShapeAndMissingReceiversAreRefused() {
+        assertThatThrownBy(() -> PathPatching.of(model, base, source, METRIC, Component.residPost(-1))
+                        .memoryBudget(0))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("positive, got 0");
         assertThatThrownBy(() -> PathPatching.of(model, base, source, METRIC)).hasMessageContaining("residPost");
         ActivationCache one = source.batchRow(0);
         assertThatThrownBy(() -> PathPatching.of(model, base, one, METRIC, Component.residPost(-1))
                         .run(Component.head(0, 0)))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("[2, 13]");
+    }
+
+    @Test
+    void aSmallMemoryBudgetChangesNothingButHowManyGoTogether() {
+        PathPatching paths = PathPatching.of(model, base, source, METRIC, Component.residPost(-1));
+        List<Long> told = new ArrayList<>();
+        Tensor one = paths.memoryBudget(1)
+                .progress((done, total) -> told.add(done))
+                .sweepHeads()
+                .values();
+        assertThat(told).hasSize((int) one.elements());
+        told.clear();
+        Tensor all =
+                paths.progress((done, total) -> told.add(done)).sweepHeads().values();
+        assertThat(told).containsExactly(all.elements());
+        assertThat(one.maxAbsDifference(all)).isLessThan(2e-5);
     }
 }
