@@ -141,7 +141,7 @@ final class OneOp implements AutoCloseable {
         Stage.Group group = new Stage.Group(step.inputs(), step.outputs(), List.of(step));
         return new Session(
                 backend.runtime(),
-                Stages.model(segment, group, Map.of(), step.op().name()),
+                Stages.model(segment, group, Map.of(), false, step.op().name()),
                 backend.on().firstGpu());
     }
 

@@ -5,6 +5,7 @@ import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.host.Bounds;
 import dev.loupe.backend.onnx.host.Hollow;
 import dev.loupe.backend.onnx.host.HostOps;
+import dev.loupe.backend.onnx.lowering.BlockedAttention;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.Session;
 import dev.loupe.graph.Dim;
@@ -187,6 +188,7 @@ abstract sealed class StageRun {
         private final Set<Dim> riskyDims = new LinkedHashSet<>();
         private final Object key;
         private final Session session;
+        private final @Nullable ByBlocks byBlocks;
 
         Group(
                 OnnxBackend backend,
@@ -225,8 +227,9 @@ abstract sealed class StageRun {
                             key,
                             () -> new Session(
                                     backend.runtime(),
-                                    Stages.model(segment, group, constants, Stages.describe(segment, group)),
+                                    Stages.model(segment, group, constants, false, Stages.describe(segment, group)),
                                     gpu()));
+            byBlocks = backend.splitsProducts() ? ByBlocks.of(backend, segment, group, outputs()) : null;
         }
 
         @Override
@@ -239,12 +242,14 @@ abstract sealed class StageRun {
                 stepByStep(slots);
                 return;
             }
+            Session chosen = byBlocks != null && byBlocks.pays(sizes) ? byBlocks.session() : session;
+            List<Integer> given = chosen == session ? group.outputs() : outputs();
             Map<String, OnnxHandle> results = new HashMap<>();
             for (int slot : outputs()) {
-                String name = session.outputs().get(group.outputs().indexOf(slot));
+                String name = chosen.outputs().get(given.indexOf(slot));
                 results.put(name, allocate(slot, slots, sizes));
             }
-            session.run(slots.get(fed), results);
+            chosen.run(slots.get(fed), results);
         }
 
         // Something has no elements: each operation by itself, where that is taken care of.
@@ -265,6 +270,57 @@ abstract sealed class StageRun {
         @Override
         void close() {
             backend().sessions().release(key);
+            if (byBlocks != null) {
+                byBlocks.close();
+            }
+        }
+    }
+
+    /** A group's other session, for long sequences: made when the first of them comes. */
+    private static final class ByBlocks {
+        private final OnnxBackend backend;
+        private final Segment segment;
+        private final Stage.Group group;
+        private final List<TensorType> masks;
+        private final Object key;
+        private @Nullable Session session;
+
+        private ByBlocks(OnnxBackend backend, Segment segment, Stage.Group group, List<TensorType> masks) {
+            this.backend = backend;
+            this.segment = segment;
+            this.group = group;
+            this.masks = masks;
+            this.key = List.of("by blocks", Stages.key(segment, group));
+        }
+
+        static @Nullable ByBlocks of(OnnxBackend backend, Segment segment, Stage.Group group, List<Integer> outputs) {
+            List<TensorType> masks = new BlockedAttention(segment, group.steps(), outputs).masks();
+            Stage.Group asked = new Stage.Group(group.inputs(), outputs, group.steps());
+            return masks.isEmpty() ? null : new ByBlocks(backend, segment, asked, masks);
+        }
+
+        boolean pays(Sizes sizes) {
+            return masks.stream()
+                    .allMatch(mask -> BlockedAttention.pays(sizes.size(mask.dim(-2)), sizes.size(mask.dim(-1))));
+        }
+
+        synchronized Session session() {
+            if (session == null) {
+                String what = Stages.describe(segment, group);
+                session = backend.sessions()
+                        .acquire(
+                                key,
+                                () -> new Session(
+                                        backend.runtime(), Stages.model(segment, group, Map.of(), true, what), -1));
+            }
+            return session;
+        }
+
+        synchronized void close() {
+            if (session != null) {
+                backend.sessions().release(key);
+                session = null;
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 package dev.loupe.backend.onnx;
 
 import dev.loupe.backend.onnx.cut.Stage;
+import dev.loupe.backend.onnx.lowering.BlockedAttention;
 import dev.loupe.backend.onnx.lowering.FusedProducts;
 import dev.loupe.backend.onnx.lowering.Lowering;
 import dev.loupe.backend.onnx.lowering.Narrow;
@@ -96,8 +97,10 @@ final class Stages {
      * A group as a model.
      *
      * @param weights what is written into the model as a constant, by slot; the rest of the inputs is fed
+     * @param blocks whether {@linkplain BlockedAttention attention goes by blocks} where it can
      */
-    static Session.Model model(Segment segment, Stage.Group group, Map<Integer, OnnxHandle> weights, String what) {
+    static Session.Model model(
+            Segment segment, Stage.Group group, Map<Integer, OnnxHandle> weights, boolean blocks, String what) {
         ModelBuilder model = new ModelBuilder("group");
         Map<Integer, String> names = new HashMap<>();
         List<String> inputs = new ArrayList<>();
@@ -115,7 +118,7 @@ final class Stages {
                 external.put(name, weight);
             }
         }
-        write(segment, group, model, names);
+        write(segment, group, blocks, model, names);
         List<String> outputs = new ArrayList<>();
         for (int slot : group.outputs()) {
             String output = model.output(name(names, slot), segment.types().get(slot));
@@ -124,15 +127,22 @@ final class Stages {
         return new Session.Model(what, model.build(), inputs, outputs, external);
     }
 
-    private static void write(Segment segment, Stage.Group group, ModelBuilder model, Map<Integer, String> names) {
-        FusedProducts products = new FusedProducts(segment, group.steps(), group.outputs());
-        for (Segment.Step step : group.steps()) {
+    private static void write(
+            Segment segment, Stage.Group group, boolean blocks, ModelBuilder model, Map<Integer, String> names) {
+        BlockedAttention attention = new BlockedAttention(segment, blocks ? group.steps() : List.of(), group.outputs());
+        List<Segment.Step> steps =
+                group.steps().stream().filter(step -> !attention.absorbs(step)).toList();
+        FusedProducts products = new FusedProducts(segment, steps, group.outputs());
+        for (Segment.Step step : steps) {
             if (products.absorbs(step)) {
                 continue;
             }
-            String product = products.write(step, model, slot -> name(names, slot));
-            if (product != null) {
-                names.put(step.outputs().get(0), product);
+            String fused = attention.write(step, model, slot -> name(names, slot));
+            if (fused == null) {
+                fused = products.write(step, model, slot -> name(names, slot));
+            }
+            if (fused != null) {
+                names.put(step.outputs().get(0), fused);
                 continue;
             }
             List<Operand> operands = step.inputs().stream()
