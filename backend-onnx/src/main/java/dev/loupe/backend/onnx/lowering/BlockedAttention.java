@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
 public final class BlockedAttention {
 
     private static final int BLOCKS = 4;
-    // Measured with 12 heads of 64: a tenth slower at 128 x 128 positions, faster from 256 x 256 on.
+    // Measured with 12 layers of 12 heads of 64: even at 192 positions, 2 % of a whole run at 256, 4 % at 512.
     private static final long WORTH_WHILE = 192 * 192;
     private static final long FEWEST_QUERIES = 64; // so that no block is empty
 
