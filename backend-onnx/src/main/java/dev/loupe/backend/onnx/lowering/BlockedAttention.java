@@ -30,9 +30,7 @@ public final class BlockedAttention {
     private static final long FEWEST_QUERIES = 64; // so that no block is empty
 
     private final Segment segment;
-    private final Map<Integer, Segment.Step> makers = new HashMap<>();
-    private final Map<Integer, List<Segment.Step>> readers = new HashMap<>();
-    private final Set<Integer> outputs;
+    private final Flow flow;
     private final Map<Integer, Found> found = new HashMap<>(); // by the slot that it gives
     private final Set<Integer> absorbed = new HashSet<>();
 
@@ -46,13 +44,7 @@ public final class BlockedAttention {
      */
     public BlockedAttention(Segment segment, List<Segment.Step> steps, List<Integer> outputs) {
         this.segment = segment;
-        this.outputs = Set.copyOf(outputs);
-        for (Segment.Step step : steps) {
-            step.outputs().forEach(slot -> makers.put(slot, step));
-            step.inputs()
-                    .forEach(slot -> readers.computeIfAbsent(slot, key -> new ArrayList<>())
-                            .add(step));
-        }
+        this.flow = new Flow(steps, outputs);
         steps.forEach(this::consider);
     }
 
@@ -66,11 +58,11 @@ public final class BlockedAttention {
         if (where == null
                 || mul == null
                 || !Double.valueOf(Double.NEGATIVE_INFINITY)
-                        .equals(scalar(where.inputs().get(2)))
+                        .equals(flow.scalar(where.inputs().get(2)))
                 || !isMask(where.inputs().get(0), softmax.inputs().get(0))) {
             return;
         }
-        Double scale = scalar(mul.inputs().get(1));
+        Double scale = flow.scalar(mul.inputs().get(1));
         Segment.Step merge = soleMaker(mul.inputs().get(0), Op.MergeAxes.class);
         Segment.Step product =
                 soleMaker(merge == null ? mul.inputs().get(0) : merge.inputs().get(0), Op.MatMul.class);
@@ -124,23 +116,13 @@ public final class BlockedAttention {
     }
 
     private Segment.@Nullable Step soleMaker(int slot, Class<? extends Op> kind) {
-        Segment.Step maker = makers.get(slot);
-        boolean isSole = readers.getOrDefault(slot, List.of()).size() == 1 && !outputs.contains(slot);
-        return maker != null && isSole && kind.isInstance(maker.op()) ? maker : null;
+        Segment.Step maker = flow.maker(slot);
+        return maker != null && flow.soleReader(slot) != null && kind.isInstance(maker.op()) ? maker : null;
     }
 
     private Segment.@Nullable Step soleReader(int slot, Class<? extends Op> kind) {
-        List<Segment.Step> all = readers.getOrDefault(slot, List.of());
-        boolean isSole = all.size() == 1 && !outputs.contains(slot);
-        return isSole && kind.isInstance(all.get(0).op()) ? all.get(0) : null;
-    }
-
-    private @Nullable Double scalar(int slot) {
-        Segment.Step maker = makers.get(slot);
-        boolean isScalar = maker != null
-                && maker.op() instanceof Op.Full full
-                && full.shape().rank() == 0;
-        return maker != null && isScalar ? ((Op.Full) maker.op()).value() : null;
+        Segment.Step reader = flow.soleReader(slot);
+        return reader != null && kind.isInstance(reader.op()) ? reader : null;
     }
 
     /** Types of the masks, {@code [batch, 1, queries, keys]}; none if the group has no such attention. */

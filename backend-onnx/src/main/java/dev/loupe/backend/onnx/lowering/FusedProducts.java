@@ -23,9 +23,7 @@ import org.jspecify.annotations.Nullable;
 public final class FusedProducts {
 
     private final Segment segment;
-    private final Map<Integer, Segment.Step> makers = new HashMap<>();
-    private final Map<Integer, List<Segment.Step>> readers = new HashMap<>();
-    private final Set<Integer> outputs;
+    private final Flow flow;
     private final Map<Integer, Fused> fused = new HashMap<>(); // by the slot that it gives
     private final Set<Integer> absorbed = new HashSet<>(); // slots that nobody needs any more
 
@@ -39,13 +37,7 @@ public final class FusedProducts {
      */
     public FusedProducts(Segment segment, List<Segment.Step> steps, List<Integer> outputs) {
         this.segment = segment;
-        this.outputs = Set.copyOf(outputs);
-        for (Segment.Step step : steps) {
-            step.outputs().forEach(slot -> makers.put(slot, step));
-            step.inputs()
-                    .forEach(slot -> readers.computeIfAbsent(slot, key -> new ArrayList<>())
-                            .add(step));
-        }
+        this.flow = new Flow(steps, outputs);
         steps.forEach(this::consider);
     }
 
@@ -55,8 +47,10 @@ public final class FusedProducts {
             return;
         }
         int right = product.inputs().get(1);
-        Segment.Step turned = makers.get(right);
-        if (turned == null || !(turned.op() instanceof Op.Transpose transpose) || !isReadOnlyBy(right, product)) {
+        Segment.Step turned = flow.maker(right);
+        if (turned == null
+                || !(turned.op() instanceof Op.Transpose transpose)
+                || !product.equals(flow.soleReader(right))) {
             return;
         }
         List<Integer> permutation = new ArrayList<>(transpose.permutation());
@@ -67,7 +61,7 @@ public final class FusedProducts {
         }
         int result = product.outputs().get(0);
         float scale = 1;
-        Segment.Step reader = onlyReader(result);
+        Segment.Step reader = flow.soleReader(result);
         Double factor = reader == null ? null : factor(reader, result);
         if (reader != null && factor != null) {
             absorbed.add(result);
@@ -78,15 +72,6 @@ public final class FusedProducts {
         fused.put(result, new Fused(product.inputs().get(0), turned.inputs().get(0), permutation, scale));
     }
 
-    private boolean isReadOnlyBy(int slot, Segment.Step reader) {
-        return !outputs.contains(slot) && readers.getOrDefault(slot, List.of()).equals(List.of(reader));
-    }
-
-    private Segment.@Nullable Step onlyReader(int slot) {
-        List<Segment.Step> all = readers.getOrDefault(slot, List.of());
-        return outputs.contains(slot) || all.size() != 1 ? null : all.get(0);
-    }
-
     /** The number by which a step multiplies a slot; null if it does anything else. */
     private @Nullable Double factor(Segment.Step step, int slot) {
         if (!(step.op() instanceof Op.Binary binary) || binary.kind() != Op.BinaryKind.MUL) {
@@ -95,11 +80,7 @@ public final class FusedProducts {
         int other = step.inputs().get(0) == slot
                 ? step.inputs().get(1)
                 : step.inputs().get(0);
-        Segment.Step maker = makers.get(other);
-        boolean isScalar = maker != null
-                && maker.op() instanceof Op.Full full
-                && full.shape().rank() == 0;
-        return maker != null && isScalar ? ((Op.Full) maker.op()).value() : null;
+        return flow.scalar(other);
     }
 
     /** Whether a step need not be written down, because what it gives goes into a fused product. */
