@@ -118,8 +118,8 @@ class ModuleRulesTest {
     }
 
     /**
-     * In its own package, that is; those below it are its inside. {@code PyTorchTensors} is the way between Loupe's
-     * tensors and DJL's arrays, {@code OnnxExport} that into a file for others.
+     * In its own package, that is; those below it are its inside. {@code PyTorchTensors} and {@code OnnxTensors} are
+     * the way between Loupe's tensors and DJL's arrays, {@code OnnxExport} that into a file for others.
      */
     @Test
     void aBackendShowsNothingButItsProvider() {
@@ -130,6 +130,8 @@ class ModuleRulesTest {
                 .areTopLevelClasses()
                 .and()
                 .doNotHaveSimpleName("PyTorchTensors")
+                .and()
+                .doNotHaveSimpleName("OnnxTensors")
                 .and()
                 .doNotHaveSimpleName("OnnxExport")
                 .should()
