@@ -24,6 +24,7 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.LoadOptions;
 import dev.loupe.model.StandardNames;
 import dev.loupe.model.Tokens;
+import dev.loupe.spi.BackendOptions;
 import dev.loupe.spi.WholeGraph;
 import dev.loupe.tensor.DType;
 import dev.loupe.tensor.HostTensor;
@@ -52,10 +53,16 @@ class OnnxExportTest {
 
     private static final String LOGITS = "logits";
     private static final double TOLERANCE = 1e-4;
-    private static final OrtEnvironment ENVIRONMENT = OrtEnvironment.getEnvironment();
+    private static final OrtEnvironment ENVIRONMENT = environment();
 
     @TempDir
     private Path folder;
+
+    // The process' environment is made by the first who asks: let it be the backend, as in the other tests.
+    private static OrtEnvironment environment() {
+        new OnnxBackendProvider().open(BackendOptions.DEFAULT.withThreads(1)).close();
+        return OrtEnvironment.getEnvironment();
+    }
 
     private static HookedTransformer load(String name, DType dtype) {
         return HookedTransformer.fromPretrained(
