@@ -16,7 +16,7 @@ final class TensorMemory {
     private static final long SOFT_LIMIT = Long.getLong("loupe.memory.softLimitBytes", 512L << 20);
     private static final AtomicLong LIVE = new AtomicLong();
     private static final AtomicLong LIMIT = new AtomicLong(SOFT_LIMIT);
-    private static final AtomicBoolean COLLECTING = new AtomicBoolean();
+    private static final int PATIENCE_MILLIS = 50; // how long the cleaner may free nothing before it counts as done
 
     private TensorMemory() {}
 
@@ -56,21 +56,26 @@ final class TensorMemory {
         return LIVE.get();
     }
 
-    private static void collect() {
-        if (!COLLECTING.compareAndSet(false, true)) {
+    // One collection serves all threads that have come to the limit; they wait for it, so that the cleaner, which is
+    // a single thread, is not left behind by many that allocate.
+    private static synchronized void collect() {
+        if (LIVE.get() <= LIMIT.get()) {
             return;
         }
+        System.gc();
         try {
-            System.gc();
-            // The cleaner's thread needs a moment; what is still alive afterwards is really in use.
-            for (int i = 0; i < 50 && LIVE.get() > LIMIT.get() / 2; i++) {
+            long least = LIVE.get();
+            for (int idle = 0; idle < PATIENCE_MILLIS && LIVE.get() > LIMIT.get() / 2; idle++) {
                 Thread.sleep(1);
+                if (LIVE.get() < least) {
+                    least = LIVE.get();
+                    idle = 0;
+                }
             }
+            // What is still alive is really in use.
             LIMIT.set(Math.max(SOFT_LIMIT, LIVE.get() + LIVE.get() / 2));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        } finally {
-            COLLECTING.set(false);
         }
     }
 }

@@ -1,14 +1,17 @@
 package dev.loupe.backend.onnx.runtime;
 
 import java.nio.ByteBuffer;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Direct memory for results, used again and again: fresh memory costs a page fault every 4 KiB and a pass of
  * zeroing, which is more than many an operation. What is kept idle follows what was in use at once lately, so that
- * a run with all activations kept finds its memory again, and is given up before memory runs out.
+ * a run with all activations kept finds its memory again, and is given up before memory runs out. What is given up
+ * is collected before it grows beyond what is kept.
  *
  * <p>Sizes are rounded up to one of eight steps between powers of two.
  */
@@ -23,7 +26,9 @@ public final class MemoryPool {
     private final AtomicLong used = new AtomicLong();
     private final AtomicLong peak = new AtomicLong();
     private final AtomicLong takes = new AtomicLong();
-    private final ConcurrentHashMap<Integer, ConcurrentLinkedDeque<ByteBuffer>> free = new ConcurrentHashMap<>();
+    private final AtomicLong dropped = new AtomicLong(); // bytes that only a collection gives back
+    private final ConcurrentSkipListMap<Integer, ConcurrentLinkedDeque<ByteBuffer>> free =
+            new ConcurrentSkipListMap<>();
 
     /**
      * A pool.
@@ -37,19 +42,31 @@ public final class MemoryPool {
     /** Memory of at least so many bytes, with anything in it, owned by the caller. */
     Memory take(int bytes) {
         int size = roundUp(bytes);
-        ConcurrentLinkedDeque<ByteBuffer> bucket = free.get(size);
-        ByteBuffer buffer = bucket == null ? null : bucket.pollFirst();
+        ByteBuffer buffer = idleOne(size);
         if (buffer == null) {
             buffer = allocate(size);
-        } else {
-            idle.addAndGet(-size);
         }
-        long now = used.addAndGet(size);
+        long now = used.addAndGet(buffer.capacity());
         if (takes.incrementAndGet() % DECAY_EVERY == 0) {
             peak.updateAndGet(before -> before - before / 8);
         }
         peak.accumulateAndGet(now, Math::max);
         return new Memory(buffer, this);
+    }
+
+    /** The smallest idle buffer that will do without wasting more than half of it. */
+    private @Nullable ByteBuffer idleOne(int size) {
+        long most = Math.min(2L * size, Integer.MAX_VALUE);
+        for (Map.Entry<Integer, ConcurrentLinkedDeque<ByteBuffer>> bucket = free.ceilingEntry(size);
+                bucket != null && bucket.getKey() <= most;
+                bucket = free.higherEntry(bucket.getKey())) {
+            ByteBuffer buffer = bucket.getValue().pollFirst();
+            if (buffer != null) {
+                idle.addAndGet(-buffer.capacity());
+                return buffer;
+            }
+        }
+        return null;
     }
 
     private ByteBuffer allocate(int size) {
@@ -83,8 +100,17 @@ public final class MemoryPool {
         }
         if (idle.addAndGet(size) > limit) {
             idle.addAndGet(-size);
+            drop(size, limit);
         } else {
             free.computeIfAbsent(size, key -> new ConcurrentLinkedDeque<>()).addFirst(buffer);
+        }
+    }
+
+    // Java frees direct memory when it collects, which it doesn't do for the sake of memory outside its heap.
+    private void drop(int size, long limit) {
+        if (dropped.addAndGet(size) > limit) {
+            dropped.set(0);
+            System.gc();
         }
     }
 
