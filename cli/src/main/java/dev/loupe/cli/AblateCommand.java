@@ -72,11 +72,12 @@ final class AblateCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         try (HookedTransformer model = options.load()) {
-            Metric metric = Metric.logitDifference(model, answer, wrong);
+            Metric metric = Answers.difference(model, answer, wrong);
             Tokens tokens = model.toTokens(prompt);
             try (CachedRun run = model.runWithCache(tokens);
                     TerminalProgress progress = new TerminalProgress("Ablating")) {
                 Ablation ablation = with == With.ZERO ? Ablation.zero() : Ablation.mean(run.cache());
+                Answers.hint(spec.commandLine().getErr(), model, run.logits(), answer, wrong);
                 double whole = metric.of(run.logits());
                 PatchingResult heads = ablation.heads(model, tokens, metric, progress);
                 PatchingResult layers = ablation.layers(model, tokens, metric, progress);
@@ -104,20 +105,22 @@ final class AblateCommand implements Callable<Integer> {
             HtmlPage.of(
                             "Ablation: " + prompt,
                             List.of(
-                                    map("Heads", heads, "head", limit),
-                                    map("Attention and MLPs", layers.transpose(0, 1), "part", limit)))
+                                    map("Heads", heads, "head", limit).build(),
+                                    map("Attention and MLPs", layers.transpose(0, 1), "part", limit)
+                                            .columns("part", List.of("attn_out", "mlp_out"))
+                                            .build()))
                     .write(html);
         }
     }
 
-    private HeatMap map(String title, Tensor change, String columns, double limit) {
+    private HeatMap.Builder map(String title, Tensor change, String columns, double limit) {
         return HeatMap.builder(title)
-                .note("Change of the logit difference between " + answer + " and " + wrong + " without this part.")
+                .note("Change of the logit difference between " + Output.quote(answer) + " and " + Output.quote(wrong)
+                        + " without this part.")
                 .values(change)
                 .rows("layer")
                 .columns(columns)
-                .scale(ColorScale.diverging(limit))
-                .build();
+                .scale(ColorScale.diverging(limit));
     }
 
     private void print(HookedTransformer model, double whole, Tensor heads, Tensor layers) {

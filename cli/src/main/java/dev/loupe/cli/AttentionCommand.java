@@ -137,7 +137,7 @@ final class AttentionCommand implements Callable<Integer> {
                     for (int i = 0; i < Math.min(weights.length, position + 1); i++) {
                         String source = sources[i] + ":" + Output.quote(words.get((int) sources[i]));
                         line.append(paint.shaded(
-                                        Painter.pad(source, 16) + Output.format("%.2f", weights[i]), weights[i]))
+                                        Painter.pad(source, 17) + Output.format(" %.2f", weights[i]), weights[i]))
                                 .append("  ");
                     }
                     paint.line(line.toString());

@@ -3,6 +3,7 @@ package dev.loupe.cli;
 import dev.loupe.analysis.heads.HeadScores;
 import dev.loupe.analysis.heads.HeadViews;
 import dev.loupe.analysis.heads.RepeatedTokens;
+import dev.loupe.analysis.views.ColorScale;
 import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.analysis.views.View;
 import dev.loupe.hook.HookFilter;
@@ -85,7 +86,8 @@ final class HeadsCommand implements Callable<Integer> {
         }
         if (html != null) {
             List<View> views = new ArrayList<>();
-            byKind.forEach((kind, scores) -> views.add(HeadViews.scores(kind + " scores", scores)));
+            byKind.forEach((kind, scores) ->
+                    views.add(HeadViews.scores(kind + " scores", scores, ColorScale.sequential(0, 1))));
             HtmlPage.of("Heads of " + options.model, views).write(html);
         }
     }

@@ -74,7 +74,7 @@ final class PatchCommand implements Callable<Integer> {
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
-    @Option(names = "--html", paramLabel = "FILE", description = "Also write a heat map as a page.")
+    @Option(names = "--html", paramLabel = "FILE", description = "Also write heat maps as a page.")
     private @Nullable Path html;
 
     /** The logit differences of the two unpatched runs. */
@@ -84,7 +84,7 @@ final class PatchCommand implements Callable<Integer> {
     public Integer call() {
         Sweep chosen = Sweep.of(sweep);
         try (HookedTransformer model = options.load()) {
-            Metric difference = Metric.logitDifference(model, answer, wrong);
+            Metric difference = Answers.difference(model, answer, wrong);
             Tokens cleanTokens = model.toTokens(clean);
             Tokens corruptTokens = model.toTokens(corrupt);
             if (cleanTokens.positions() != corruptTokens.positions()) {
@@ -94,9 +94,14 @@ final class PatchCommand implements Callable<Integer> {
                                 + ", the corrupted one "
                                 + corruptTokens.positions() + " " + model.toStrTokens(corruptTokens.row(0)));
             }
+            if (cleanTokens.equals(corruptTokens)) {
+                throw new IllegalArgumentException("The clean and the corrupted prompt are the same: give a corrupted"
+                        + " one that leads to the wrong answer, such as with the names exchanged");
+            }
             List<String> words = model.toStrTokens(corruptTokens.row(0));
             try (CachedRun run = model.runWithCache(cleanTokens);
                     TerminalProgress progress = new TerminalProgress("Patching " + sweep)) {
+                Answers.hint(spec.commandLine().getErr(), model, run.logits(), answer, wrong);
                 Baselines baselines =
                         new Baselines(difference.of(run.logits()), difference.ofRun(model, corruptTokens));
                 Metric metric = difference.normalized(baselines.corrupted(), baselines.clean());
@@ -125,8 +130,16 @@ final class PatchCommand implements Callable<Integer> {
             print(model, result, words, baselines);
         }
         if (html != null) {
-            HtmlPage.of("Patching: " + sweep, result.view(words)).write(html);
+            HtmlPage.of("Patching: " + sweep, result.view(words, note(baselines)))
+                    .write(html);
         }
+    }
+
+    private String note(Baselines baselines) {
+        return Output.format(
+                "How much of the logit difference between %s and %s comes back when one activation of the clean run is"
+                        + " put into the corrupted one: 0 is the corrupted run (%.3f), 1 the clean one (%.3f).",
+                Output.quote(answer), Output.quote(wrong), baselines.corrupted(), baselines.clean());
     }
 
     private void print(HookedTransformer model, PatchingResult result, List<String> words, Baselines baselines) {

@@ -70,6 +70,10 @@ final class SteerCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (positive.equals(negative)) {
+            throw new IllegalArgumentException(
+                    "--positive and --negative are the same text: there is nothing between" + " them to steer by");
+        }
         try (HookedTransformer model = options.load()) {
             SteeringVector vector = SteeringVector.fromContrast(model, positive, negative, layer);
             Tokens tokens = model.toTokens(prompt);
@@ -108,6 +112,7 @@ final class SteerCommand implements Callable<Integer> {
     private static ColoredTokens view(HookedTransformer model, String title, long[] ids) {
         double[] loss = model.lossPerToken(Tokens.of(ids)).toDoubleArray();
         double[] probabilities = new double[ids.length];
+        probabilities[0] = Double.NaN; // Nothing comes before it.
         for (int i = 1; i < ids.length; i++) {
             probabilities[i] = Math.exp(-loss[i - 1]);
         }

@@ -270,6 +270,33 @@ final class CommandsTest {
         assertThat(patch("--sweep", "resid_pro").err()).contains("resid_pre");
         Cli noSpace = Cli.run("patch", "--clean", "a", "--corrupt", "b", "--answer", "Mary and", "--wrong", " b");
         assertThat(noSpace.err()).contains("isn't one token");
+        Cli same = Cli.run("patch", "--clean", "a b", "--corrupt", "a b", "--answer", " Mary", "--wrong", " John");
+        assertThat(same.err()).contains("are the same");
+        Cli one = Cli.run("patch", "--clean", "a", "--corrupt", "b", "--answer", " Mary", "--wrong", " Mary");
+        assertThat(one.err()).contains("both \" Mary\"");
+    }
+
+    @Test
+    void anAnswerWithoutItsSpaceIsAskedAbout() {
+        String prompt = PATCH[2];
+        Cli bare = Cli.run("ablate", prompt, "--answer", "Mary", "--wrong", " John");
+        assertThat(bare.exitCode()).isZero();
+        assertThat(bare.err().lines()).singleElement().asString().contains("\" Mary\"", "\"Mary\"", "did you mean");
+        assertThat(Cli.run("ablate", prompt, "--answer", " Mary", "--wrong", " John")
+                        .err())
+                .isEmpty();
+        // At the beginning of a text names have no space.
+        assertThat(Cli.run("ablate", "", "--answer", "The", "--wrong", "When").err())
+                .isEmpty();
+    }
+
+    @Test
+    void patchDrawsStackedSweepsWithAPanelForEachOfThem(@TempDir Path folder) throws IOException {
+        Path page = folder.resolve("patch.html");
+        Cli cli = patch("--sweep", "attn_head_all_pos_every", "--html", page.toString());
+        assertThat(cli.exitCode()).isZero();
+        assertThat(Files.readString(page))
+                .contains("\"name\":\"out\"", "\"name\":\"pattern\"", "0 is the corrupted run (-21.9");
     }
 
     @Test
@@ -332,7 +359,7 @@ final class CommandsTest {
         // Layer 0's attention finds the other name: without it the answer is lost.
         assertThat(json.get("attn_out").get(0).asDouble()).isLessThan(-5);
         assertThat(json.get("heads").get(3)).hasSize(4);
-        assertThat(Files.readString(page)).contains("Attention and MLPs");
+        assertThat(Files.readString(page)).contains("Attention and MLPs", "[\"attn_out\",\"mlp_out\"]");
     }
 
     @Test
@@ -354,6 +381,8 @@ final class CommandsTest {
                 .json();
         assertThat(json.get("plain").asText()).endsWith("Paris");
         assertThat(json.get("steered").asText()).endsWith("Berlin");
+        assertThat(Cli.run("steer", "a", "--positive", "b", "--negative", "b").err())
+                .contains("the same text");
     }
 
     @Test

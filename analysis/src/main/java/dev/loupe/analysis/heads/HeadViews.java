@@ -40,12 +40,20 @@ public final class HeadViews {
         return panels.build();
     }
 
-    /** A number for each head [layer, head]. */
+    /** A number for each head [layer, head], on colours that fit the numbers. */
     public static HeatMap scores(String title, Tensor scores) {
-        return HeatMap.builder(title)
-                .values(scores)
-                .rows("layer")
-                .columns("head")
-                .build();
+        return map(title, scores).build();
+    }
+
+    /**
+     * A number for each head [layer, head], on given colours: {@code ColorScale.sequential(0, 1)} for shares of
+     * attention, so that a weak head looks weak.
+     */
+    public static HeatMap scores(String title, Tensor scores, ColorScale scale) {
+        return map(title, scores).scale(scale).build();
+    }
+
+    private static HeatMap.Builder map(String title, Tensor scores) {
+        return HeatMap.builder(title).values(scores).rows("layer").columns("head");
     }
 }

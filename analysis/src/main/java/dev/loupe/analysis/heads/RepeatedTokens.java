@@ -19,15 +19,20 @@ public final class RepeatedTokens {
      * BOS, if the model has one, then {@code length} random tokens, then the same again. The same seed gives the same
      * tokens.
      *
-     * @throws IllegalArgumentException if that is longer than the model's context
+     * @throws IllegalArgumentException if that is longer than the model's context, or nothing at all
      */
     public static Tokens random(HookedTransformer model, int length, int batch, long seed) {
         TransformerConfig config = model.config();
         Long bos = config.bosId();
         int start = bos == null ? 0 : 1;
-        if (length < 1 || batch < 1 || start + 2 * length > config.nCtx()) {
+        if (length < 1 || batch < 1) {
             throw new IllegalArgumentException(
-                    "2 times " + length + " tokens, " + batch + " times, don't fit a context of " + config.nCtx());
+                    "There must be a token to repeat and a sequence; asked for " + length + " and " + batch);
+        }
+        int most = (config.nCtx() - start) / 2;
+        if (length > most) {
+            throw new IllegalArgumentException("2 times " + length + " tokens don't fit a context of " + config.nCtx()
+                    + "; repeat " + most + " at most");
         }
         Set<Long> special = new HashSet<>(config.eosIds());
         if (bos != null) {

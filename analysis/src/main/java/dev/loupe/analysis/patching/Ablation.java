@@ -28,11 +28,17 @@ public final class Ablation {
     private final String name;
     private final @Nullable ActivationCache reference;
     private final Replacement replacement;
+    private final long memoryBudget;
 
     private Ablation(String name, @Nullable ActivationCache reference, Replacement replacement) {
+        this(name, reference, replacement, ActivationPatching.DEFAULT_BUDGET);
+    }
+
+    private Ablation(String name, @Nullable ActivationCache reference, Replacement replacement, long memoryBudget) {
         this.name = name;
         this.reference = reference;
         this.replacement = replacement;
+        this.memoryBudget = memoryBudget;
     }
 
     /** Zeros. */
@@ -98,6 +104,18 @@ public final class Ablation {
         }
     }
 
+    /**
+     * About how many bytes of activations the ablated runs that go through the model together may hold; 256 MiB unless
+     * set. Weights, and the keys, values and activations of the run that is ablated, come on top. It concerns {@link
+     * #heads}, {@link #layers} and {@link #each}.
+     */
+    public Ablation memoryBudget(long bytes) {
+        if (bytes <= 0) {
+            throw new IllegalArgumentException("A memory budget is positive, got " + bytes);
+        }
+        return new Ablation(name, reference, replacement, bytes);
+    }
+
     /** What is put in place: {@code zero}, {@code mean}, … */
     public String name() {
         return name;
@@ -157,8 +175,7 @@ public final class Ablation {
             requireReference(List.of(point));
             patches.add(new Patch(point, activation -> ablate(component, activation, point)));
         }
-        double[] metrics =
-                new PatchRunner(model, tokens, metric, ActivationPatching.DEFAULT_BUDGET, progress).run(patches);
+        double[] metrics = new PatchRunner(model, tokens, metric, memoryBudget, progress).run(patches);
         float[] floats = new float[metrics.length];
         for (int i = 0; i < floats.length; i++) {
             floats[i] = (float) metrics[i];

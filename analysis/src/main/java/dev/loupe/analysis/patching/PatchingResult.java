@@ -24,11 +24,24 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
     }
 
     /**
-     * A picture: a heat map if there are two axes, else panels of them.
+     * A picture: a heat map if there are one or two axes, else panels of them, one for each index of the other axes.
+     * {@link View#heatMaps} gives each of them as SVG or PNG.
      *
      * @param strTokens the prompt's tokens, for the labels of positions; empty for numbers
+     * @throws IllegalArgumentException if there are tokens, but not as many as positions
      */
     public View view(List<String> strTokens) {
-        return new PatchingView(this, strTokens).draw();
+        return view(strTokens, "");
+    }
+
+    /**
+     * A picture with a sentence under its heading: what the numbers say.
+     *
+     * @param strTokens the prompt's tokens, for the labels of positions; empty for numbers
+     * @param note the sentence
+     * @throws IllegalArgumentException if there are tokens, but not as many as positions
+     */
+    public View view(List<String> strTokens, String note) {
+        return new PatchingView(this, strTokens, note).draw();
     }
 }

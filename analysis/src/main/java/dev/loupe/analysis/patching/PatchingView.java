@@ -6,6 +6,7 @@ import dev.loupe.analysis.views.Panels;
 import dev.loupe.analysis.views.View;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Draws what a sweep measured: two of its axes as a heat map, the others as panels of heat maps. */
@@ -13,22 +14,22 @@ final class PatchingView {
 
     private final PatchingResult result;
     private final List<String> strTokens;
+    private final String note;
 
-    PatchingView(PatchingResult result, List<String> strTokens) {
+    PatchingView(PatchingResult result, List<String> strTokens, String note) {
         this.result = result;
+        this.note = note;
         this.strTokens = strTokens;
     }
 
     View draw() {
         List<Axis> axes = result.axes();
-        int row = axes.contains(Axis.SRC_POS) ? axes.indexOf(Axis.DEST_POS) : axes.indexOf(Axis.LAYER);
-        int column = column(axes, row);
-        if (row < 0) {
-            row = axes.size() == 1 ? -1 : 0;
-        }
         if (axes.size() == 1) {
             return heatMap(result.values().unsqueeze(0), "", List.of(""), axes.get(0));
         }
+        int preferred = axes.contains(Axis.SRC_POS) ? axes.indexOf(Axis.DEST_POS) : axes.indexOf(Axis.LAYER);
+        int column = column(axes, preferred);
+        int row = preferred >= 0 ? preferred : column == 0 ? 1 : 0;
         List<Integer> others = new ArrayList<>();
         for (int axis = 0; axis < axes.size(); axis++) {
             if (axis != row && axis != column) {
@@ -56,11 +57,13 @@ final class PatchingView {
                 column = axis;
             }
         }
-        return column < 0 ? axes.size() - 1 : column;
+        int last = axes.size() - 1;
+        return column >= 0 ? column : last == row ? last - 1 : last;
     }
 
     private HeatMap heatMap(Tensor values, String rowName, List<String> rows, Axis column) {
         return HeatMap.builder(result.name())
+                .note(note)
                 .values(values)
                 .rows(rowName, rows)
                 .columns(column.label(), labels(result.axes().indexOf(column)))
@@ -75,6 +78,7 @@ final class PatchingView {
         Tensor flat = values.reshape(-1, height, width);
         int perRow = (int) result.values().size(others.get(others.size() - 1));
         Panels.Builder panels = Panels.builder(result.name())
+                .note(note)
                 .rows(axes.get(row).label(), labels(row))
                 .columns(axes.get(column).label(), labels(column))
                 .perRow(perRow)
@@ -92,9 +96,12 @@ final class PatchingView {
             int axis = others.get(i);
             int size = (int) result.values().size(axis);
             String label = labels(axis).get(rest % size);
-            String part = result.axes().get(axis) == Axis.LAYER
-                    ? "L" + label
-                    : result.axes().get(axis) == Axis.HEAD ? "H" + label : label;
+            String part = switch (result.axes().get(axis)) {
+                case LAYER -> "L" + label;
+                case HEAD -> "H" + label;
+                case KIND -> shortKind(rest % size);
+                default -> label;
+            };
             boolean joined = name.isEmpty() || result.axes().get(axis) == Axis.LAYER;
             name.insert(0, joined ? part : part + " ");
             rest /= size;
@@ -102,15 +109,41 @@ final class PatchingView {
         return name.toString();
     }
 
+    /** A kind without the words that all kinds begin and end with: q of attn_head_q_by_pos, where all are of heads. */
+    private String shortKind(int index) {
+        List<String[]> kinds =
+                result.kinds().stream().map(kind -> kind.split("_", -1)).toList();
+        String[] words = kinds.get(index);
+        int shortest = kinds.stream().mapToInt(kind -> kind.length).min().orElse(1);
+        int begin = 0;
+        while (begin < shortest - 1 && allHave(kinds, words[begin], begin)) {
+            begin++;
+        }
+        int end = 0;
+        while (end < shortest - 1 - begin && allHave(kinds, words[words.length - 1 - end], -1 - end)) {
+            end++;
+        }
+        return String.join("_", Arrays.asList(words).subList(begin, words.length - end));
+    }
+
+    private static boolean allHave(List<String[]> kinds, String word, int place) {
+        return kinds.size() > 1
+                && kinds.stream().allMatch(kind -> kind[place < 0 ? kind.length + place : place].equals(word));
+    }
+
     /** Names of the places of an axis: tokens with their positions, or numbers. */
     private List<String> labels(int axis) {
         int size = (int) result.values().size(axis);
         Axis kind = result.axes().get(axis);
+        if (kind.isPosition() && !strTokens.isEmpty() && strTokens.size() != size) {
+            throw new IllegalArgumentException(result.name() + " has " + size + " positions, but " + strTokens.size()
+                    + " tokens were given as their labels: give the prompt's tokens, BOS included, or none");
+        }
         List<String> labels = new ArrayList<>();
         for (int i = 0; i < size; i++) {
             if (kind == Axis.KIND) {
                 labels.add(result.kinds().get(i));
-            } else if (kind.isPosition() && strTokens.size() == size) {
+            } else if (kind.isPosition() && !strTokens.isEmpty()) {
                 labels.add(strTokens.get(i));
             } else {
                 labels.add(Integer.toString(i));

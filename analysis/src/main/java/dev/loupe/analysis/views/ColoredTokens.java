@@ -48,6 +48,11 @@ public final class ColoredTokens extends View {
     }
 
     @Override
+    public List<HeatMap> heatMaps() {
+        return List.of();
+    }
+
+    @Override
     Map<String, Object> json() {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("kind", "tokens");

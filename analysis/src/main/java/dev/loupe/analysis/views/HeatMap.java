@@ -87,6 +87,11 @@ public final class HeatMap extends View {
     }
 
     @Override
+    public List<HeatMap> heatMaps() {
+        return List.of(this);
+    }
+
+    @Override
     Map<String, Object> json() {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("kind", "heatmap");

@@ -59,6 +59,19 @@ public final class Panels extends View {
     }
 
     @Override
+    public List<HeatMap> heatMaps() {
+        return panels.stream()
+                .map(panel -> HeatMap.builder(title() + ": " + panel.name)
+                        .note(note())
+                        .values(panel.values)
+                        .rows(rowName, rows)
+                        .columns(columnName, columns)
+                        .scale(scale)
+                        .build())
+                .toList();
+    }
+
+    @Override
     Map<String, Object> json() {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("kind", "panels");
@@ -74,7 +87,12 @@ public final class Panels extends View {
         json.put(
                 "panels",
                 panels.stream()
-                        .map(panel -> Map.of("name", panel.name, "values", panel.values))
+                        .map(panel -> {
+                            Map<String, Object> one = new LinkedHashMap<>();
+                            one.put("name", panel.name);
+                            one.put("values", panel.values);
+                            return one;
+                        })
                         .toList());
         return json;
     }

@@ -1,6 +1,7 @@
 package dev.loupe.analysis.views;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /** Something that a page shows. Immutable. */
@@ -23,6 +24,9 @@ public abstract sealed class View permits HeatMap, Panels, ColoredTokens {
     public final String note() {
         return note;
     }
+
+    /** The heat maps that it shows, each with its own title, to be written as SVG or PNG: one, one a panel, or none. */
+    public abstract List<HeatMap> heatMaps();
 
     /** What the page's script draws. */
     abstract Map<String, Object> json();

@@ -9,6 +9,10 @@
   const clamp = (low, value, high) => Math.max(low, Math.min(high, value));
   const longest = labels => d3.max(labels, label => label.length) ?? 0;
 
+  // A label under the pointer; one that stands in several places is told apart by its index.
+  const labelled = (labels, i) =>
+    labels.indexOf(labels[i]) === labels.lastIndexOf(labels[i]) ? labels[i] : `${labels[i]} (${i})`;
+
   // Colour of a number: straight lines between the scale's colours, as in the pictures that Java writes.
   function colors(scale) {
     const anchors = dark.matches ? scale.dark : scale.light;
@@ -107,7 +111,8 @@
       at = [y, x];
       mark.attr("x", x * width).attr("y", y * height).classed("shown", true);
       const lines = spec.tips?.[y]?.[x]
-        ?? [`${spec.rowName}: ${spec.rows[y]}`, `${spec.columnName}: ${spec.columns[x]}`, show(values[y][x])];
+        ?? [`${spec.rowName}: ${labelled(spec.rows, y)}`, `${spec.columnName}: ${labelled(spec.columns, x)}`,
+          show(values[y][x])].filter(line => line !== ": ");
       showTip(lines, clientX, clientY);
       onRow(y);
     }
@@ -196,7 +201,7 @@
         strip = row => {
           line.attr("data-row", row);
           tokens(line, spec.columns, panel.values[row], spec.scale, i => [
-            `${spec.rows[row]} → ${spec.columns[i]}`, show(panel.values[row][i])], i => strip(i), row);
+            `${labelled(spec.rows, row)} → ${labelled(spec.columns, i)}`, show(panel.values[row][i])], i => strip(i), row);
         };
       }
       heatmap(large.append("div").attr("class", "scroll"), spec, panel.values, panel.name, row => strip(row));
@@ -204,7 +209,9 @@
       table(large, spec, panel.values);
     }
     if (spec.panels.length) {
-      choose(spec.panels[0]);
+      // Of attention patterns the first; of what a sweep measured the one that has the strongest cell.
+      const strongest = panel => d3.max(panel.values.flat(), Math.abs) ?? 0;
+      choose(spec.tokens ? spec.panels[0] : d3.greatest(spec.panels, strongest));
     }
   }
 

@@ -13,7 +13,9 @@ import dev.loupe.hook.HookFilter;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -162,6 +164,30 @@ class AblationTest {
         assertThatThrownBy(() -> Ablation.mean(little).hooks(golden.model(), Component.head(1, 0)))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("blocks.1.attn.hook_z");
+    }
+
+    @Test
+    void aMemoryBudgetThatFitsOneRunAtATimeChangesNoResult() {
+        Ablation ablation = Ablation.resample(other, 5);
+        List<Long> updates = new ArrayList<>();
+        PatchingResult one = ablation.memoryBudget(1)
+                .heads(golden.model(), golden.tokens(), METRIC, (done, total) -> updates.add(done));
+        PatchingResult many = ablation.heads(golden.model(), golden.tokens(), METRIC, Progress.NONE);
+        assertThat(one.values().maxAbsDifference(many.values())).isLessThan(ROUNDING);
+        // Each of the nine heads was a batch of its own.
+        assertThat(updates).contains(1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L);
+        assertThatThrownBy(() -> ablation.memoryBudget(0))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("positive, got 0");
+    }
+
+    @Test
+    void layersAreDrawnAsLayersByParts() {
+        String page = Ablation.zero()
+                .layers(golden.model(), golden.tokens(), METRIC, Progress.NONE)
+                .view(List.of())
+                .toHtml();
+        assertThat(page).contains("\"rows\":[\"0\",\"1\",\"2\"]").contains("\"columns\":[\"attn_out\",\"mlp_out\"]");
     }
 
     @Test

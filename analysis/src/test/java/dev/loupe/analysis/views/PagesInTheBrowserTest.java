@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -71,6 +72,38 @@ class PagesInTheBrowserTest {
                 """);
         // Head 3: the key before gets 1/(1+1+3).
         assertThat(said).isEqualTo("L1H1\n1\nquery: When\nkey: &lt;|endoftext|&gt;\n0.2\n");
+    }
+
+    @Test
+    void ofASweepTheStrongestPanelIsShownAndRepeatedTokensAreToldApart() throws Exception {
+        Panels sweep = Panels.builder("sweep")
+                .rows("layer", List.of("0", "1"))
+                .columns("pos", List.of("When", " Mary", " Mary"))
+                .panel("H0", new double[][] {{0, 0.5, 0}, {0, 0, 0}})
+                .panel("H1", new double[][] {{0, 0, 0}, {0, 0.25, -2}})
+                .build();
+        String said = said(HtmlPage.of("p", sweep), """
+                say(document.querySelector("h3").textContent);
+                hover(document.querySelector("svg.heatmap"), 1, 2, 2, 3);
+                say(tip());
+                hover(document.querySelector("svg.heatmap"), 1, 2, 0, 3);
+                say(tip());
+                """);
+        assertThat(said).isEqualTo("H1\nlayer: 1\npos: ·Mary (2)\n−2\nlayer: 1\npos: When\n0\n");
+    }
+
+    @Test
+    void namesOfPanelsStayWithinTheirThumbnails() throws Exception {
+        Panels wide = Panels.builder("wide")
+                .rows("layer", List.of("0"))
+                .columns("pos", List.of("0"))
+                .panel("attn_head_pattern_dest_src_pos", new double[][] {{1}})
+                .build();
+        String said = said(HtmlPage.of("p", wide), """
+                const button = document.querySelector(".thumbs button");
+                say(button.scrollWidth > button.clientWidth);
+                """);
+        assertThat(said).isEqualTo("false\n");
     }
 
     @Test
