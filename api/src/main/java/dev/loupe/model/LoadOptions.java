@@ -4,6 +4,7 @@ import dev.loupe.spi.BackendProvider;
 import dev.loupe.tensor.DType;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,132 +56,149 @@ public record LoadOptions(
 
     /** As {@link #defaults()}, but the weights stay as they are in the checkpoint. */
     public static LoadOptions noProcessing() {
-        return defaults().withProcessing(false, false, false, false, false);
+        return defaults()
+                .withFoldLn(false)
+                .withCenterWritingWeights(false)
+                .withCenterUnembed(false)
+                .withFoldValueBiases(false);
     }
 
-    /** The same options with other processing. */
-    public LoadOptions withProcessing(
-            boolean foldLnToo, boolean centerWriting, boolean centerLogits, boolean foldBiases, boolean refactor) {
-        return new LoadOptions(
-                foldLnToo,
-                centerWriting,
-                centerLogits,
-                foldBiases,
-                refactor,
-                dtype,
-                device,
-                backend,
-                nDevices,
-                threads,
-                defaultPrependBos,
-                firstNLayers,
-                nCtx,
-                revision,
-                backendSettings);
+    /** The same options, with or without {@code fold_ln}. */
+    public LoadOptions withFoldLn(boolean fold) {
+        return changed(draft -> draft.foldLn = fold);
     }
 
-    private LoadOptions place(DType type, String where, @Nullable String id, int count, int threadCount) {
-        return new LoadOptions(
-                foldLn,
-                centerWritingWeights,
-                centerUnembed,
-                foldValueBiases,
-                refactorFactoredAttnMatrices,
-                type,
-                where,
-                id,
-                count,
-                threadCount,
-                defaultPrependBos,
-                firstNLayers,
-                nCtx,
-                revision,
-                backendSettings);
+    /** The same options, with or without {@code center_writing_weights}. */
+    public LoadOptions withCenterWritingWeights(boolean center) {
+        return changed(draft -> draft.centerWritingWeights = center);
     }
 
-    private LoadOptions cut(@Nullable Boolean bos, @Nullable Integer layers, @Nullable Integer context, String rev) {
-        return new LoadOptions(
-                foldLn,
-                centerWritingWeights,
-                centerUnembed,
-                foldValueBiases,
-                refactorFactoredAttnMatrices,
-                dtype,
-                device,
-                backend,
-                nDevices,
-                threads,
-                bos,
-                layers,
-                context,
-                rev,
-                backendSettings);
+    /** The same options, with or without {@code center_unembed}. */
+    public LoadOptions withCenterUnembed(boolean center) {
+        return changed(draft -> draft.centerUnembed = center);
+    }
+
+    /** The same options, with or without {@code fold_value_biases}. */
+    public LoadOptions withFoldValueBiases(boolean fold) {
+        return changed(draft -> draft.foldValueBiases = fold);
+    }
+
+    /** The same options, with or without {@code refactor_factored_attn_matrices}. */
+    public LoadOptions withRefactorFactoredAttnMatrices(boolean refactor) {
+        return changed(draft -> draft.refactorFactoredAttnMatrices = refactor);
     }
 
     /** The same options in another data type. */
     public LoadOptions withDType(DType type) {
-        return place(type, device, backend, nDevices, threads);
+        return changed(draft -> draft.dtype = type);
     }
 
     /** The same options on another device. */
     public LoadOptions withDevice(String where) {
-        return place(dtype, where, backend, nDevices, threads);
+        return changed(draft -> draft.device = where);
     }
 
     /** The same options on a backend asked for by its id. */
     public LoadOptions withBackend(@Nullable String id) {
-        return place(dtype, device, id, nDevices, threads);
+        return changed(draft -> draft.backend = id);
     }
 
     /** The same options spread over several devices. */
     public LoadOptions withDevices(int count) {
-        return place(dtype, device, backend, count, threads);
+        return changed(draft -> draft.nDevices = count);
     }
 
     /** The same options with another number of threads. */
     public LoadOptions withThreads(int count) {
-        return place(dtype, device, backend, nDevices, count);
+        return changed(draft -> draft.threads = count);
     }
 
     /** The same options with another BOS habit. */
     public LoadOptions withDefaultPrependBos(@Nullable Boolean prepend) {
-        return cut(prepend, firstNLayers, nCtx, revision);
+        return changed(draft -> draft.defaultPrependBos = prepend);
     }
 
     /** The same options with fewer layers. */
     public LoadOptions withFirstNLayers(@Nullable Integer layers) {
-        return cut(defaultPrependBos, layers, nCtx, revision);
+        return changed(draft -> draft.firstNLayers = layers);
     }
 
     /** The same options with a shorter context. */
     public LoadOptions withNCtx(@Nullable Integer context) {
-        return cut(defaultPrependBos, firstNLayers, context, revision);
+        return changed(draft -> draft.nCtx = context);
     }
 
     /** The same options at another revision. */
     public LoadOptions withRevision(String rev) {
-        return cut(defaultPrependBos, firstNLayers, nCtx, rev);
+        return changed(draft -> draft.revision = rev);
     }
 
     /** The same options with one more setting for the backend, which refuses those that it doesn't know. */
     public LoadOptions withBackendSetting(String name, String value) {
         Map<String, String> settings = new HashMap<>(backendSettings);
         settings.put(name, value);
-        return new LoadOptions(
-                foldLn,
-                centerWritingWeights,
-                centerUnembed,
-                foldValueBiases,
-                refactorFactoredAttnMatrices,
-                dtype,
-                device,
-                backend,
-                nDevices,
-                threads,
-                defaultPrependBos,
-                firstNLayers,
-                nCtx,
-                revision,
-                settings);
+        return changed(draft -> draft.backendSettings = settings);
+    }
+
+    private LoadOptions changed(Consumer<Draft> change) {
+        Draft draft = new Draft(this);
+        change.accept(draft);
+        return draft.finished();
+    }
+
+    /** A copy that can be changed. */
+    private static final class Draft {
+        private boolean foldLn;
+        private boolean centerWritingWeights;
+        private boolean centerUnembed;
+        private boolean foldValueBiases;
+        private boolean refactorFactoredAttnMatrices;
+        private DType dtype;
+        private String device;
+        private @Nullable String backend;
+        private int nDevices;
+        private int threads;
+        private @Nullable Boolean defaultPrependBos;
+        private @Nullable Integer firstNLayers;
+        private @Nullable Integer nCtx;
+        private String revision;
+        private Map<String, String> backendSettings;
+
+        Draft(LoadOptions from) {
+            foldLn = from.foldLn;
+            centerWritingWeights = from.centerWritingWeights;
+            centerUnembed = from.centerUnembed;
+            foldValueBiases = from.foldValueBiases;
+            refactorFactoredAttnMatrices = from.refactorFactoredAttnMatrices;
+            dtype = from.dtype;
+            device = from.device;
+            backend = from.backend;
+            nDevices = from.nDevices;
+            threads = from.threads;
+            defaultPrependBos = from.defaultPrependBos;
+            firstNLayers = from.firstNLayers;
+            nCtx = from.nCtx;
+            revision = from.revision;
+            backendSettings = from.backendSettings;
+        }
+
+        LoadOptions finished() {
+            return new LoadOptions(
+                    foldLn,
+                    centerWritingWeights,
+                    centerUnembed,
+                    foldValueBiases,
+                    refactorFactoredAttnMatrices,
+                    dtype,
+                    device,
+                    backend,
+                    nDevices,
+                    threads,
+                    defaultPrependBos,
+                    firstNLayers,
+                    nCtx,
+                    revision,
+                    backendSettings);
+        }
     }
 }

@@ -145,8 +145,13 @@ class AnySettingsTest {
         Tokens tokens = Tokens.of(ids);
         GenerateOptions greedy = GenerateOptions.greedy(6).withStopAtEos(false);
         try (HookedTransformer model = Models.load(directory, EXACT);
-                HookedTransformer processed =
-                        Models.load(directory, EXACT.withProcessing(true, true, true, true, true))) {
+                HookedTransformer processed = Models.load(
+                        directory,
+                        EXACT.withFoldLn(true)
+                                .withCenterWritingWeights(true)
+                                .withCenterUnembed(true)
+                                .withFoldValueBiases(true)
+                                .withRefactorFactoredAttnMatrices(true))) {
             double[][] found = Models.logits(model, ids);
             for (int position = 0; position < ids.length; position++) {
                 assertThat(found[position])

@@ -146,7 +146,7 @@ class GoldenTest {
     void processingChangesNeitherTheLossNorWhatIsGenerated(String fixture) {
         try (Golden golden = new Golden(fixture);
                 HookedTransformer model =
-                        load(fixture, LoadOptions.defaults().withProcessing(true, true, true, true, true))) {
+                        load(fixture, LoadOptions.defaults().withRefactorFactoredAttnMatrices(true))) {
             Tokens tokens = golden.tokens("tokens");
             assertThat(model.loss(tokens)).isEqualTo(golden.fact("hf_loss").doubleValue(), within(1e-4));
             assertGreedy(golden, model, tokens);

@@ -115,7 +115,7 @@ class PretrainedLoaderTest {
                 raw(),
                 defaults,
                 raw().withDType(DType.FLOAT64),
-                defaults.withProcessing(true, true, true, true, true).withDType(DType.FLOAT64))) {
+                defaults.withRefactorFactoredAttnMatrices(true).withDType(DType.FLOAT64))) {
             Map<String, HostTensor> expected = read(name, options);
             Map<String, HostTensor> found;
             try (Checkpoint checkpoint = inParts.open(name, options)) {

@@ -106,13 +106,24 @@ class StandardProcessingTest {
 
     private static Map<String, LoadOptions> steps() {
         Map<String, LoadOptions> steps = new LinkedHashMap<>();
-        steps.put("fold_ln", OFF.withProcessing(true, false, false, false, false));
-        steps.put("center_writing_weights", OFF.withProcessing(false, true, false, false, false));
-        steps.put("center_unembed", OFF.withProcessing(false, false, true, false, false));
-        steps.put("fold_value_biases", OFF.withProcessing(false, false, false, true, false));
-        steps.put("refactor_factored_attn_matrices", OFF.withProcessing(false, false, false, false, true));
-        steps.put("the default", OFF.withProcessing(true, true, true, true, false));
-        steps.put("everything", OFF.withProcessing(true, true, true, true, true));
+        steps.put("fold_ln", OFF.withFoldLn(true));
+        steps.put("center_writing_weights", OFF.withCenterWritingWeights(true));
+        steps.put("center_unembed", OFF.withCenterUnembed(true));
+        steps.put("fold_value_biases", OFF.withFoldValueBiases(true));
+        steps.put("refactor_factored_attn_matrices", OFF.withRefactorFactoredAttnMatrices(true));
+        steps.put(
+                "the default",
+                OFF.withFoldLn(true)
+                        .withCenterWritingWeights(true)
+                        .withCenterUnembed(true)
+                        .withFoldValueBiases(true));
+        steps.put(
+                "everything",
+                OFF.withFoldLn(true)
+                        .withCenterWritingWeights(true)
+                        .withCenterUnembed(true)
+                        .withFoldValueBiases(true)
+                        .withRefactorFactoredAttnMatrices(true));
         return steps;
     }
 
@@ -186,7 +197,7 @@ class StandardProcessingTest {
 
     @Test
     void stepsThatMeanNothingForAModelChangeNothing() {
-        LoadOptions options = OFF.withProcessing(false, true, false, true, false);
+        LoadOptions options = OFF.withCenterWritingWeights(true).withFoldValueBiases(true);
         assertThat(processing(llama().build(), options).changesNothing()).isTrue();
         assertThat(processing(gpt2().build(), options).changesNothing()).isFalse();
     }
@@ -243,7 +254,7 @@ class StandardProcessingTest {
 
     @Test
     void foldingTakesTheNormsParametersAway() {
-        LoadOptions fold = OFF.withProcessing(true, false, false, false, false);
+        LoadOptions fold = OFF.withFoldLn(true);
         TransformerConfig folded =
                 processing(gpt2().biases(Set.of()).build(), fold).config();
         assertThat(folded.normalization()).isEqualTo(Normalization.LN_PRE);
@@ -256,7 +267,7 @@ class StandardProcessingTest {
     @Test
     void foldedReadersOfALayerNormAreCentredOverTheModelAndAGateIsNot() {
         TransformerConfig config = gpt2().gatedMlp(true).build();
-        WeightProcessing processing = processing(config, OFF.withProcessing(true, false, false, false, false));
+        WeightProcessing processing = processing(config, OFF.withFoldLn(true));
         MapWeights processed = MapWeights.random(config, SEED).processed(processing);
         for (String name : List.of("attn.W_Q", "attn.W_K", "attn.W_V", "mlp.W_in")) {
             assertThat(largestColumnMean(processed.read("blocks.1." + name)))
@@ -271,7 +282,7 @@ class StandardProcessingTest {
     void foldedReadersOfAnRmsNormAreScaledAndNotCentred() {
         TransformerConfig config = llama().build();
         MapWeights weights = MapWeights.random(config, SEED);
-        WeightProcessing processing = processing(config, OFF.withProcessing(true, false, false, false, false));
+        WeightProcessing processing = processing(config, OFF.withFoldLn(true));
         MapWeights processed = weights.processed(processing);
         double scale = weights.read("blocks.0.ln1.w").getDouble(5);
         HostTensor before = weights.read("blocks.0.attn.W_K");
@@ -283,7 +294,7 @@ class StandardProcessingTest {
     @Test
     void whatIsWrittenToTheResidualStreamHasNoMean() {
         TransformerConfig config = gpt2().build();
-        WeightProcessing processing = processing(config, OFF.withProcessing(false, true, false, false, false));
+        WeightProcessing processing = processing(config, OFF.withCenterWritingWeights(true));
         MapWeights processed = MapWeights.random(config, SEED).processed(processing);
         for (String name : List.of(
                 "embed.W_E",
@@ -298,7 +309,7 @@ class StandardProcessingTest {
 
     @Test
     void centredLogitsHaveNoMeanButUnderASoftCapTheyStayAsTheyAre() {
-        LoadOptions centre = OFF.withProcessing(true, false, true, false, false);
+        LoadOptions centre = OFF.withFoldLn(true).withCenterUnembed(true);
         TransformerConfig config = gpt2().build();
         MapWeights processed = MapWeights.random(config, SEED).processed(processing(config, centre));
         assertThat(largestRowMean(processed.read("unembed.W_U"))).isLessThan(1e-12);
@@ -313,8 +324,7 @@ class StandardProcessingTest {
     void refactoredHeadsHaveTheSameProductInOrthogonalFactorsOfEqualLengths() {
         TransformerConfig config = gpt2().biases(Set.of("b_Q")).build();
         MapWeights weights = MapWeights.random(config, SEED);
-        MapWeights processed =
-                weights.processed(processing(config, OFF.withProcessing(false, false, false, false, true)));
+        MapWeights processed = weights.processed(processing(config, OFF.withRefactorFactoredAttnMatrices(true)));
         for (int head = 0; head < 3; head++) {
             double[][] valuesBefore = columns(weights.read("blocks.0.attn.W_V"), head * 4);
             double[][] outputBefore = rows(weights.read("blocks.0.attn.W_O"), head * 4);
@@ -350,7 +360,13 @@ class StandardProcessingTest {
                 }
             }
         }
-        WeightProcessing processing = processing(config, OFF.withProcessing(true, true, true, true, true));
+        WeightProcessing processing = processing(
+                config,
+                OFF.withFoldLn(true)
+                        .withCenterWritingWeights(true)
+                        .withCenterUnembed(true)
+                        .withFoldValueBiases(true)
+                        .withRefactorFactoredAttnMatrices(true));
         double[][] before = logProbabilities(config, weights.weights());
         double[][] after = logProbabilities(
                 processing.config(), weights.processed(processing).weights());
@@ -361,8 +377,7 @@ class StandardProcessingTest {
     void rotaryQueriesAndKeysAreNotRefactored() {
         TransformerConfig config = llama().build();
         MapWeights weights = MapWeights.random(config, SEED);
-        MapWeights processed =
-                weights.processed(processing(config, OFF.withProcessing(false, false, false, false, true)));
+        MapWeights processed = weights.processed(processing(config, OFF.withRefactorFactoredAttnMatrices(true)));
         for (String name : List.of("W_Q", "W_K")) {
             assertThat(processed.read("blocks.0.attn." + name).toDoubleArray())
                     .isEqualTo(weights.read("blocks.0.attn." + name).toDoubleArray());
