@@ -1,5 +1,6 @@
 package dev.loupe.backend.onnx.runtime;
 
+import dev.loupe.tensor.OutOfTensorMemoryException;
 import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedDeque;
@@ -82,13 +83,12 @@ public final class MemoryPool {
         }
     }
 
-    private OutOfMemoryError withAdvice(OutOfMemoryError cause, int size) {
-        OutOfMemoryError error =
-                new OutOfMemoryError("No direct memory for a tensor of " + size + " bytes; results in use hold "
-                        + used.get() + ". Close tensors earlier, observe fewer hook points, or start Java with a larger"
-                        + " -XX:MaxDirectMemorySize (which follows -Xmx unless it is set)");
-        error.initCause(cause);
-        return error;
+    private OutOfTensorMemoryException withAdvice(OutOfMemoryError cause, int size) {
+        return new OutOfTensorMemoryException(
+                "No direct memory for a tensor of " + size + " bytes; results in use hold " + used.get()
+                        + ". Close tensors earlier, observe fewer hook points, or start Java with a larger"
+                        + " -XX:MaxDirectMemorySize (which follows -Xmx unless it is set)",
+                cause);
     }
 
     void giveBack(ByteBuffer buffer, boolean reusable) {
