@@ -6,10 +6,10 @@ import static dev.loupe.analysis.patching.Axis.LAYER;
 import static dev.loupe.analysis.patching.Axis.POS;
 import static dev.loupe.analysis.patching.Axis.SRC_POS;
 
+import dev.loupe.hook.Nearest;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Collectors;
 
 /** The sweeps that have a name: which activation is patched, and over what. The original's {@code get_act_patch_…}. */
 @SuppressWarnings("ImmutableEnumChecker") // The setters have no state, and the lists are unmodifiable.
@@ -92,8 +92,9 @@ public enum Sweep {
                 return sweep;
             }
         }
-        throw new IllegalArgumentException("There is no sweep '" + id + "'; there are "
-                + Arrays.stream(values()).map(Sweep::id).collect(Collectors.joining(", ")));
+        List<String> known = Arrays.stream(values()).map(Sweep::id).toList();
+        throw new IllegalArgumentException("There is no sweep '" + id + "'. The nearest are "
+                + String.join(", ", Nearest.to(id, known, 3)) + "; there are " + String.join(", ", known));
     }
 
     /** Short name of the activation that is patched; empty if there are several. */

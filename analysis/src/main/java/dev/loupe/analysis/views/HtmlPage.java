@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -72,6 +73,8 @@ public final class HtmlPage {
     public void write(Path file) {
         try {
             Files.writeString(file, html());
+        } catch (NoSuchFileException e) {
+            throw new UncheckedIOException("Can't write " + file + ": there is no directory for it", e);
         } catch (IOException e) {
             throw new UncheckedIOException("Can't write " + file, e);
         }

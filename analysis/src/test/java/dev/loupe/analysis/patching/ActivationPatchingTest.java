@@ -418,6 +418,7 @@ class ActivationPatchingTest {
         assertThatThrownBy(() -> Sweep.of("resid"))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("'resid'")
+                .hasMessageContaining("nearest are resid_mid, resid_pre")
                 .hasMessageContaining("block_every");
     }
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -87,6 +88,15 @@ class PicturesTest {
         assertThat(Files.readString(folder.resolve("map.svg")))
                 .isEqualTo(Samples.patching().toSvg());
         assertThat(Files.readString(folder.resolve("map.html"))).startsWith("<!DOCTYPE html>");
+    }
+
+    @Test
+    void aFileInADirectoryThatIsntThereIsRefused(@TempDir Path folder) {
+        Path file = folder.resolve("missing").resolve("map.html");
+        assertThatThrownBy(() -> Samples.patching().writeHtml(file))
+                .isInstanceOf(UncheckedIOException.class)
+                .hasMessageContaining(file.toString())
+                .hasMessageContaining("no directory");
     }
 
     @Test
