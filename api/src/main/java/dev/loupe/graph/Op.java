@@ -26,6 +26,11 @@ public sealed interface Op {
      */
     List<TensorType> infer(List<TensorType> inputs);
 
+    /** The axis of the first input in which the second input's numbers are places; −1 if there are no such numbers. */
+    default int indexedAxis() {
+        return -1;
+    }
+
     /** Whether this op is defined by its decomposition into others. */
     default boolean isComposite() {
         return false;
@@ -278,6 +283,11 @@ public sealed interface Op {
      */
     record Gather(int axis) implements Op {
         @Override
+        public int indexedAxis() {
+            return axis;
+        }
+
+        @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.gather(this, inputs);
         }
@@ -293,6 +303,11 @@ public sealed interface Op {
      * same rank, and of the same sizes but along the axis); the output has the shape of the indices.
      */
     record GatherElements(int axis) implements Op {
+        @Override
+        public int indexedAxis() {
+            return axis;
+        }
+
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.gatherElements(this, inputs);
@@ -310,6 +325,11 @@ public sealed interface Op {
      * that stands twice along the axis takes any one of its updates.
      */
     record ScatterElements(int axis) implements Op {
+        @Override
+        public int indexedAxis() {
+            return axis;
+        }
+
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.scatterElements(this, inputs);

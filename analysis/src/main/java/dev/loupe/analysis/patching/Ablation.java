@@ -110,10 +110,7 @@ public final class Ablation {
      * #heads}, {@link #layers} and {@link #each}.
      */
     public Ablation memoryBudget(long bytes) {
-        if (bytes <= 0) {
-            throw new IllegalArgumentException("A memory budget is positive, got " + bytes);
-        }
-        return new Ablation(name, reference, replacement, bytes);
+        return new Ablation(name, reference, replacement, RunCost.budget(bytes));
     }
 
     /** What is put in place: {@code zero}, {@code mean}, … */
@@ -176,10 +173,6 @@ public final class Ablation {
             patches.add(new Patch(point, activation -> ablate(component, activation, point)));
         }
         double[] metrics = new PatchRunner(model, tokens, metric, memoryBudget, progress).run(patches);
-        float[] floats = new float[metrics.length];
-        for (int i = 0; i < floats.length; i++) {
-            floats[i] = (float) metrics[i];
-        }
-        return model.tensors().of(floats, floats.length);
+        return PatchingResult.tensor(model, metrics, metrics.length);
     }
 }

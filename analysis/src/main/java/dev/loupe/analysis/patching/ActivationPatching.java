@@ -68,10 +68,7 @@ public final class ActivationPatching {
      * memory that a backend keeps for later.
      */
     public ActivationPatching memoryBudget(long bytes) {
-        if (bytes <= 0) {
-            throw new IllegalArgumentException("A memory budget is positive, got " + bytes);
-        }
-        return new ActivationPatching(model, corrupted, clean, metric, bytes, progress);
+        return new ActivationPatching(model, corrupted, clean, metric, RunCost.budget(bytes), progress);
     }
 
     /** Who is told how many patched runs are done. */
@@ -145,15 +142,7 @@ public final class ActivationPatching {
                 shape[axis] = Math.max(shape[axis], index[axis] + 1L);
             }
         }
-        return new PatchingResult(activationName, axes, tensor(metrics, shape), List.of());
-    }
-
-    private Tensor tensor(double[] numbers, long[] shape) {
-        float[] floats = new float[numbers.length];
-        for (int i = 0; i < floats.length; i++) {
-            floats[i] = (float) numbers[i];
-        }
-        return model.tensors().of(floats, shape);
+        return new PatchingResult(activationName, axes, PatchingResult.tensor(model, metrics, shape), List.of());
     }
 
     /**

@@ -1,6 +1,7 @@
 package dev.loupe.analysis.patching;
 
 import dev.loupe.analysis.views.View;
+import dev.loupe.model.HookedTransformer;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
 
@@ -21,6 +22,15 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
         if (values.rank() != axes.size()) {
             throw new IllegalArgumentException("Values of shape " + values.shape() + " don't have the axes " + axes);
         }
+    }
+
+    /** What was measured, in float32 on the model's device. */
+    static Tensor tensor(HookedTransformer model, double[] metrics, long... shape) {
+        float[] floats = new float[metrics.length];
+        for (int i = 0; i < floats.length; i++) {
+            floats[i] = (float) metrics[i];
+        }
+        return model.tensors().of(floats, shape);
     }
 
     /**

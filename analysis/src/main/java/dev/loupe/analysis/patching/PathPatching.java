@@ -91,10 +91,7 @@ public final class PathPatching {
      * Weights, and the base run's activations, come on top.
      */
     public PathPatching memoryBudget(long bytes) {
-        if (bytes <= 0) {
-            throw new IllegalArgumentException("A memory budget is positive, got " + bytes);
-        }
-        return new PathPatching(model, base, source, metric, receivers, freezeMlps, bytes, progress);
+        return new PathPatching(model, base, source, metric, receivers, freezeMlps, RunCost.budget(bytes), progress);
     }
 
     /** Who is told how many sets of senders are done. */
@@ -115,11 +112,7 @@ public final class PathPatching {
             senders.add(List.of(Component.head(i / config.nHeads(), i % config.nHeads())));
         }
         double[] metrics = run(senders);
-        float[] floats = new float[metrics.length];
-        for (int i = 0; i < floats.length; i++) {
-            floats[i] = (float) metrics[i];
-        }
-        Tensor values = model.tensors().of(floats, config.nLayers(), config.nHeads());
+        Tensor values = PatchingResult.tensor(model, metrics, config.nLayers(), config.nHeads());
         return new PatchingResult("path patching from heads", List.of(Axis.LAYER, Axis.HEAD), values, List.of());
     }
 

@@ -28,6 +28,18 @@ final class RunCost {
     }
 
     /**
+     * A budget that somebody asks for.
+     *
+     * @throws IllegalArgumentException if it isn't positive
+     */
+    static long budget(long bytes) {
+        if (bytes <= 0) {
+            throw new IllegalArgumentException("A memory budget is positive, got " + bytes);
+        }
+        return bytes;
+    }
+
+    /**
      * How many runs fit into the budget at once.
      *
      * @param start the position that they begin at; keys and values of those before are given

@@ -52,8 +52,8 @@ final class OneOp implements AutoCloseable {
         } else if (op.isComposite() && !Lowering.has(op) && !HostOps.moves(op)) {
             return stepByStep(op, types, in);
         }
-        if (Bounds.indexes(op)) {
-            Bounds.check(op, in.get(1).inPlace(), in.get(0).shape().size(Bounds.axis(op)));
+        if (op.indexedAxis() >= 0) {
+            Bounds.check(op, in.get(1).inPlace(), in.get(0).shape().size(op.indexedAxis()));
         }
         List<OnnxHandle> results = new ArrayList<>();
         try {

@@ -235,7 +235,7 @@ abstract sealed class StageRun {
         @Override
         void compute(Slots slots, Sizes sizes) {
             for (Segment.Step step : indexing) {
-                long size = sizes.size(type(step.inputs().get(0)).dim(Bounds.axis(step.op())));
+                long size = sizes.size(type(step.inputs().get(0)).dim(step.op().indexedAxis()));
                 Bounds.check(step.op(), slots.get(Cut.indices(step)).inPlace(), size);
             }
             if (riskyDims.stream().anyMatch(dim -> sizes.size(dim) <= 0)) {

@@ -19,7 +19,7 @@ final class Indices {
 
     /** Looks at the indices of an op that would not notice them itself. */
     static void check(TorchDevice on, Op op, PtNDArray[] in) {
-        int axis = axis(op);
+        int axis = op.indexedAxis();
         if (on.isCpu() || axis < 0) {
             return;
         }
@@ -36,7 +36,7 @@ final class Indices {
 
     /** The exception to throw if an op failed because an index is out of range; null if none is. */
     static @Nullable IndexOutOfBoundsException outOfRange(TorchDevice on, Op op, List<TensorHandle> inputs) {
-        int axis = axis(op);
+        int axis = op.indexedAxis();
         if (axis < 0) {
             return null;
         }
@@ -48,17 +48,6 @@ final class Indices {
         } finally {
             indices.release();
         }
-    }
-
-    private static int axis(Op op) {
-        if (op instanceof Op.Gather gather) {
-            return gather.axis();
-        } else if (op instanceof Op.GatherElements gather) {
-            return gather.axis();
-        } else if (op instanceof Op.ScatterElements scatter) {
-            return scatter.axis();
-        }
-        return -1;
     }
 
     private static @Nullable IndexOutOfBoundsException firstWrong(

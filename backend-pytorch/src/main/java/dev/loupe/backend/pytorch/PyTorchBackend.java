@@ -127,11 +127,7 @@ final class PyTorchBackend extends InterpretingBackend {
 
     @Override
     public List<TensorHandle> execute(Op op, List<TensorHandle> inputs, List<TensorType> outputs) {
-        List<TensorHandle> results = execute(op, inputs);
-        for (int i = 0; i < outputs.size(); i++) {
-            ((PyTorchHandle) results.get(i)).isOf(outputs.get(i));
-        }
-        return results;
+        return PyTorchHandle.areOf(outputs, execute(op, inputs));
     }
 
     @Override

@@ -8,6 +8,7 @@ import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Shape;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,6 +62,14 @@ final class PyTorchHandle implements TensorHandle {
     /** Stands for an array that the device keeps for good. */
     static PyTorchHandle sharing(TorchDevice device, PtNDArray array) {
         return new PyTorchHandle(device, array, 0, true);
+    }
+
+    /** Results whose types have been inferred already, told so. */
+    static List<TensorHandle> areOf(List<TensorType> types, List<TensorHandle> results) {
+        for (int i = 0; i < types.size(); i++) {
+            ((PyTorchHandle) results.get(i)).isOf(types.get(i));
+        }
+        return results;
     }
 
     /** Notes what the type rules say of this, so that libtorch needn't be asked, which costs as much as a small op. */

@@ -1,6 +1,5 @@
 package dev.loupe.backend.onnx.cut;
 
-import dev.loupe.backend.onnx.host.Bounds;
 import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.graph.Op;
 import dev.loupe.spi.Segment;
@@ -62,7 +61,7 @@ public final class Cut {
 
     /** The slot of the indices that a step reads, which must lie within bounds; −1 if it reads none. */
     public static int indices(Segment.Step step) {
-        return Bounds.indexes(step.op()) ? step.inputs().get(1) : -1;
+        return step.op().indexedAxis() >= 0 ? step.inputs().get(1) : -1;
     }
 
     private List<Stage> stages() {

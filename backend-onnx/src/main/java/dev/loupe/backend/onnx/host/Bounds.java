@@ -25,21 +25,4 @@ public final class Bounds {
             }
         }
     }
-
-    /** Whether an operation reads indices; they are its second input. */
-    public static boolean indexes(Op op) {
-        return op instanceof Op.Gather || op instanceof Op.GatherElements || op instanceof Op.ScatterElements;
-    }
-
-    /** The axis that an indexing operation indexes. */
-    public static int axis(Op op) {
-        if (op instanceof Op.Gather gather) {
-            return gather.axis();
-        } else if (op instanceof Op.GatherElements gather) {
-            return gather.axis();
-        } else if (op instanceof Op.ScatterElements scatter) {
-            return scatter.axis();
-        }
-        throw new IllegalArgumentException(op + " reads no indices");
-    }
 }
