@@ -1,7 +1,6 @@
 package dev.loupe.graph;
 
-import dev.loupe.hook.HookPoint;
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.HostTensor;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;

@@ -1,10 +1,9 @@
 package dev.loupe.graph;
 
-import dev.loupe.hook.HookPoint;
-import dev.loupe.tensor.Axes;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.Axes;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collections;

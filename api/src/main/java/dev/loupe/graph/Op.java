@@ -1,7 +1,7 @@
 package dev.loupe.graph;
 
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import java.util.List;
 
 /**

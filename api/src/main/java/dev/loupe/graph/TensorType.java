@@ -1,8 +1,8 @@
 package dev.loupe.graph;
 
-import dev.loupe.tensor.Axes;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.Axes;
+import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import java.util.Arrays;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;

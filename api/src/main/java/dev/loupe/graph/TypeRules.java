@@ -1,6 +1,6 @@
 package dev.loupe.graph;
 
-import dev.loupe.tensor.DType;
+import dev.loupe.array.DType;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;

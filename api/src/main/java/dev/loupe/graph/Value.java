@@ -1,6 +1,5 @@
 package dev.loupe.graph;
 
-import dev.loupe.hook.HookPoint;
 import java.util.List;
 
 /** A value in a {@link Graph}: its type, the region it belongs to, and where it comes from. */

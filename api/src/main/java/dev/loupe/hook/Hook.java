@@ -1,5 +1,7 @@
 package dev.loupe.hook;
 
+import dev.loupe.graph.HookNames;
+
 /**
  * A function and the points where it runs.
  *

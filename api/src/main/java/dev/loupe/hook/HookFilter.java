@@ -1,5 +1,8 @@
 package dev.loupe.hook;
 
+import dev.loupe.graph.HookNames;
+import dev.loupe.graph.HookPoint;
+import dev.loupe.graph.UnknownHookException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashSet;

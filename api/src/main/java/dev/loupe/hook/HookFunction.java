@@ -1,5 +1,6 @@
 package dev.loupe.hook;
 
+import dev.loupe.graph.HookPoint;
 import dev.loupe.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 

@@ -1,13 +1,13 @@
 package dev.loupe.model;
 
-import dev.loupe.hook.HookNames;
-import dev.loupe.hook.Nearest;
-import dev.loupe.hook.UnknownHookException;
-import dev.loupe.spi.Backend;
-import dev.loupe.tensor.Index;
+import dev.loupe.array.Index;
+import dev.loupe.array.Nearest;
+import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.array.safetensors.SafetensorsWriter;
+import dev.loupe.backend.Backend;
+import dev.loupe.graph.HookNames;
+import dev.loupe.graph.UnknownHookException;
 import dev.loupe.tensor.Tensor;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
-import dev.loupe.tensor.safetensors.SafetensorsWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;

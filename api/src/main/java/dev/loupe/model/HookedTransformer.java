@@ -1,19 +1,23 @@
 package dev.loupe.model;
 
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.Architectures;
+import dev.loupe.architecture.Checkpoint;
+import dev.loupe.architecture.GraphOptions;
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.Tokenizer;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Index;
+import dev.loupe.backend.Backend;
 import dev.loupe.graph.Graph;
+import dev.loupe.graph.HookNames;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
-import dev.loupe.hook.HookNames;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.RunRequest.Returns;
-import dev.loupe.spi.ArchitectureProvider;
-import dev.loupe.spi.Architectures;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.Checkpoint;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
@@ -253,7 +257,7 @@ public final class HookedTransformer implements AutoCloseable {
     /**
      * Adds a hook, after those that are there; it runs until it is removed or the hooks are reset.
      *
-     * @throws dev.loupe.hook.UnknownHookException if it names a point that the model doesn't have
+     * @throws dev.loupe.graph.UnknownHookException if it names a point that the model doesn't have
      */
     public HookHandle addHook(Hook hook) {
         return addHook(hook, false, false);
@@ -264,7 +268,7 @@ public final class HookedTransformer implements AutoCloseable {
      *
      * @param permanent whether it survives {@link #resetHooks()}; permanent hooks run before others
      * @param prepend whether it runs before those of its kind that are there
-     * @throws dev.loupe.hook.UnknownHookException if it names a point that the model doesn't have
+     * @throws dev.loupe.graph.UnknownHookException if it names a point that the model doesn't have
      */
     public HookHandle addHook(Hook hook, boolean permanent, boolean prepend) {
         hook.points().select(hookNames);
@@ -294,7 +298,7 @@ public final class HookedTransformer implements AutoCloseable {
     /**
      * Adds hooks for the time of a try-with-resources block: {@code try (HookHandle scope = model.hooks(…))}.
      *
-     * @throws dev.loupe.hook.UnknownHookException if one names a point that the model doesn't have; none is added
+     * @throws dev.loupe.graph.UnknownHookException if one names a point that the model doesn't have; none is added
      */
     public HookHandle hooks(Hook... hooks) {
         for (Hook hook : hooks) {

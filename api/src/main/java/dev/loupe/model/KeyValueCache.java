@@ -1,6 +1,7 @@
 package dev.loupe.model;
 
-import dev.loupe.tensor.DType;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.DType;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;

@@ -1,8 +1,8 @@
 package dev.loupe.model;
 
+import dev.loupe.array.Index;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;

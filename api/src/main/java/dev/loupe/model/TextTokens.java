@@ -1,5 +1,7 @@
 package dev.loupe.model;
 
+import dev.loupe.architecture.Tokenizer;
+import dev.loupe.architecture.TransformerConfig;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;

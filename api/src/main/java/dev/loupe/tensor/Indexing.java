@@ -1,5 +1,6 @@
 package dev.loupe.tensor;
 
+import dev.loupe.array.Index;
 import dev.loupe.graph.Op;
 import java.util.List;
 

@@ -1,13 +1,19 @@
 package dev.loupe.tensor;
 
+import dev.loupe.array.Axes;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Index;
+import dev.loupe.array.OutOfTensorMemoryException;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.ActivationKind;
 import dev.loupe.graph.Op.BinaryKind;
 import dev.loupe.graph.Op.ReduceKind;
 import dev.loupe.graph.Op.UnaryKind;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.TensorHandle;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.ArrayList;

@@ -1,8 +1,11 @@
 package dev.loupe.tensor;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.Placement;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.Placement;
 import java.util.List;
 import java.util.Random;
 

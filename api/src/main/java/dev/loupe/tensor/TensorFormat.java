@@ -1,5 +1,8 @@
 package dev.loupe.tensor;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import java.util.Locale;
 
 /** Writes tensors for people: a header line, then the numbers in nested brackets, long axes shortened. */

@@ -1,6 +1,6 @@
 package dev.loupe.tensor;
 
-import dev.loupe.spi.TensorHandle;
+import dev.loupe.backend.TensorHandle;
 import java.lang.ref.Cleaner;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;

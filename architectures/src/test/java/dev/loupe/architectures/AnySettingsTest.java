@@ -3,14 +3,14 @@ package dev.loupe.architectures;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architectures.support.Models;
 import dev.loupe.architectures.support.PlainTransformer;
 import dev.loupe.architectures.support.RandomCheckpoint;
+import dev.loupe.array.DType;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;

@@ -3,13 +3,13 @@ package dev.loupe.behaviour;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.loupe.array.Index;
+import dev.loupe.array.Shape;
+import dev.loupe.graph.UnknownHookException;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.hook.UnknownHookException;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.Index;
-import dev.loupe.tensor.Shape;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;

@@ -3,13 +3,13 @@ package dev.loupe.behaviour;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.BackendUnavailableException;
-import dev.loupe.spi.Backends;
-import dev.loupe.spi.SpiVersion;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.backend.Backends;
+import dev.loupe.plugin.SpiVersion;
 import java.io.IOException;
 import java.net.MalformedURLException;
 import java.net.URL;
@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 final class DiscoveryTest {
 
-    private static final String SERVICE = "META-INF/services/dev.loupe.spi.BackendProvider";
+    private static final String SERVICE = "META-INF/services/dev.loupe.backend.BackendProvider";
 
     /** A provider that isn't registered unless a test says so. */
     public static class Settled implements BackendProvider {

@@ -3,14 +3,14 @@ package dev.loupe.behaviour;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.array.Index;
 import dev.loupe.hook.Hook;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.Generation;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;

@@ -4,17 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
+import dev.loupe.array.DType;
+import dev.loupe.graph.UnknownHookException;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
-import dev.loupe.hook.UnknownHookException;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunRequest.Returns;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -133,8 +133,7 @@ final class HooksTest {
                         "q_input",
                         1,
                         (act, point) -> act.with(
-                                dev.loupe.tensor.Index.at(
-                                        dev.loupe.tensor.Index.all(), dev.loupe.tensor.Index.all(), 2),
+                                dev.loupe.array.Index.at(dev.loupe.array.Index.all(), dev.loupe.array.Index.all(), 2),
                                 act.factory().randn(5, act.size(-1)).to(DType.FLOAT64))))
                 .build());
         Tensor pattern = edited.cache().get("pattern", 1);

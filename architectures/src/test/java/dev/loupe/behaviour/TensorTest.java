@@ -1,20 +1,20 @@
 package dev.loupe.behaviour;
 
-import static dev.loupe.tensor.Index.all;
-import static dev.loupe.tensor.Index.at;
-import static dev.loupe.tensor.Index.ellipsis;
-import static dev.loupe.tensor.Index.from;
-import static dev.loupe.tensor.Index.pick;
-import static dev.loupe.tensor.Index.range;
+import static dev.loupe.array.Index.all;
+import static dev.loupe.array.Index.at;
+import static dev.loupe.array.Index.ellipsis;
+import static dev.loupe.array.Index.from;
+import static dev.loupe.array.Index.pick;
+import static dev.loupe.array.Index.range;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.Backends;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.Backends;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import dev.loupe.tensor.TensorScope;

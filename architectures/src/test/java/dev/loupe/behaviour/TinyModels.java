@@ -1,10 +1,10 @@
 package dev.loupe.behaviour;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.DType;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.tensor.DType;
 
 /** Small random models that need no files. */
 final class TinyModels {

@@ -1,10 +1,10 @@
 package dev.loupe.benchmarks;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.architecture.TransformerConfig.Normalization;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.model.TransformerConfig.Normalization;
 import java.util.Random;
 import java.util.Set;
 

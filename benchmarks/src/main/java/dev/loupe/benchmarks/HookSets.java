@@ -2,14 +2,14 @@ package dev.loupe.benchmarks;
 
 import static dev.loupe.benchmarks.ProcessMemory.MEGABYTE;
 
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.model.TransformerConfig;
 import dev.loupe.tensor.Tensor;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;

@@ -2,12 +2,12 @@ package dev.loupe.benchmarks;
 
 import static dev.loupe.benchmarks.ProcessMemory.MEGABYTE;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
-import dev.loupe.tensor.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -2,9 +2,9 @@ package dev.loupe.benchmarks;
 
 import static dev.loupe.benchmarks.ProcessMemory.MEGABYTE;
 
+import dev.loupe.architecture.LoadOptions;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.Locale;

@@ -1,6 +1,6 @@
 package dev.loupe.cli;
 
-import dev.loupe.spi.Architectures;
+import dev.loupe.architecture.Architectures;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;

@@ -1,6 +1,6 @@
 package dev.loupe.cli;
 
-import dev.loupe.spi.Backends;
+import dev.loupe.backend.Backends;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;

@@ -1,15 +1,15 @@
 package dev.loupe.cli;
 
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.Tensor;
-import dev.loupe.tensor.safetensors.SafetensorsWriter;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;

@@ -1,11 +1,11 @@
 package dev.loupe.cli;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import dev.loupe.array.DType;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import java.io.PrintWriter;
 import java.util.ArrayList;

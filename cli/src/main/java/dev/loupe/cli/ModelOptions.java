@@ -1,8 +1,8 @@
 package dev.loupe.cli;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
-import dev.loupe.tensor.DType;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 

@@ -1,7 +1,7 @@
 package dev.loupe.cli;
 
-import dev.loupe.spi.Architectures;
-import dev.loupe.spi.CheckpointLoader;
+import dev.loupe.architecture.Architectures;
+import dev.loupe.architecture.CheckpointLoader;
 import java.io.PrintWriter;
 import java.util.ServiceLoader;
 import java.util.concurrent.Callable;

@@ -2,9 +2,9 @@ package dev.loupe.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.loupe.array.Shape;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.Tensor;
 import java.io.PrintWriter;
 import java.util.ArrayList;

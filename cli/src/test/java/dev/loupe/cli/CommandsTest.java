@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.fixtures.Fixtures;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -13,7 +13,7 @@ import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.domain.JavaPackage;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
-import dev.loupe.spi.BackendProvider;
+import dev.loupe.backend.BackendProvider;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;

@@ -1,14 +1,14 @@
 package dev.loupe.conformance;
 
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.Backends;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.ArchitectureProvider;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.Backends;
-import dev.loupe.spi.CheckpointConfig;
-import dev.loupe.tensor.DType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -1,6 +1,6 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.ArchitectureProvider;
+import dev.loupe.architecture.ArchitectureProvider;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;

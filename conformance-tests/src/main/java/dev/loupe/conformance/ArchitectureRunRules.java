@@ -2,17 +2,17 @@ package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.HostTensor;
 import dev.loupe.conformance.Traces.Way;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.Shortcut;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;

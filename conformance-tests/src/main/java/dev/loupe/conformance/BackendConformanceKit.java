@@ -1,8 +1,8 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -30,7 +30,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  * }
  * }</pre>
  *
- * <p>What is tested follows from what the backend declares in its {@link dev.loupe.spi.Capabilities}; what it doesn't
+ * <p>What is tested follows from what the backend declares in its {@link dev.loupe.backend.Capabilities}; what it doesn't
  * declare it must refuse. Rules that it is known to break are listed, each with a reason, in {@code
  * META-INF/loupe/deviations/<id>.txt} on its class path: such a test still runs, and fails if it passes.
  *

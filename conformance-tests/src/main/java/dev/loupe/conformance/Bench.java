@@ -1,13 +1,13 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.BackendUnavailableException;
-import dev.loupe.spi.Backends;
-import dev.loupe.spi.Capabilities;
-import dev.loupe.tensor.DType;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.backend.Backends;
+import dev.loupe.backend.Capabilities;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;

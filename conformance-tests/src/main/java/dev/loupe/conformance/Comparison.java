@@ -1,8 +1,8 @@
 package dev.loupe.conformance;
 
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import java.util.Arrays;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;

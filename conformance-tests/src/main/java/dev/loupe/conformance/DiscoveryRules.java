@@ -2,12 +2,12 @@ package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.BackendUnavailableException;
-import dev.loupe.spi.SpiVersion;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.plugin.SpiVersion;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.ServiceConfigurationError;

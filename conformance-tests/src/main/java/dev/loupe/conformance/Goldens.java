@@ -1,8 +1,8 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;

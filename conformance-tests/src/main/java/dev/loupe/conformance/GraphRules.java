@@ -2,16 +2,16 @@ package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.Segments;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -109,7 +109,7 @@ final class GraphRules {
                 new Segment.Step(new Op.Cast(type), List.of(0), List.of(3)));
         return new Segment(
                 "",
-                dev.loupe.spi.Placement.ANYWHERE,
+                dev.loupe.backend.Placement.ANYWHERE,
                 false,
                 List.of(x, x, x, x),
                 List.of(0),
@@ -210,7 +210,7 @@ final class GraphRules {
         TensorType rows = TensorType.of(DType.FLOAT32, Dim.symbol("pos"), Dim.of(4));
         Segment segment = new Segment(
                 "embed",
-                dev.loupe.spi.Placement.ANYWHERE,
+                dev.loupe.backend.Placement.ANYWHERE,
                 true,
                 List.of(table, ids, rows, rows),
                 List.of(0, 1),

@@ -2,19 +2,19 @@ package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
 import dev.loupe.conformance.Models.Kind;
 import dev.loupe.conformance.Models.Pair;
 import dev.loupe.conformance.Traces.Way;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;

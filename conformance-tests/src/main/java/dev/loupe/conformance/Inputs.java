@@ -1,8 +1,8 @@
 package dev.loupe.conformance;
 
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import java.util.SplittableRandom;
 
 /** Makes tensors of random numbers: the same seed gives the same numbers on every machine. */

@@ -1,8 +1,8 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.Arrays;
 
 /** The magnitudes M in the table of tolerances, and the length of the reduction, for one application of an op. */

@@ -1,16 +1,16 @@
 package dev.loupe.conformance;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.SafetensorsWriter;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.Backends;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.Backends;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
-import dev.loupe.tensor.safetensors.SafetensorsWriter;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -59,7 +59,8 @@ public final class MakeGoldens {
             boolean processing;
             try (HookedTransformer model = load(folder, LoadOptions.noProcessing(), backend)) {
                 tokens = tokens(model, seed);
-                processing = dev.loupe.spi.Architectures.byId(model.config().architecture())
+                processing = dev.loupe.architecture.Architectures.byId(
+                                model.config().architecture())
                         .supportsProcessing();
                 long[] flat = new long[tokens.batch() * tokens.positions()];
                 for (int i = 0; i < flat.length; i++) {

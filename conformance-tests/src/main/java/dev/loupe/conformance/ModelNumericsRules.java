@@ -1,10 +1,10 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
 import dev.loupe.conformance.Traces.Way;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
 import java.util.List;
 import java.util.stream.Stream;
 

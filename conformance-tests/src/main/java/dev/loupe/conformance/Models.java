@@ -1,13 +1,13 @@
 package dev.loupe.conformance;
 
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.Architectures;
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Backend;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.ArchitectureProvider;
-import dev.loupe.spi.Architectures;
-import dev.loupe.spi.Backend;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -1,7 +1,7 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.Backends;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.Backends;
 import org.jspecify.annotations.Nullable;
 
 /** The kit for a backend that is named by its id: what {@link ConformanceRunner} runs. */

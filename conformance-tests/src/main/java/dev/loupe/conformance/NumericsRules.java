@@ -1,12 +1,12 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
 import dev.loupe.conformance.Inputs.Domain;
 import dev.loupe.conformance.Inputs.Pattern;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Backend;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;

@@ -1,15 +1,15 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.Segments;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

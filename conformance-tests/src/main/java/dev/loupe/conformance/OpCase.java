@@ -1,8 +1,8 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.tensor.HostTensor;
 import java.util.List;
 import java.util.stream.Collectors;
 

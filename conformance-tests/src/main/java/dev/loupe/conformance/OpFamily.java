@@ -1,10 +1,10 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.BinaryKind;
 import dev.loupe.graph.Op.ReduceKind;
 import dev.loupe.graph.Op.UnaryKind;
-import dev.loupe.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;

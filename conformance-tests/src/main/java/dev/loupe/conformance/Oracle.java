@@ -1,9 +1,9 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Backend;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Backend;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.util.List;
 
 /** Knows what is right: the reference backend, computing in float64 from the very numbers the other one gets. */

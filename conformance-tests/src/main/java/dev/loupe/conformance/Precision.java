@@ -1,7 +1,7 @@
 package dev.loupe.conformance;
 
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HalfFloats;
+import dev.loupe.array.DType;
+import dev.loupe.array.HalfFloats;
 
 /** What a floating-point type can hold. */
 final class Precision {

@@ -1,11 +1,11 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.TensorHandle;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;

@@ -1,10 +1,10 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import dev.loupe.conformance.Inputs.Domain;
 import dev.loupe.conformance.Inputs.Pattern;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;

@@ -1,6 +1,6 @@
 package dev.loupe.conformance;
 
-import dev.loupe.tensor.DType;
+import dev.loupe.array.DType;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;

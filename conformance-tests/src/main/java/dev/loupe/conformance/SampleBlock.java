@@ -1,15 +1,15 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.Segment;
 import dev.loupe.graph.Decompositions;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Value;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.Segment;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

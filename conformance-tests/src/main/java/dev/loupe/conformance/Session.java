@@ -1,6 +1,6 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.SpiVersion;
+import dev.loupe.plugin.SpiVersion;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.net.URI;

@@ -1,8 +1,8 @@
 package dev.loupe.conformance;
 
+import dev.loupe.architecture.StandardNames;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.graph.Dim;
-import dev.loupe.model.StandardNames;
-import dev.loupe.model.TransformerConfig;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -1,16 +1,16 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
 import dev.loupe.conformance.Inputs.Domain;
 import dev.loupe.conformance.Inputs.Pattern;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.Segments;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -2,7 +2,7 @@ package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.HostTensor;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.stream.Stream;

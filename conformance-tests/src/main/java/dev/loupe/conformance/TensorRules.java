@@ -2,16 +2,16 @@ package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.Capabilities;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.conformance.Inputs.Domain;
 import dev.loupe.conformance.Inputs.Pattern;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.Capabilities;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;

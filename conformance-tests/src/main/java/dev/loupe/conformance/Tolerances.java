@@ -1,7 +1,7 @@
 package dev.loupe.conformance;
 
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;

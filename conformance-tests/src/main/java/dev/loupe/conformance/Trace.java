@@ -1,6 +1,6 @@
 package dev.loupe.conformance;
 
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.HostTensor;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;

@@ -1,15 +1,15 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.List;

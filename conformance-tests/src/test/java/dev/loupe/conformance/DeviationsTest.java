@@ -3,8 +3,8 @@ package dev.loupe.conformance;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.HostTensor;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;

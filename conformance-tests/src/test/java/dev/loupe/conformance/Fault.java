@@ -1,16 +1,16 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.Capabilities;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.Capabilities;
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.SpiVersion;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.plugin.SpiVersion;
 import java.util.List;
 import java.util.function.Supplier;
 

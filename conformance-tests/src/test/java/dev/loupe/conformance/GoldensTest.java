@@ -3,11 +3,11 @@ package dev.loupe.conformance;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.fixtures.Fixtures;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
-import dev.loupe.tensor.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -34,8 +34,8 @@ class GoldensTest {
         private static Path folder = Path.of("");
 
         @Override
-        protected dev.loupe.spi.ArchitectureProvider provider() {
-            return dev.loupe.spi.Architectures.byId("llama");
+        protected dev.loupe.architecture.ArchitectureProvider provider() {
+            return dev.loupe.architecture.Architectures.byId("llama");
         }
 
         @Override

@@ -1,8 +1,8 @@
 package dev.loupe.conformance;
 
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.Architectures;
 import dev.loupe.fixtures.Fixtures;
-import dev.loupe.spi.ArchitectureProvider;
-import dev.loupe.spi.Architectures;
 import java.nio.file.Path;
 
 /** The architecture 'llama' against goldens of independent implementations. */

@@ -1,6 +1,6 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.BackendProvider;
+import dev.loupe.backend.BackendProvider;
 
 /** The kit on a mutant. Run by {@link MutantsTest} alone: its name doesn't look like a test's. */
 class MutantConformance extends BackendConformanceKit {

@@ -1,9 +1,9 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.TensorHandle;
 
 /** A mutant's tensor: numbers in host memory, which a fault may change or lose. */
 final class MutantHandle implements TensorHandle {

@@ -1,12 +1,12 @@
 package dev.loupe.conformance;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.BinaryKind;
 import dev.loupe.graph.Op.UnaryKind;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;

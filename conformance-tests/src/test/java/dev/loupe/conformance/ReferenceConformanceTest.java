@@ -1,6 +1,6 @@
 package dev.loupe.conformance;
 
-import dev.loupe.spi.BackendProvider;
+import dev.loupe.backend.BackendProvider;
 import java.util.ServiceLoader;
 
 /** The reference backend by its own measure. */

@@ -1,7 +1,7 @@
 package dev.loupe.analysis.factored;
 
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.TransformerConfig;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,6 +1,6 @@
 package dev.loupe.analysis.factored;
 
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.Shape;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;

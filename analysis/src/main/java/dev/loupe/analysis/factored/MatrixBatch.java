@@ -1,8 +1,8 @@
 package dev.loupe.analysis.factored;
 
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import org.ejml.data.DMatrixRMaj;

@@ -1,8 +1,8 @@
 package dev.loupe.analysis.heads;
 
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
-import dev.loupe.model.TransformerConfig;
 import java.util.HashSet;
 import java.util.Random;
 import java.util.Set;

@@ -1,6 +1,6 @@
 package dev.loupe.analysis.patching;
 
-import dev.loupe.hook.HookNames;
+import dev.loupe.graph.HookNames;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;

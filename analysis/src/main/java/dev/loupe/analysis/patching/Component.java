@@ -1,7 +1,7 @@
 package dev.loupe.analysis.patching;
 
-import dev.loupe.hook.HookNames;
-import dev.loupe.tensor.Index;
+import dev.loupe.array.Index;
+import dev.loupe.graph.HookNames;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;

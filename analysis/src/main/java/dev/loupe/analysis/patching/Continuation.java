@@ -1,6 +1,6 @@
 package dev.loupe.analysis.patching;
 
-import dev.loupe.hook.HookNames;
+import dev.loupe.graph.HookNames;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -1,6 +1,7 @@
 package dev.loupe.analysis.patching;
 
 import dev.loupe.analysis.Progress;
+import dev.loupe.array.DType;
 import dev.loupe.hook.Hook;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
@@ -8,7 +9,6 @@ import dev.loupe.model.KeyValueCache;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorScope;
 import java.util.ArrayList;

@@ -1,9 +1,9 @@
 package dev.loupe.analysis.patching;
 
-import static dev.loupe.tensor.Index.all;
-import static dev.loupe.tensor.Index.at;
+import static dev.loupe.array.Index.all;
+import static dev.loupe.array.Index.at;
 
-import dev.loupe.tensor.Index;
+import dev.loupe.array.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 

@@ -2,14 +2,14 @@ package dev.loupe.analysis.patching;
 
 import dev.loupe.analysis.Progress;
 import dev.loupe.analysis.residual.RequiredActivations;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.Index;
+import dev.loupe.graph.HookNames;
 import dev.loupe.hook.Hook;
-import dev.loupe.hook.HookNames;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.Tokens;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorScope;
 import java.util.ArrayList;

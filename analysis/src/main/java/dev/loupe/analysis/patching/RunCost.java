@@ -1,8 +1,8 @@
 package dev.loupe.analysis.patching;
 
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
-import dev.loupe.model.TransformerConfig;
 
 /** How much memory patched runs take, by what a block and the logits hold at their fullest. */
 final class RunCost {

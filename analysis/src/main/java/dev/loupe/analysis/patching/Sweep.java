@@ -6,7 +6,7 @@ import static dev.loupe.analysis.patching.Axis.LAYER;
 import static dev.loupe.analysis.patching.Axis.POS;
 import static dev.loupe.analysis.patching.Axis.SRC_POS;
 
-import dev.loupe.hook.Nearest;
+import dev.loupe.array.Nearest;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;

@@ -2,12 +2,12 @@ package dev.loupe.analysis.residual;
 
 import dev.loupe.analysis.residual.StackOptions.Mode;
 import dev.loupe.analysis.residual.StackOptions.Option;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.Index;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;

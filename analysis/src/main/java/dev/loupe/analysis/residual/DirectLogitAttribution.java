@@ -1,7 +1,7 @@
 package dev.loupe.analysis.residual;
 
+import dev.loupe.array.Index;
 import dev.loupe.model.ActivationCache;
-import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
 import org.jspecify.annotations.Nullable;

@@ -1,10 +1,10 @@
 package dev.loupe.analysis.residual;
 
+import dev.loupe.array.DType;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
-import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,6 +1,6 @@
 package dev.loupe.analysis.residual;
 
-import dev.loupe.hook.HookPoint;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.model.ActivationCache;
 import java.util.ArrayList;
 import java.util.Collection;

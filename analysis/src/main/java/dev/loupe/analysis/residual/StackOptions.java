@@ -1,6 +1,6 @@
 package dev.loupe.analysis.residual;
 
-import dev.loupe.tensor.Index;
+import dev.loupe.array.Index;
 import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;

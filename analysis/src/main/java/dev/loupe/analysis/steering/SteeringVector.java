@@ -1,12 +1,12 @@
 package dev.loupe.analysis.steering;
 
+import dev.loupe.array.Index;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,9 +1,9 @@
 package dev.loupe.analysis.tasks;
 
+import dev.loupe.array.DType;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -1,15 +1,15 @@
 package dev.loupe.analysis.factored;
 
-import static dev.loupe.tensor.Index.all;
-import static dev.loupe.tensor.Index.ellipsis;
-import static dev.loupe.tensor.Index.range;
+import static dev.loupe.array.Index.all;
+import static dev.loupe.array.Index.ellipsis;
+import static dev.loupe.array.Index.range;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.Backends;
-import dev.loupe.tensor.DType;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.Backends;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.stream.Stream;

@@ -5,13 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.analysis.residual.StackOptions.Mode;
 import dev.loupe.analysis.support.Golden;
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.Index;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
 import org.assertj.core.data.Offset;

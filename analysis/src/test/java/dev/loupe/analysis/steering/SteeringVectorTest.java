@@ -1,7 +1,7 @@
 package dev.loupe.analysis.steering;
 
-import static dev.loupe.tensor.Index.all;
-import static dev.loupe.tensor.Index.at;
+import static dev.loupe.array.Index.all;
+import static dev.loupe.array.Index.at;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 

@@ -1,12 +1,12 @@
 package dev.loupe.analysis.support;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

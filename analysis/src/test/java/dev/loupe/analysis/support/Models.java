@@ -1,7 +1,7 @@
 package dev.loupe.analysis.support;
 
+import dev.loupe.architecture.LoadOptions;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 
 /** Bundled models on the reference backend. */
 public final class Models {

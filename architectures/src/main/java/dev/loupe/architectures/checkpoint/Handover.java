@@ -1,6 +1,6 @@
 package dev.loupe.architectures.checkpoint;
 
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.HostTensor;
 
 /**
  * Keeps what was handed over from piling up. Most backends copy a weight, and its buffer is garbage then; but

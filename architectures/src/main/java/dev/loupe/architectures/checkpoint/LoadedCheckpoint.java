@@ -1,16 +1,16 @@
 package dev.loupe.architectures.checkpoint;
 
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.Checkpoint;
+import dev.loupe.architecture.Tokenizer;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.architecture.WeightMapping.Rule;
 import dev.loupe.architectures.processing.WeightProcessing;
 import dev.loupe.architectures.progress.Progress;
 import dev.loupe.architectures.tokenizer.FoundTokenizer;
-import dev.loupe.model.Tokenizer;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.ArchitectureProvider;
-import dev.loupe.spi.Checkpoint;
-import dev.loupe.spi.WeightMapping.Rule;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;

@@ -1,9 +1,9 @@
 package dev.loupe.architectures.checkpoint;
 
-import dev.loupe.spi.WeightMapping;
-import dev.loupe.spi.WeightMapping.Rule;
-import dev.loupe.tensor.Shape;
-import dev.loupe.tensor.safetensors.StoredTensor;
+import dev.loupe.architecture.WeightMapping;
+import dev.loupe.architecture.WeightMapping.Rule;
+import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.StoredTensor;
 import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;

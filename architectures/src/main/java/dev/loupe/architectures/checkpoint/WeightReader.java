@@ -1,12 +1,12 @@
 package dev.loupe.architectures.checkpoint;
 
+import dev.loupe.architecture.WeightMapping.Layout;
+import dev.loupe.architecture.WeightMapping.Rule;
 import dev.loupe.architectures.processing.RawWeights;
-import dev.loupe.spi.WeightMapping.Layout;
-import dev.loupe.spi.WeightMapping.Rule;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Collections;

@@ -1,16 +1,16 @@
 package dev.loupe.architectures.decoder;
 
-import static dev.loupe.model.StandardNames.BATCH;
-import static dev.loupe.model.StandardNames.PAST;
+import static dev.loupe.architecture.StandardNames.BATCH;
+import static dev.loupe.architecture.StandardNames.PAST;
 
+import dev.loupe.architecture.StandardNames;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.graph.Decompositions;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Shortcut;
 import dev.loupe.graph.Value;
-import dev.loupe.model.StandardNames;
-import dev.loupe.model.TransformerConfig;
 
 /** The attention of one block, from the residual stream to {@code hook_attn_out}. */
 final class AttentionBlock {

@@ -1,11 +1,11 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.architecture.GraphOptions;
+import dev.loupe.architecture.StandardNames;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
-import dev.loupe.model.GraphOptions;
-import dev.loupe.model.StandardNames;
-import dev.loupe.model.TransformerConfig;
 
 /**
  * Builds the graph of a decoder-only transformer from its config: embedding, blocks of attention and MLP (one

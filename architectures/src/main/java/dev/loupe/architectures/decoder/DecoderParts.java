@@ -1,16 +1,16 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.architecture.GraphOptions;
+import dev.loupe.architecture.StandardNames;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Decompositions;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Shortcut;
 import dev.loupe.graph.Value;
-import dev.loupe.model.GraphOptions;
-import dev.loupe.model.StandardNames;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Shape;
 import java.util.HashMap;
 import java.util.Map;
 

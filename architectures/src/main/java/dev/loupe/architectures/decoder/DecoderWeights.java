@@ -1,7 +1,7 @@
 package dev.loupe.architectures.decoder;
 
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.tensor.Shape;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.Shape;
 import java.util.LinkedHashMap;
 import java.util.Map;
 

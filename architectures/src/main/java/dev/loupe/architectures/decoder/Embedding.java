@@ -1,8 +1,8 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
-import dev.loupe.model.TransformerConfig;
 
 /** Tokens, and learned positions where there are any, to the residual stream. */
 final class Embedding {

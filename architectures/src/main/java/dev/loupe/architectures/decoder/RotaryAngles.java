@@ -1,15 +1,15 @@
 package dev.loupe.architectures.decoder;
 
-import static dev.loupe.model.StandardNames.BATCH;
+import static dev.loupe.architecture.StandardNames.BATCH;
 
+import dev.loupe.architecture.StandardNames;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Value;
-import dev.loupe.model.StandardNames;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import org.jspecify.annotations.Nullable;
 
 /**

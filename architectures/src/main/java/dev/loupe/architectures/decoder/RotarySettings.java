@@ -1,8 +1,8 @@
 package dev.loupe.architectures.decoder;
 
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.model.TransformerConfig.Rotary;
-import dev.loupe.spi.CheckpointConfig;
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.architecture.TransformerConfig.Rotary;
 import java.util.Map;
 import java.util.stream.IntStream;
 

@@ -1,6 +1,6 @@
 package dev.loupe.architectures.decoder;
 
-import dev.loupe.spi.CheckpointConfig;
+import dev.loupe.architecture.CheckpointConfig;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;

@@ -1,12 +1,12 @@
 package dev.loupe.architectures.decoder;
 
-import static dev.loupe.model.StandardNames.SELECTED;
+import static dev.loupe.architecture.StandardNames.SELECTED;
 
+import dev.loupe.architecture.StandardNames;
+import dev.loupe.array.DType;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Value;
-import dev.loupe.model.StandardNames;
-import dev.loupe.tensor.DType;
 
 /** The final norm, the logits, and the loss of every next token. */
 final class Unembedding {

@@ -1,6 +1,6 @@
 package dev.loupe.architectures.files;
 
-import dev.loupe.tensor.safetensors.SafetensorsFile;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -1,7 +1,7 @@
 package dev.loupe.architectures.files;
 
 import dev.loupe.architectures.hub.HubRepository;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

@@ -8,7 +8,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.loupe.spi.CheckpointConfig;
+import dev.loupe.architecture.CheckpointConfig;
 import java.io.IOException;
 import java.util.Locale;
 import java.util.Map;

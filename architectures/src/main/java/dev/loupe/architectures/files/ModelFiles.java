@@ -1,6 +1,6 @@
 package dev.loupe.architectures.files;
 
-import dev.loupe.tensor.safetensors.SafetensorsFile;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import java.util.List;
 
 /** The files of one checkpoint, by name. */

@@ -1,9 +1,9 @@
 package dev.loupe.architectures.gpt2;
 
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.architecture.WeightMapping;
+import dev.loupe.architecture.WeightMapping.Layout;
 import dev.loupe.architectures.decoder.DecoderWeights;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.WeightMapping;
-import dev.loupe.spi.WeightMapping.Layout;
 import java.util.ArrayList;
 import java.util.List;
 

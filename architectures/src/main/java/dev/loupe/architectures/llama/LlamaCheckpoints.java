@@ -1,12 +1,12 @@
 package dev.loupe.architectures.llama;
 
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.ActivationFunctions;
 import dev.loupe.architectures.decoder.DecoderWeights;
 import dev.loupe.architectures.decoder.RotarySettings;
 import dev.loupe.architectures.decoder.SpecialIds;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.CheckpointConfig;
-import dev.loupe.spi.WeightMapping;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;

@@ -1,7 +1,7 @@
 package dev.loupe.architectures.processing;
 
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architectures.decoder.DecoderWeights;
-import dev.loupe.model.TransformerConfig;
 import java.util.Optional;
 
 /** Processes one block: queries with keys, values with the output, then the MLP. */

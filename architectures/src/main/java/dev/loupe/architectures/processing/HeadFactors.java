@@ -1,6 +1,6 @@
 package dev.loupe.architectures.processing;
 
-import dev.loupe.model.TransformerConfig;
+import dev.loupe.architecture.TransformerConfig;
 import org.ejml.data.DMatrixRMaj;
 import org.ejml.dense.row.CommonOps_DDRM;
 

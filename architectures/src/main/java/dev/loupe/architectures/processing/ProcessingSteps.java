@@ -1,8 +1,8 @@
 package dev.loupe.architectures.processing;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architectures.decoder.DecoderGraph;
-import dev.loupe.model.LoadOptions;
-import dev.loupe.model.TransformerConfig;
 import java.util.Set;
 import java.util.TreeSet;
 

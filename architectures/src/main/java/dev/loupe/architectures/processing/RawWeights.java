@@ -1,7 +1,7 @@
 package dev.loupe.architectures.processing;
 
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import java.util.Set;
 
 /**

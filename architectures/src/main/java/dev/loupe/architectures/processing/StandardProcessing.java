@@ -1,9 +1,9 @@
 package dev.loupe.architectures.processing;
 
-import dev.loupe.model.LoadOptions;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.ArchitectureProvider;
-import dev.loupe.spi.Checkpoint;
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.Checkpoint;
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
 import java.util.Set;
 import java.util.TreeSet;
 

@@ -1,6 +1,6 @@
 package dev.loupe.architectures.processing;
 
-import dev.loupe.spi.Checkpoint;
+import dev.loupe.architecture.Checkpoint;
 import java.util.HashSet;
 import java.util.Optional;
 import java.util.Set;

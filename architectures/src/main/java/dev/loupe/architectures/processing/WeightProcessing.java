@@ -1,7 +1,7 @@
 package dev.loupe.architectures.processing;
 
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.Checkpoint;
+import dev.loupe.architecture.Checkpoint;
+import dev.loupe.architecture.TransformerConfig;
 
 /**
  * What is to be done to the weights of one model. Runs once, in one pass over the model: weights are pulled

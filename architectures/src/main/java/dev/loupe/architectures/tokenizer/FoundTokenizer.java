@@ -1,6 +1,6 @@
 package dev.loupe.architectures.tokenizer;
 
-import dev.loupe.model.Tokenizer;
+import dev.loupe.architecture.Tokenizer;
 import java.util.Optional;
 
 /**

@@ -2,8 +2,8 @@ package dev.loupe.architectures.tokenizer;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architectures.files.JsonFiles;
-import dev.loupe.model.Tokenizer;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -2,9 +2,9 @@ package dev.loupe.architectures.tokenizer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architectures.files.JsonFiles;
 import dev.loupe.architectures.files.ModelFiles;
-import dev.loupe.spi.CheckpointConfig;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

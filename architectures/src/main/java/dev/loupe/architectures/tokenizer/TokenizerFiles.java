@@ -1,9 +1,9 @@
 package dev.loupe.architectures.tokenizer;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architectures.files.JsonFiles;
 import dev.loupe.architectures.files.ModelFiles;
-import dev.loupe.spi.CheckpointConfig;
 
 /** Finds the tokenizer among a checkpoint's files. */
 public final class TokenizerFiles {

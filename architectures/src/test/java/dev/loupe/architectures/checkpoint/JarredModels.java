@@ -1,7 +1,7 @@
 package dev.loupe.architectures.checkpoint;
 
 import dev.loupe.architectures.files.BundledFiles;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;

@@ -1,19 +1,19 @@
 package dev.loupe.architectures.decoder;
 
-import static dev.loupe.tensor.Index.all;
-import static dev.loupe.tensor.Index.at;
+import static dev.loupe.array.Index.all;
+import static dev.loupe.array.Index.at;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architectures.support.Models;
+import dev.loupe.array.DType;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.hook.Hook;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
 import java.util.stream.Stream;

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.loupe.model.TransformerConfig.Rotary;
-import dev.loupe.spi.CheckpointConfig;
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.TransformerConfig.Rotary;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;

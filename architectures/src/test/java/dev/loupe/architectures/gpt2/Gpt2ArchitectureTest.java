@@ -4,14 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architectures.support.Models;
 import dev.loupe.architectures.support.PlainTransformer;
 import dev.loupe.architectures.support.RandomCheckpoint;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.CheckpointConfig;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;

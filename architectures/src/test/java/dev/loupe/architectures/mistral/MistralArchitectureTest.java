@@ -3,12 +3,12 @@ package dev.loupe.architectures.mistral;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architectures.support.Models;
 import dev.loupe.architectures.support.PlainTransformer;
 import dev.loupe.architectures.support.RandomCheckpoint;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.CheckpointConfig;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;

@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Tensor;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;

@@ -1,12 +1,12 @@
 package dev.loupe.architectures.support;
 
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architectures.decoder.DecoderWeights;
 import dev.loupe.architectures.processing.RawWeights;
 import dev.loupe.architectures.processing.WeightProcessing;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;

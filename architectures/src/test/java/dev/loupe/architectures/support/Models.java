@@ -1,10 +1,10 @@
 package dev.loupe.architectures.support;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.nio.file.Path;
 import java.util.Random;
 

@@ -1,6 +1,6 @@
 package dev.loupe.architectures.support;
 
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.HostTensor;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.function.DoubleUnaryOperator;

@@ -1,10 +1,10 @@
 package dev.loupe.architectures.support;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
-import dev.loupe.tensor.safetensors.SafetensorsWriter;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;

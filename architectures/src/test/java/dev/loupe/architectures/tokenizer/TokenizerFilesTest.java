@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architectures.files.BundledFiles;
 import dev.loupe.architectures.files.DirectoryFiles;
-import dev.loupe.model.Tokenizer;
-import dev.loupe.spi.CheckpointConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

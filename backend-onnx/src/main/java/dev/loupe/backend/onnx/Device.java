@@ -1,8 +1,8 @@
 package dev.loupe.backend.onnx;
 
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendUnavailableException;
-import dev.loupe.spi.Placement;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.backend.Placement;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 

@@ -1,15 +1,15 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.architecture.StandardNames;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
+import dev.loupe.backend.WholeGraph;
 import dev.loupe.backend.onnx.lowering.Lowering;
 import dev.loupe.backend.onnx.lowering.Operand;
 import dev.loupe.backend.onnx.model.Attribute;
 import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.graph.TensorType;
-import dev.loupe.model.StandardNames;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.Segments;
-import dev.loupe.spi.WholeGraph;
-import dev.loupe.tensor.DType;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;

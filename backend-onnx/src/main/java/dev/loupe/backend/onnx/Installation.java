@@ -1,6 +1,6 @@
 package dev.loupe.backend.onnx;
 
-import dev.loupe.spi.Availability;
+import dev.loupe.backend.Availability;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;

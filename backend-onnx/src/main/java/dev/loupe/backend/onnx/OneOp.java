@@ -1,5 +1,10 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.host.Bounds;
 import dev.loupe.backend.onnx.host.Hollow;
@@ -10,11 +15,6 @@ import dev.loupe.backend.onnx.runtime.Session;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.Segments;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.HostTensor;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;

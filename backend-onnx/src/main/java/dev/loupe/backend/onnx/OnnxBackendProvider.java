@@ -1,13 +1,13 @@
 package dev.loupe.backend.onnx;
 
 import com.google.auto.service.AutoService;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.backend.onnx.runtime.OnnxRuntime;
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.BackendUnavailableException;
-import dev.loupe.spi.SpiVersion;
+import dev.loupe.plugin.SpiVersion;
 
 /**
  * Offers ONNX Runtime as the backend {@code onnx}: on the CPU, and on CUDA if {@code onnxruntime_gpu} stands on the

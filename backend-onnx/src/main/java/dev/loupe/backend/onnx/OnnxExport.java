@@ -1,14 +1,14 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.architecture.StandardNames;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.WholeGraph;
 import dev.loupe.backend.onnx.model.ModelBuilder;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.TensorType;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.StandardNames;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.WholeGraph;
-import dev.loupe.tensor.DType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -103,7 +103,7 @@ public final class OnnxExport {
     /**
      * Writes the file or files, under temporary names first: nobody ever sees half of one.
      *
-     * @throws dev.loupe.hook.UnknownHookException if a chosen hook point doesn't exist; names the nearest
+     * @throws dev.loupe.graph.UnknownHookException if a chosen hook point doesn't exist; names the nearest
      * @throws UnsupportedOperationException if the model isn't in float32, or has an operation or an input that can't be
      *     exported; names it
      * @throws UncheckedIOException if a file exists and isn't to be {@linkplain #replacing replaced}, or can't be

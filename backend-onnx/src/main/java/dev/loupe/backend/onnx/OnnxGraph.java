@@ -1,12 +1,12 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.TensorHandle;
+import dev.loupe.backend.WeightSource;
 import dev.loupe.backend.onnx.cut.Cut;
 import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.spi.WeightSource;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;

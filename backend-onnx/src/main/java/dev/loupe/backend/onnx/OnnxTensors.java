@@ -6,9 +6,9 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.onnxruntime.engine.OrtNDArray;
 import ai.djl.onnxruntime.engine.OrtNDManager;
-import dev.loupe.spi.Backend;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Backend;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.nio.ByteBuffer;
@@ -65,7 +65,7 @@ public final class OnnxTensors {
             throw new IllegalStateException("DJL's array was closed, so there is nothing to copy");
         }
         DType dtype = fromDjl(own.getDataType());
-        var shape = dev.loupe.tensor.Shape.of(own.getShape().getShape());
+        var shape = dev.loupe.array.Shape.of(own.getShape().getShape());
         HostTensor host = HostTensor.allocate(dtype, shape);
         host.data().put(0, own.toByteBuffer(), 0, host.data().capacity());
         return new TensorFactory(backend).of(host);

@@ -1,10 +1,10 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.backend.Segment;
 import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Segment;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.LinkedHashSet;

@@ -1,10 +1,10 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.Shape;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;

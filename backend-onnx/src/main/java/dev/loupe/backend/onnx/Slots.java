@@ -1,7 +1,7 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
-import dev.loupe.spi.TensorHandle;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;

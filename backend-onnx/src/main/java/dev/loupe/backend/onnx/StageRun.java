@@ -1,5 +1,9 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.onnx.cut.Cut;
 import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.host.Bounds;
@@ -10,10 +14,6 @@ import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.Session;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;

@@ -1,5 +1,8 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.array.DType;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.Segment;
 import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.lowering.BlockedAttention;
 import dev.loupe.backend.onnx.lowering.FusedProducts;
@@ -11,9 +14,6 @@ import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.Session;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.Segment;
-import dev.loupe.tensor.DType;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;

@@ -2,17 +2,17 @@ package dev.loupe.backend.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.reference.ReferenceBackendProvider;
 import dev.loupe.fixtures.Fixtures;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

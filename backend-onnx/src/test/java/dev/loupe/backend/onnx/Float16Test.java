@@ -2,12 +2,12 @@ package dev.loupe.backend.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.tensor.DType;
 import dev.loupe.tensor.Tensor;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;

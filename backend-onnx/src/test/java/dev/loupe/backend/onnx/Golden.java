@@ -2,11 +2,11 @@ package dev.loupe.backend.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Tensor;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;

@@ -3,10 +3,10 @@ package dev.loupe.backend.onnx;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.BackendUnavailableException;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.BackendUnavailableException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;

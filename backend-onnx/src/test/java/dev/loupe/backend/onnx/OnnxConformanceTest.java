@@ -1,7 +1,7 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.backend.BackendProvider;
 import dev.loupe.conformance.BackendConformanceKit;
-import dev.loupe.spi.BackendProvider;
 
 /** The kit for backends, on the CPU. */
 class OnnxConformanceTest extends BackendConformanceKit {

@@ -5,11 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.reference.ReferenceBackendProvider;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.io.IOException;

@@ -2,17 +2,17 @@ package dev.loupe.backend.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;

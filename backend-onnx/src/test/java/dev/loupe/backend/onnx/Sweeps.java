@@ -1,18 +1,18 @@
 package dev.loupe.backend.onnx;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import dev.loupe.spi.Backend;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.LinkedHashMap;

@@ -1,8 +1,8 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.Device;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendUnavailableException;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendUnavailableException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;

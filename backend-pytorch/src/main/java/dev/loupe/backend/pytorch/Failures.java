@@ -2,10 +2,10 @@ package dev.loupe.backend.pytorch;
 
 import ai.djl.engine.EngineException;
 import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.OutOfTensorMemoryException;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.OutOfTensorMemoryException;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
 import java.util.Locale;

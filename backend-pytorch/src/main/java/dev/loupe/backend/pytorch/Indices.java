@@ -1,11 +1,11 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

@@ -1,8 +1,8 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.Shape;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

@@ -1,9 +1,9 @@
 package dev.loupe.backend.pytorch;
 
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.Availability.Available;
-import dev.loupe.spi.Availability.Reason;
-import dev.loupe.spi.Availability.Unavailable;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.Availability.Available;
+import dev.loupe.backend.Availability.Reason;
+import dev.loupe.backend.Availability.Unavailable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URL;

@@ -1,15 +1,15 @@
 package dev.loupe.backend.pytorch;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.Capabilities;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.TensorHandle;
+import dev.loupe.backend.WeightSource;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.Capabilities;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.spi.WeightSource;
-import dev.loupe.tensor.HostTensor;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -1,7 +1,7 @@
 package dev.loupe.backend.pytorch;
 
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
 import java.util.List;
 
 /** Opens backends. Apart from the provider, so that the provider can be asked while DJL's classes are missing. */

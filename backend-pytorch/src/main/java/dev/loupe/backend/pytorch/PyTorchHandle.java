@@ -2,10 +2,10 @@ package dev.loupe.backend.pytorch;
 
 import ai.djl.ndarray.NDScope;
 import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Shape;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.List;

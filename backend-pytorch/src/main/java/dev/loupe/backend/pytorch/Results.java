@@ -1,9 +1,9 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.UnaryKind;
-import dev.loupe.spi.TensorHandle;
 import java.util.List;
 
 /** Makes handles of results, with what is known of them without asking libtorch: views of what, of which type. */

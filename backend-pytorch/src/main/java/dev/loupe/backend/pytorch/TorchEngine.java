@@ -8,7 +8,7 @@ import ai.djl.pytorch.engine.PtEngineProvider;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.util.cuda.CudaUtils;
-import dev.loupe.spi.BackendUnavailableException;
+import dev.loupe.backend.BackendUnavailableException;
 import org.jspecify.annotations.Nullable;
 
 /** DJL's PyTorch engine, which is loaded once for the whole process, quietly and without the network. */

@@ -1,7 +1,7 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.ndarray.types.DataType;
-import dev.loupe.tensor.DType;
+import dev.loupe.array.DType;
 import java.util.Set;
 
 /** The data types of Loupe and of DJL. */

@@ -2,18 +2,18 @@ package dev.loupe.backend.pytorch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
 import dev.loupe.fixtures.Fixtures;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.HookFilter;
-import dev.loupe.hook.HookPoint;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.LoadOptions;
 import dev.loupe.model.Tokens;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.tensor.HostTensor;
 import dev.loupe.tensor.Tensor;
-import dev.loupe.tensor.safetensors.SafetensorsFile;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;

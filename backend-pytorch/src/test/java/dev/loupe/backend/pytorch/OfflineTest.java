@@ -2,9 +2,9 @@ package dev.loupe.backend.pytorch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.tensor.DType;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.io.IOException;

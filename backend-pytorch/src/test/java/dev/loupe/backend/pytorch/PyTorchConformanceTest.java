@@ -1,7 +1,7 @@
 package dev.loupe.backend.pytorch;
 
+import dev.loupe.backend.BackendProvider;
 import dev.loupe.conformance.BackendConformanceKit;
-import dev.loupe.spi.BackendProvider;
 
 /** The rules that every backend keeps. */
 class PyTorchConformanceTest extends BackendConformanceKit {

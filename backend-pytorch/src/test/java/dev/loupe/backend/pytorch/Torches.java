@@ -1,8 +1,8 @@
 package dev.loupe.backend.pytorch;
 
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
 import java.util.Map;
 
 /** What several tests need. */

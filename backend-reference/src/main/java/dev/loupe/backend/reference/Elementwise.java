@@ -1,8 +1,8 @@
 package dev.loupe.backend.reference;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Shape;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.LongBinaryOperator;
 import java.util.function.LongUnaryOperator;

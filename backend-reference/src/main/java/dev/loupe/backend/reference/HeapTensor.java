@@ -1,10 +1,10 @@
 package dev.loupe.backend.reference;
 
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HalfFloats;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.HalfFloats;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.TensorHandle;
 import java.nio.ByteBuffer;
 
 /**

@@ -1,7 +1,7 @@
 package dev.loupe.backend.reference;
 
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.Shape;
 
 /** Ops that read or write where int64 indices say. All indices are checked before anything is moved. */
 final class Indexing {

@@ -1,7 +1,7 @@
 package dev.loupe.backend.reference;
 
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -1,14 +1,14 @@
 package dev.loupe.backend.reference;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Capabilities;
+import dev.loupe.backend.InterpretingBackend;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Capabilities;
-import dev.loupe.spi.InterpretingBackend;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;

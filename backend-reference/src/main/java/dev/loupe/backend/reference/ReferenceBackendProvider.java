@@ -1,12 +1,12 @@
 package dev.loupe.backend.reference;
 
 import com.google.auto.service.AutoService;
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.BackendUnavailableException;
-import dev.loupe.spi.SpiVersion;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.plugin.SpiVersion;
 
 /** Offers the pure-Java backend, {@code reference}. It runs wherever Java does, on the CPU only. */
 @AutoService(BackendProvider.class)

@@ -1,6 +1,6 @@
 package dev.loupe.backend.reference;
 
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.Shape;
 import java.util.Arrays;
 
 /**

@@ -3,13 +3,13 @@ package dev.loupe.backend.reference;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.Segments;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;

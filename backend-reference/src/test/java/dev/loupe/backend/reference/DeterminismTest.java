@@ -2,10 +2,10 @@ package dev.loupe.backend.reference;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Backend;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Backend;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;

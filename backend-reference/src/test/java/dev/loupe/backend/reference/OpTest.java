@@ -1,11 +1,11 @@
 package dev.loupe.backend.reference;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.HostTensor;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;

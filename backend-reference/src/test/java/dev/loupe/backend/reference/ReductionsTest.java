@@ -3,11 +3,11 @@ package dev.loupe.backend.reference;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.ReduceKind;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;

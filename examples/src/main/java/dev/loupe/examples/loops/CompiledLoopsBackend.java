@@ -1,14 +1,14 @@
 package dev.loupe.examples.loops;
 
-import dev.loupe.spi.Capabilities;
-import dev.loupe.spi.CompilingBackend;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.Segments;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.spi.WeightSource;
-import dev.loupe.tensor.HostTensor;
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Capabilities;
+import dev.loupe.backend.CompilingBackend;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
+import dev.loupe.backend.TensorHandle;
+import dev.loupe.backend.WeightSource;
 
 /**
  * The skeleton of a backend that compiles: it is handed segments and turns each into a program once, which then runs

@@ -1,11 +1,11 @@
 package dev.loupe.examples.loops;
 
 import com.google.auto.service.AutoService;
-import dev.loupe.spi.Availability;
-import dev.loupe.spi.Backend;
-import dev.loupe.spi.BackendOptions;
-import dev.loupe.spi.BackendProvider;
-import dev.loupe.spi.SpiVersion;
+import dev.loupe.backend.Availability;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.plugin.SpiVersion;
 
 /** Offers {@link CompiledLoopsBackend}. */
 @AutoService(BackendProvider.class)

@@ -1,10 +1,10 @@
 package dev.loupe.examples.loops;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.BinaryKind;
 import dev.loupe.graph.Op.UnaryKind;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.Shape;
 
 /** Operations that compute each element from the elements at its place. */
 final class Elementwise {

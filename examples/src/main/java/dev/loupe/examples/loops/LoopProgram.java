@@ -1,9 +1,9 @@
 package dev.loupe.examples.loops;
 
-import dev.loupe.spi.PreparedGraph;
-import dev.loupe.spi.Segment;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.spi.WeightSource;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.TensorHandle;
+import dev.loupe.backend.WeightSource;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;

@@ -1,9 +1,9 @@
 package dev.loupe.examples.loops;
 
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.TensorHandle;
 
 /**
  * A tensor in Java arrays: floating-point numbers as doubles, rounded to the data type; whole numbers and bools as

@@ -1,11 +1,11 @@
 package dev.loupe.examples.loops;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.backend.Capabilities;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Capabilities;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.util.EnumSet;
 import java.util.List;
 

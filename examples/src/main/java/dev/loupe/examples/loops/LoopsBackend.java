@@ -1,11 +1,11 @@
 package dev.loupe.examples.loops;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.backend.Capabilities;
+import dev.loupe.backend.InterpretingBackend;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Capabilities;
-import dev.loupe.spi.InterpretingBackend;
-import dev.loupe.spi.Placement;
-import dev.loupe.spi.TensorHandle;
-import dev.loupe.tensor.HostTensor;
 import java.util.List;
 
 /**

@@ -1,7 +1,7 @@
 package dev.loupe.examples.loops;
 
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.Shape;
 import java.util.List;
 
 /** Operations that move elements and compute nothing. */

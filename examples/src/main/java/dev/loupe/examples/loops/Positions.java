@@ -1,6 +1,6 @@
 package dev.loupe.examples.loops;
 
-import dev.loupe.tensor.Shape;
+import dev.loupe.array.Shape;
 
 /** Visits every position of a shape in row-major order. */
 final class Positions {

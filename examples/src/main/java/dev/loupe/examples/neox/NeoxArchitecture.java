@@ -1,18 +1,18 @@
 package dev.loupe.examples.neox;
 
 import com.google.auto.service.AutoService;
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.GraphOptions;
+import dev.loupe.architecture.PretrainedModel;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.ActivationFunctions;
 import dev.loupe.architectures.decoder.DecoderGraph;
 import dev.loupe.architectures.decoder.RotarySettings;
 import dev.loupe.architectures.decoder.SpecialIds;
 import dev.loupe.graph.Graph;
-import dev.loupe.model.GraphOptions;
-import dev.loupe.model.TransformerConfig;
-import dev.loupe.spi.ArchitectureProvider;
-import dev.loupe.spi.CheckpointConfig;
-import dev.loupe.spi.PretrainedModel;
-import dev.loupe.spi.SpiVersion;
-import dev.loupe.spi.WeightMapping;
+import dev.loupe.plugin.SpiVersion;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;

@@ -1,7 +1,7 @@
 package dev.loupe.examples.loops;
 
+import dev.loupe.backend.BackendProvider;
 import dev.loupe.conformance.BackendConformanceKit;
-import dev.loupe.spi.BackendProvider;
 import java.nio.file.Path;
 
 /** The kit on the backend 'loops'. */

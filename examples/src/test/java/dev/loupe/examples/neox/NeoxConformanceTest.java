@@ -1,11 +1,11 @@
 package dev.loupe.examples.neox;
 
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.conformance.ArchitectureConformanceKit;
-import dev.loupe.spi.ArchitectureProvider;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
-import dev.loupe.tensor.safetensors.SafetensorsWriter;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;

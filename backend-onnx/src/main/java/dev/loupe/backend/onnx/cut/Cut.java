@@ -1,8 +1,8 @@
 package dev.loupe.backend.onnx.cut;
 
+import dev.loupe.backend.Segment;
 import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Segment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;

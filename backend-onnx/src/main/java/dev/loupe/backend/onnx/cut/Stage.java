@@ -1,6 +1,6 @@
 package dev.loupe.backend.onnx.cut;
 
-import dev.loupe.spi.Segment;
+import dev.loupe.backend.Segment;
 import java.util.List;
 
 /** A part of a segment that is carried out in one go. */

@@ -1,7 +1,7 @@
 package dev.loupe.backend.onnx.host;
 
+import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.HostTensor;
 
 /** Checks indices: the runtime counts negative ones from the end. */
 public final class Bounds {

@@ -1,8 +1,8 @@
 package dev.loupe.backend.onnx.host;
 
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.DType;
-import dev.loupe.tensor.HostTensor;
 import java.util.List;
 
 /**

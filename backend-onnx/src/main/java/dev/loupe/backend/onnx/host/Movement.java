@@ -1,7 +1,7 @@
 package dev.loupe.backend.onnx.host;
 
+import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.HostTensor;
 import java.util.Arrays;
 import java.util.List;
 

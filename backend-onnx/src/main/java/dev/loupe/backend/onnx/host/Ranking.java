@@ -1,8 +1,8 @@
 package dev.loupe.backend.onnx.host;
 
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.HostTensor;
-import dev.loupe.tensor.Shape;
 import java.nio.ByteBuffer;
 import java.util.PriorityQueue;
 

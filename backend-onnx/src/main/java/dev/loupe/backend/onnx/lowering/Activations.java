@@ -1,8 +1,8 @@
 package dev.loupe.backend.onnx.lowering;
 
+import dev.loupe.array.DType;
 import dev.loupe.backend.onnx.model.Attribute;
 import dev.loupe.graph.Op;
-import dev.loupe.tensor.DType;
 
 /** Activation functions: in float32 the runtime's own (which want an axis), which go over the numbers once; otherwise composed. */
 final class Activations {

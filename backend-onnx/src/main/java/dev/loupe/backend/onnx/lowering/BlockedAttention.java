@@ -1,11 +1,11 @@
 package dev.loupe.backend.onnx.lowering;
 
+import dev.loupe.array.DType;
+import dev.loupe.backend.Segment;
 import dev.loupe.backend.onnx.model.Attribute;
 import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.spi.Segment;
-import dev.loupe.tensor.DType;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;

@@ -1,6 +1,6 @@
 package dev.loupe.backend.onnx.lowering;
 
-import dev.loupe.tensor.DType;
+import dev.loupe.array.DType;
 
 /**
  * The error function. The runtime has no kernel in float64, so there it is composed, to within a few units in the

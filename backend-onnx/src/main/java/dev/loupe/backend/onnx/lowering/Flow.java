@@ -1,7 +1,7 @@
 package dev.loupe.backend.onnx.lowering;
 
+import dev.loupe.backend.Segment;
 import dev.loupe.graph.Op;
-import dev.loupe.spi.Segment;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -1,10 +1,10 @@
 package dev.loupe.backend.onnx.lowering;
 
+import dev.loupe.array.DType;
 import dev.loupe.backend.onnx.model.Attribute;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
-import dev.loupe.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
 

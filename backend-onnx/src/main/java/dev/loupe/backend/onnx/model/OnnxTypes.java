@@ -1,6 +1,6 @@
 package dev.loupe.backend.onnx.model;
 
-import dev.loupe.tensor.DType;
+import dev.loupe.array.DType;
 
 /** The numbers by which the format names element types. */
 final class OnnxTypes {

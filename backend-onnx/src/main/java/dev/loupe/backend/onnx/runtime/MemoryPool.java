@@ -1,6 +1,6 @@
 package dev.loupe.backend.onnx.runtime;
 
-import dev.loupe.tensor.OutOfTensorMemoryException;
+import dev.loupe.array.OutOfTensorMemoryException;
 import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedDeque;

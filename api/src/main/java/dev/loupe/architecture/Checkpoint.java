@@ -1,0 +1,40 @@
+package dev.loupe.architecture;
+
+import dev.loupe.array.HostTensor;
+import java.util.Optional;
+
+/** A checkpoint that was found and understood, its weights not read yet. */
+public interface Checkpoint extends AutoCloseable {
+
+    /** The architecture that builds its graph. */
+    ArchitectureProvider architecture();
+
+    /** The config as it is after the processing that was asked for. */
+    TransformerConfig config();
+
+    /** The tokenizer, if the checkpoint has one. */
+    Optional<Tokenizer> tokenizer();
+
+    /** Why there is no tokenizer and what to do about it; empty if there is one. */
+    String tokenizerProblem();
+
+    /**
+     * Reads, processes and hands over every weight, one after the other, in the data type asked for. A tensor
+     * is not needed any more by the checkpoint once it is handed over.
+     *
+     * @throws IllegalArgumentException if tensors are missing, or have other shapes than the config says;
+     *     names them
+     */
+    void readWeights(WeightConsumer consumer);
+
+    /** Takes weights. */
+    @FunctionalInterface
+    interface WeightConsumer {
+        /** Takes one weight of the graph. */
+        void accept(String name, HostTensor weight);
+    }
+
+    /** Unmaps the files. */
+    @Override
+    void close();
+}

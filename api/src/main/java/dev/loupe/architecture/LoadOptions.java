@@ -1,0 +1,204 @@
+package dev.loupe.architecture;
+
+import dev.loupe.array.DType;
+import dev.loupe.backend.BackendProvider;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How to load a model. The names and defaults are those of the original's {@code from_pretrained}.
+ *
+ * @param foldLn whether norms' parameters are folded into the weights that read them
+ * @param centerWritingWeights whether what is written to the residual stream is centred (layer norm only)
+ * @param centerUnembed whether logits are centred over the vocabulary
+ * @param foldValueBiases whether value biases are folded into the output bias
+ * @param refactorFactoredAttnMatrices whether query/key and value/output weights are balanced by SVD
+ * @param dtype floating-point type of weights and activations
+ * @param device {@code cpu}, {@code cuda}, {@code cuda:1}
+ * @param backend id of a backend; null for the best one available on the device
+ * @param nDevices devices over which layers are spread
+ * @param threads threads for one operation; 0 leaves it to the backend
+ * @param defaultPrependBos whether text gets BOS in front; null for the model's own habit
+ * @param firstNLayers load only so many layers; null for all
+ * @param nCtx use only so long a context; null for the model's own
+ * @param revision branch, tag or commit on the Hub
+ * @param backendSettings settings that only some backends know, by name, see {@link BackendProvider#settings}
+ */
+public record LoadOptions(
+        boolean foldLn,
+        boolean centerWritingWeights,
+        boolean centerUnembed,
+        boolean foldValueBiases,
+        boolean refactorFactoredAttnMatrices,
+        DType dtype,
+        String device,
+        @Nullable String backend,
+        int nDevices,
+        int threads,
+        @Nullable Boolean defaultPrependBos,
+        @Nullable Integer firstNLayers,
+        @Nullable Integer nCtx,
+        String revision,
+        Map<String, String> backendSettings) {
+
+    /** Copies the settings. */
+    public LoadOptions {
+        backendSettings = Map.copyOf(backendSettings);
+    }
+
+    /** Everything as the original does it by default: processed weights in float32 on the CPU. */
+    public static LoadOptions defaults() {
+        return new LoadOptions(
+                true, true, true, true, false, DType.FLOAT32, "cpu", null, 1, 0, null, null, null, "main", Map.of());
+    }
+
+    /** As {@link #defaults()}, but the weights stay as they are in the checkpoint. */
+    public static LoadOptions noProcessing() {
+        return defaults()
+                .withFoldLn(false)
+                .withCenterWritingWeights(false)
+                .withCenterUnembed(false)
+                .withFoldValueBiases(false);
+    }
+
+    /** The same options, with or without {@code fold_ln}. */
+    public LoadOptions withFoldLn(boolean fold) {
+        return changed(draft -> draft.foldLn = fold);
+    }
+
+    /** The same options, with or without {@code center_writing_weights}. */
+    public LoadOptions withCenterWritingWeights(boolean center) {
+        return changed(draft -> draft.centerWritingWeights = center);
+    }
+
+    /** The same options, with or without {@code center_unembed}. */
+    public LoadOptions withCenterUnembed(boolean center) {
+        return changed(draft -> draft.centerUnembed = center);
+    }
+
+    /** The same options, with or without {@code fold_value_biases}. */
+    public LoadOptions withFoldValueBiases(boolean fold) {
+        return changed(draft -> draft.foldValueBiases = fold);
+    }
+
+    /** The same options, with or without {@code refactor_factored_attn_matrices}. */
+    public LoadOptions withRefactorFactoredAttnMatrices(boolean refactor) {
+        return changed(draft -> draft.refactorFactoredAttnMatrices = refactor);
+    }
+
+    /** The same options in another data type. */
+    public LoadOptions withDType(DType type) {
+        return changed(draft -> draft.dtype = type);
+    }
+
+    /** The same options on another device. */
+    public LoadOptions withDevice(String where) {
+        return changed(draft -> draft.device = where);
+    }
+
+    /** The same options on a backend asked for by its id. */
+    public LoadOptions withBackend(@Nullable String id) {
+        return changed(draft -> draft.backend = id);
+    }
+
+    /** The same options spread over several devices. */
+    public LoadOptions withDevices(int count) {
+        return changed(draft -> draft.nDevices = count);
+    }
+
+    /** The same options with another number of threads. */
+    public LoadOptions withThreads(int count) {
+        return changed(draft -> draft.threads = count);
+    }
+
+    /** The same options with another BOS habit. */
+    public LoadOptions withDefaultPrependBos(@Nullable Boolean prepend) {
+        return changed(draft -> draft.defaultPrependBos = prepend);
+    }
+
+    /** The same options with fewer layers. */
+    public LoadOptions withFirstNLayers(@Nullable Integer layers) {
+        return changed(draft -> draft.firstNLayers = layers);
+    }
+
+    /** The same options with a shorter context. */
+    public LoadOptions withNCtx(@Nullable Integer context) {
+        return changed(draft -> draft.nCtx = context);
+    }
+
+    /** The same options at another revision. */
+    public LoadOptions withRevision(String rev) {
+        return changed(draft -> draft.revision = rev);
+    }
+
+    /** The same options with one more setting for the backend, which refuses those that it doesn't know. */
+    public LoadOptions withBackendSetting(String name, String value) {
+        Map<String, String> settings = new HashMap<>(backendSettings);
+        settings.put(name, value);
+        return changed(draft -> draft.backendSettings = settings);
+    }
+
+    private LoadOptions changed(Consumer<Draft> change) {
+        Draft draft = new Draft(this);
+        change.accept(draft);
+        return draft.finished();
+    }
+
+    /** A copy that can be changed. */
+    private static final class Draft {
+        private boolean foldLn;
+        private boolean centerWritingWeights;
+        private boolean centerUnembed;
+        private boolean foldValueBiases;
+        private boolean refactorFactoredAttnMatrices;
+        private DType dtype;
+        private String device;
+        private @Nullable String backend;
+        private int nDevices;
+        private int threads;
+        private @Nullable Boolean defaultPrependBos;
+        private @Nullable Integer firstNLayers;
+        private @Nullable Integer nCtx;
+        private String revision;
+        private Map<String, String> backendSettings;
+
+        Draft(LoadOptions from) {
+            foldLn = from.foldLn;
+            centerWritingWeights = from.centerWritingWeights;
+            centerUnembed = from.centerUnembed;
+            foldValueBiases = from.foldValueBiases;
+            refactorFactoredAttnMatrices = from.refactorFactoredAttnMatrices;
+            dtype = from.dtype;
+            device = from.device;
+            backend = from.backend;
+            nDevices = from.nDevices;
+            threads = from.threads;
+            defaultPrependBos = from.defaultPrependBos;
+            firstNLayers = from.firstNLayers;
+            nCtx = from.nCtx;
+            revision = from.revision;
+            backendSettings = from.backendSettings;
+        }
+
+        LoadOptions finished() {
+            return new LoadOptions(
+                    foldLn,
+                    centerWritingWeights,
+                    centerUnembed,
+                    foldValueBiases,
+                    refactorFactoredAttnMatrices,
+                    dtype,
+                    device,
+                    backend,
+                    nDevices,
+                    threads,
+                    defaultPrependBos,
+                    firstNLayers,
+                    nCtx,
+                    revision,
+                    backendSettings);
+        }
+    }
+}

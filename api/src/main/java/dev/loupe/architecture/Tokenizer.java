@@ -1,0 +1,33 @@
+package dev.loupe.architecture;
+
+import java.util.OptionalInt;
+
+/** Turns text into token ids and back. Safe for use from many threads. */
+public interface Tokenizer {
+
+    /**
+     * The ids of a text, with special tokens written in the text recognised, and none added.
+     */
+    long[] encode(String text);
+
+    /** The text of some ids. */
+    String decode(long[] ids, boolean skipSpecialTokens);
+
+    /** The token as it stands in the vocabulary, or as text: what one id contributes, for display. */
+    String tokenText(long id);
+
+    /** Number of ids, added tokens included. */
+    int vocabularySize();
+
+    /** Begin-of-sequence id, if the tokenizer names one. */
+    OptionalInt bosId();
+
+    /** End-of-sequence id, if the tokenizer names one. */
+    OptionalInt eosId();
+
+    /** Padding id, if the tokenizer names one. */
+    OptionalInt padId();
+
+    /** Whether the tokenizer, used as its makers do, puts BOS first. */
+    boolean addsBos();
+}

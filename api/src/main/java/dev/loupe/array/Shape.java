@@ -1,0 +1,82 @@
+package dev.loupe.array;
+
+import java.util.Arrays;
+
+/** The sizes of a tensor's axes, outermost first. A scalar has rank 0. Immutable. */
+public final class Shape {
+
+    /** The shape of a scalar: no axes, one element. */
+    public static final Shape SCALAR = new Shape(new long[0]);
+
+    private final long[] sizes;
+
+    private Shape(long[] sizes) {
+        this.sizes = sizes;
+    }
+
+    /**
+     * A shape of the given sizes.
+     *
+     * @throws IllegalArgumentException if a size is negative
+     */
+    public static Shape of(long... sizes) {
+        for (long size : sizes) {
+            if (size < 0) {
+                throw new IllegalArgumentException("A size can't be negative: " + Arrays.toString(sizes));
+            }
+        }
+        return sizes.length == 0 ? SCALAR : new Shape(sizes.clone());
+    }
+
+    /** The number of axes. */
+    public int rank() {
+        return sizes.length;
+    }
+
+    /**
+     * The size of an axis.
+     *
+     * @param axis from 0, or negative, counted from the end
+     * @throws IndexOutOfBoundsException if there is no such axis
+     */
+    public long size(int axis) {
+        return sizes[Axes.normalize(axis, sizes.length)];
+    }
+
+    /** The number of elements: the product of the sizes, 1 for a scalar. */
+    public long elements() {
+        long product = 1;
+        for (long size : sizes) {
+            product = Math.multiplyExact(product, size);
+        }
+        return product;
+    }
+
+    /** A copy of the sizes. */
+    public long[] toArray() {
+        return sizes.clone();
+    }
+
+    /** A copy of this shape with one axis' size replaced. */
+    public Shape with(int axis, long size) {
+        long[] copy = sizes.clone();
+        copy[Axes.normalize(axis, sizes.length)] = size;
+        return of(copy);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof Shape shape && Arrays.equals(sizes, shape.sizes);
+    }
+
+    @Override
+    public int hashCode() {
+        return Arrays.hashCode(sizes);
+    }
+
+    /** The sizes in brackets: {@code [2, 13, 24]}. */
+    @Override
+    public String toString() {
+        return Arrays.toString(sizes);
+    }
+}

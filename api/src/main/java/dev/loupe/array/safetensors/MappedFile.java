@@ -1,0 +1,94 @@
+package dev.loupe.array.safetensors;
+
+import java.io.IOException;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.lang.reflect.Field;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.MappedByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A file mapped into memory through a window that moves along. The window keeps files of any size within
+ * reach of a buffer, and keeps what is resident of them small: the pages of a mapping count as the process'
+ * memory until it is unmapped, so a checkpoint mapped as a whole would double a model's size while it loads.
+ */
+final class MappedFile implements Bytes {
+
+    private static final long WINDOW = 16 << 20;
+
+    private static final @Nullable MethodHandle UNMAP = findUnmap();
+
+    private final FileChannel channel;
+    private final long size;
+    private @Nullable MappedByteBuffer window;
+    private long start;
+
+    MappedFile(Path path) throws IOException {
+        channel = FileChannel.open(path, StandardOpenOption.READ);
+        size = channel.size();
+    }
+
+    @Override
+    public long size() {
+        return size;
+    }
+
+    @Override
+    public ByteBuffer at(long position, long most) throws IOException {
+        MappedByteBuffer current = window;
+        if (current == null || position < start || position >= start + current.capacity()) {
+            unmap();
+            current = channel.map(FileChannel.MapMode.READ_ONLY, position, Math.min(WINDOW, size - position));
+            window = current;
+            start = position;
+        }
+        int offset = (int) (position - start);
+        int length = (int) Math.min(most, current.capacity() - offset);
+        return current.slice(offset, length).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    @Override
+    public void close() throws IOException {
+        unmap();
+        channel.close();
+    }
+
+    /** No slice of the window leaves this package, and none is looked at after this. */
+    private void unmap() {
+        MappedByteBuffer current = window;
+        window = null;
+        if (current != null && UNMAP != null) {
+            try {
+                UNMAP.invokeExact((ByteBuffer) current);
+            } catch (Throwable e) {
+                throw new IllegalStateException("Can't unmap a file", e);
+            }
+        }
+    }
+
+    /**
+     * The JDK's way of unmapping at once. Java 24 and later warn on the terminal when it is used; there, and
+     * where there is no such thing, mappings go at the next garbage collection.
+     */
+    private static @Nullable MethodHandle findUnmap() {
+        if (Runtime.version().feature() >= 24) {
+            return null;
+        }
+        try {
+            Class<?> unsafe = Class.forName("sun.misc.Unsafe");
+            Field instance = unsafe.getDeclaredField("theUnsafe");
+            instance.setAccessible(true);
+            return MethodHandles.lookup()
+                    .findVirtual(unsafe, "invokeCleaner", MethodType.methodType(void.class, ByteBuffer.class))
+                    .bindTo(instance.get(null));
+        } catch (ReflectiveOperationException | RuntimeException e) {
+            return null;
+        }
+    }
+}

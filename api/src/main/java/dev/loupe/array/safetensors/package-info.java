@@ -1,0 +1,5 @@
+/** Reading and writing of .safetensors files. */
+@NullMarked
+package dev.loupe.array.safetensors;
+
+import org.jspecify.annotations.NullMarked;

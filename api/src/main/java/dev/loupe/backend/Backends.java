@@ -1,0 +1,186 @@
+package dev.loupe.backend;
+
+import dev.loupe.array.Nearest;
+import dev.loupe.plugin.SpiVersion;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.Iterator;
+import java.util.List;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds and opens backends. A broken provider never hides the others; one that is asked for by name is never
+ * replaced by another.
+ */
+public final class Backends {
+
+    private static final Pattern ID = Pattern.compile("[a-z][a-z0-9-]*");
+
+    private Backends() {}
+
+    /**
+     * A provider that was seen.
+     *
+     * @param id its id, or its class name if it couldn't tell
+     * @param provider the provider; null if it couldn't be loaded
+     * @param availability whether its backend can be opened
+     */
+    public record Seen(String id, @Nullable BackendProvider provider, Availability availability) {}
+
+    /** Every provider on the class path, working or not. */
+    public static List<Seen> all() {
+        List<Seen> seen = new ArrayList<>();
+        Iterator<ServiceLoader.Provider<BackendProvider>> providers =
+                ServiceLoader.load(BackendProvider.class).stream().iterator();
+        while (true) {
+            try {
+                if (!providers.hasNext()) {
+                    return seen;
+                }
+                seen.add(look(providers.next()));
+            } catch (ServiceConfigurationError | LinkageError e) {
+                // The iterator has moved on: the next call gives the next provider.
+                seen.add(broken("unnamed", e));
+            }
+        }
+    }
+
+    private static Seen look(ServiceLoader.Provider<BackendProvider> candidate) {
+        String name = candidate.type().getName();
+        try {
+            BackendProvider provider = candidate.get();
+            name = provider.id();
+            if (!ID.matcher(name).matches()) {
+                throw new IllegalStateException("Its id '" + name + "' doesn't match " + ID);
+            }
+            if (provider.spiVersion() != SpiVersion.CURRENT) {
+                return new Seen(
+                        name,
+                        provider,
+                        new Availability.Unavailable(
+                                Availability.Reason.WRONG_VERSION,
+                                "compiled against version " + provider.spiVersion()
+                                        + " of the backend interface; this is version " + SpiVersion.CURRENT,
+                                "use a build of " + candidate.type().getName() + " made for this version of Loupe",
+                                null));
+            }
+            return new Seen(name, provider, provider.probe());
+        } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
+            return broken(name, e);
+        }
+    }
+
+    private static Seen broken(String name, Throwable e) {
+        return new Seen(
+                name,
+                null,
+                new Availability.Unavailable(
+                        Availability.Reason.BROKEN_PROVIDER,
+                        "the provider failed: " + e,
+                        "tell its makers, or take it off the class path",
+                        e));
+    }
+
+    /**
+     * Opens the backend of that id.
+     *
+     * @throws BackendUnavailableException if there is no such provider, several of them, it doesn't know a setting, or
+     *     it can't be opened
+     */
+    public static Backend open(String id, BackendOptions options) {
+        List<Seen> all = all();
+        List<Seen> named = all.stream().filter(seen -> seen.id().equals(id)).toList();
+        if (named.isEmpty()) {
+            List<String> ids = all.stream().map(Seen::id).toList();
+            throw new BackendUnavailableException("There is no backend '" + id + "' on the class path."
+                    + (ids.isEmpty()
+                            ? ""
+                            : " The nearest name is '" + Nearest.to(id, ids, 1).get(0) + "'.")
+                    + " Add the artifact dev.loupe:loupe-backend-" + id + " or choose another.\n" + report(all));
+        }
+        if (named.size() > 1) {
+            throw new BackendUnavailableException("Several providers call themselves '" + id + "': "
+                    + named.stream().map(Backends::className).toList() + "; take all but one off the class path");
+        }
+        return open(named.get(0), options);
+    }
+
+    /**
+     * Opens the available backend with the highest priority for the device.
+     *
+     * @throws BackendUnavailableException if none is available, or two share the highest priority; the message
+     *     contains the report
+     */
+    public static Backend openDefault(BackendOptions options) {
+        List<Seen> all = all();
+        List<Seen> available = all.stream()
+                .filter(seen -> seen.provider() != null && seen.availability() instanceof Availability.Available)
+                .sorted(Comparator.comparingInt((Seen seen) -> -priority(seen, options)))
+                .toList();
+        if (available.isEmpty()) {
+            throw new BackendUnavailableException("No backend is available. Add at least one of the artifacts"
+                    + " dev.loupe:loupe-backend-onnx, loupe-backend-pytorch, loupe-backend-reference.\n" + report(all));
+        }
+        if (available.size() > 1 && priority(available.get(0), options) == priority(available.get(1), options)) {
+            throw new BackendUnavailableException(
+                    "Backends '" + available.get(0).id() + "' and '"
+                            + available.get(1).id() + "' have the same priority on " + options.device()
+                            + "; name the one to use");
+        }
+        return open(available.get(0), options);
+    }
+
+    private static int priority(Seen seen, BackendOptions options) {
+        BackendProvider provider = seen.provider();
+        return provider == null ? Integer.MIN_VALUE : provider.priority(options.device());
+    }
+
+    private static Backend open(Seen seen, BackendOptions options) {
+        BackendProvider provider = seen.provider();
+        if (provider == null || seen.availability() instanceof Availability.Unavailable) {
+            Throwable cause =
+                    seen.availability() instanceof Availability.Unavailable unavailable ? unavailable.cause() : null;
+            throw new BackendUnavailableException("Backend " + line(seen), cause);
+        }
+        for (String setting : options.extra().keySet()) {
+            if (!provider.settings().contains(setting)) {
+                throw new BackendUnavailableException("The backend '" + seen.id() + "' has no setting '" + setting
+                        + "'; it "
+                        + (provider.settings().isEmpty() ? "has none" : "has " + new TreeSet<>(provider.settings())));
+            }
+        }
+        return provider.open(options);
+    }
+
+    /** Every provider seen, why it is available or not, and what to do: a line each. */
+    public static String report() {
+        return report(all());
+    }
+
+    private static String report(List<Seen> all) {
+        if (all.isEmpty()) {
+            return "No backend providers are on the class path.";
+        }
+        StringBuilder text = new StringBuilder("Backends on the class path:");
+        all.forEach(seen -> text.append("\n  ").append(line(seen)));
+        return text.toString();
+    }
+
+    private static String line(Seen seen) {
+        if (seen.availability() instanceof Availability.Unavailable unavailable) {
+            return "'" + seen.id() + "' is not available: " + unavailable.detail() + ". What to do: "
+                    + unavailable.remedy();
+        }
+        Availability.Available available = (Availability.Available) seen.availability();
+        return "'" + seen.id() + "' is available: " + available.detail();
+    }
+
+    private static String className(Seen seen) {
+        BackendProvider provider = seen.provider();
+        return provider == null ? seen.id() : provider.getClass().getName();
+    }
+}

@@ -1,0 +1,124 @@
+package dev.loupe.backend;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs a segment op by op: only the steps that the wanted slots need, each intermediate freed as soon as its
+ * last reader is done.
+ */
+final class InterpretedGraph implements PreparedGraph {
+
+    private final InterpretingBackend backend;
+    private final Segment segment;
+    private final @Nullable TensorHandle[] weights;
+    private final Map<List<Integer>, Schedule> schedules = new ConcurrentHashMap<>();
+
+    /** Steps to run, and for each the slots that nobody reads after it. */
+    private record Schedule(List<Segment.Step> steps, List<int[]> freedAfter) {}
+
+    InterpretedGraph(InterpretingBackend backend, Segment segment, WeightSource source) {
+        this.backend = backend;
+        this.segment = segment;
+        this.weights = new TensorHandle[segment.types().size()];
+        for (Segment.WeightSlot weight : segment.weights()) {
+            weights[weight.slot()] = source.weight(weight.name());
+        }
+    }
+
+    @Override
+    public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+        Schedule schedule = schedules.computeIfAbsent(wanted, this::schedule);
+        @Nullable TensorHandle[] slots = weights.clone();
+        for (int i = 0; i < inputs.size(); i++) {
+            slots[segment.inputs().get(i)] = inputs.get(i);
+        }
+        BitSet owned = new BitSet(slots.length);
+        try {
+            for (int i = 0; i < schedule.steps.size(); i++) {
+                Segment.Step step = schedule.steps.get(i);
+                List<TensorHandle> results = backend.compute(step.op(), operands(step, slots));
+                for (int j = 0; j < results.size(); j++) {
+                    slots[step.outputs().get(j)] = results.get(j);
+                    owned.set(step.outputs().get(j));
+                }
+                for (int slot : schedule.freedAfter.get(i)) {
+                    release(slots, owned, slot);
+                }
+            }
+            List<TensorHandle> results = new ArrayList<>(wanted.size());
+            for (int slot : wanted) {
+                results.add(read(slots, slot));
+            }
+            wanted.forEach(owned::clear);
+            return results;
+        } finally {
+            // Normally empty; after a failure, whatever had been computed.
+            for (int slot = owned.nextSetBit(0); slot >= 0; slot = owned.nextSetBit(slot + 1)) {
+                release(slots, owned, slot);
+            }
+        }
+    }
+
+    private static List<TensorHandle> operands(Segment.Step step, @Nullable TensorHandle[] slots) {
+        TensorHandle[] operands = new TensorHandle[step.inputs().size()];
+        for (int i = 0; i < operands.length; i++) {
+            operands[i] = read(slots, step.inputs().get(i));
+        }
+        return Arrays.asList(operands);
+    }
+
+    private static TensorHandle read(@Nullable TensorHandle[] slots, int slot) {
+        TensorHandle handle = slots[slot];
+        if (handle == null) {
+            throw new IllegalStateException("Slot " + slot + " is read before it is written");
+        }
+        return handle;
+    }
+
+    private static void release(@Nullable TensorHandle[] slots, BitSet owned, int slot) {
+        TensorHandle handle = slots[slot];
+        slots[slot] = null;
+        owned.clear(slot);
+        if (handle != null) {
+            handle.close();
+        }
+    }
+
+    private Schedule schedule(List<Integer> wanted) {
+        BitSet needed = new BitSet();
+        wanted.forEach(needed::set);
+        List<Segment.Step> steps = new ArrayList<>();
+        for (int i = segment.steps().size() - 1; i >= 0; i--) {
+            Segment.Step step = segment.steps().get(i);
+            if (step.outputs().stream().anyMatch(needed::get)) {
+                steps.add(0, step);
+                step.inputs().forEach(needed::set);
+            }
+        }
+        BitSet kept = new BitSet();
+        wanted.forEach(kept::set);
+        segment.inputs().forEach(kept::set);
+        segment.weights().forEach(weight -> kept.set(weight.slot()));
+        List<int[]> freedAfter = new ArrayList<>();
+        for (int i = steps.size() - 1; i >= 0; i--) {
+            Segment.Step step = steps.get(i);
+            BitSet free = new BitSet();
+            step.inputs().forEach(free::set);
+            step.outputs().forEach(free::set);
+            free.andNot(kept);
+            kept.or(free);
+            freedAfter.add(0, free.stream().toArray());
+        }
+        return new Schedule(steps, freedAfter);
+    }
+
+    /** Nothing was prepared that needs freeing: the weights belong to the model. */
+    @Override
+    public void close() {}
+}

@@ -1,0 +1,12 @@
+package dev.loupe.graph;
+
+/** A hook point was asked for by a name that the model doesn't have. The message lists the nearest ones. */
+public class UnknownHookException extends IllegalArgumentException {
+
+    private static final long serialVersionUID = 1L;
+
+    /** With a message that says what was asked for and what comes near. */
+    public UnknownHookException(String message) {
+        super(message);
+    }
+}

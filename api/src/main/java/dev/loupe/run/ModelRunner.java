@@ -1,0 +1,207 @@
+package dev.loupe.run;
+
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.TensorHandle;
+import dev.loupe.backend.WeightSource;
+import dev.loupe.graph.Graph;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Plans and carries out runs of graphs on one backend. Plans and prepared segments are kept, so that a second run
+ * of the same kind goes straight to work. Safe for use from many threads.
+ */
+public final class ModelRunner implements AutoCloseable {
+
+    private static final int PLANS_KEPT = 512;
+
+    private final Backend backend;
+    private final PreparedGraphs prepared;
+    private final Map<PlanKey, Plan> plans = new LinkedHashMap<>(16, 0.75f, true) {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<PlanKey, Plan> eldest) {
+            return size() > PLANS_KEPT;
+        }
+    };
+
+    /** Graphs are the same only if they are the same object. */
+    private static final class PlanKey {
+        private final Graph graph;
+        private final PlanRequest request;
+        private final int hash;
+
+        PlanKey(Graph graph, PlanRequest request) {
+            this.graph = graph;
+            this.request = request;
+            this.hash = System.identityHashCode(graph) * 31 + request.hashCode();
+        }
+
+        @Override
+        @SuppressWarnings("ReferenceEquality")
+        public boolean equals(Object other) {
+            return other instanceof PlanKey key && graph == key.graph && request.equals(key.request);
+        }
+
+        @Override
+        public int hashCode() {
+            return hash;
+        }
+    }
+
+    /**
+     * What a run gave back.
+     *
+     * @param observed by hook point, in the order in which the points fire
+     * @param outputs by name
+     */
+    public record Results(Map<String, Tensor> observed, Map<String, Tensor> outputs) {}
+
+    /** A runner for a backend and a model's weights. */
+    public ModelRunner(Backend backend, WeightSource weights) {
+        this.backend = backend;
+        this.prepared = new PreparedGraphs(backend, weights);
+    }
+
+    /**
+     * Runs a graph.
+     *
+     * @param given a tensor for the name of a graph input or a fed hook point of the request; asked only for those
+     *     that the run needs
+     * @param hooks what happens at the edited points
+     * @throws IllegalArgumentException if something is asked for that can't be computed from what is given, or if
+     *     hooks change the same thing in two ways that exclude each other
+     */
+    public Results run(Graph graph, PlanRequest request, Function<String, Tensor> given, Hooks hooks) {
+        Plan plan = plan(graph, request);
+        Place[] places = new Place[plan.places()];
+        try {
+            plan.inputs().forEach((name, place) -> {
+                Tensor tensor = given.apply(name);
+                places[place] = new Place(tensor.handle(), tensor);
+            });
+            for (Plan.Action action : plan.actions()) {
+                if (action instanceof Plan.RunSegment run) {
+                    run(run, places);
+                } else if (action instanceof Plan.Edit edit) {
+                    edit(edit, places, hooks, plan.conflicts());
+                }
+                for (int place : action.freed()) {
+                    free(places, place);
+                }
+            }
+            return results(plan, places);
+        } finally {
+            // Tensors that were given are reachable from here until the run is over.
+            for (int i = 0; i < places.length; i++) {
+                free(places, i);
+            }
+        }
+    }
+
+    /** A value during a run: a bare handle, which the run frees, or a tensor, which looks after itself. */
+    private static final class Place {
+        private final TensorHandle handle;
+        private @Nullable Tensor tensor;
+
+        Place(TensorHandle handle, @Nullable Tensor tensor) {
+            this.handle = handle;
+            this.tensor = tensor;
+        }
+
+        TensorHandle handle() {
+            return tensor == null ? handle : tensor.handle();
+        }
+
+        Tensor tensor(Backend backend, String label) {
+            Tensor known = tensor;
+            if (known == null) {
+                known = Tensor.wrap(backend, handle, label);
+                tensor = known;
+            }
+            return known;
+        }
+    }
+
+    private static Place place(@Nullable Place[] places, int number) {
+        Place place = places[number];
+        if (place == null) {
+            throw new IllegalStateException("Place " + number + " is read before it is written");
+        }
+        return place;
+    }
+
+    private static void free(@Nullable Place[] places, int number) {
+        Place place = places[number];
+        places[number] = null;
+        if (place != null && place.tensor == null) {
+            place.handle.close();
+        }
+    }
+
+    private void run(Plan.RunSegment run, @Nullable Place[] places) {
+        List<TensorHandle> inputs = new ArrayList<>(run.inputs().length);
+        for (int place : run.inputs()) {
+            inputs.add(place(places, place).handle());
+        }
+        PreparedGraphs.Entry entry = prepared.acquire(run.key());
+        try {
+            List<TensorHandle> outputs = entry.graph.run(inputs, run.wanted());
+            for (int i = 0; i < outputs.size(); i++) {
+                places[run.results()[i]] = new Place(outputs.get(i), null);
+            }
+        } finally {
+            prepared.release(entry);
+        }
+    }
+
+    private void edit(Plan.Edit edit, @Nullable Place[] places, Hooks hooks, Map<String, String> conflicts) {
+        String name = edit.point().name();
+        Tensor before = place(places, edit.from()).tensor(backend, name);
+        Tensor after = hooks.apply(edit.point(), before);
+        String conflict = conflicts.get(name);
+        if (after != before && conflict != null) {
+            throw new IllegalArgumentException(conflict);
+        }
+        places[edit.to()] = new Place(after.handle(), after);
+    }
+
+    private Results results(Plan plan, @Nullable Place[] places) {
+        Map<String, Tensor> observed = new LinkedHashMap<>();
+        plan.observed()
+                .forEach(
+                        (name, place) -> observed.put(name, place(places, place).tensor(backend, name)));
+        Map<String, Tensor> outputs = new LinkedHashMap<>();
+        plan.outputs().forEach((name, place) -> {
+            Tensor output = place(places, place).tensor(backend, name);
+            // Closing the logits must not close the cache's unembed.hook_out: each name gets a tensor of its own.
+            boolean shared = plan.observed().containsValue(place);
+            outputs.put(name, shared ? output.reshape(output.shape().toArray()) : output);
+        });
+        return new Results(observed, outputs);
+    }
+
+    private Plan plan(Graph graph, PlanRequest request) {
+        PlanKey key = new PlanKey(graph, request);
+        synchronized (plans) {
+            Plan plan = plans.get(key);
+            if (plan == null) {
+                plan = Planner.plan(graph, request, backend.compiles());
+                plans.put(key, plan);
+            }
+            return plan;
+        }
+    }
+
+    /** Frees what was prepared. */
+    @Override
+    public void close() {
+        prepared.close();
+    }
+}

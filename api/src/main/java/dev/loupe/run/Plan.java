@@ -1,0 +1,70 @@
+package dev.loupe.run;
+
+import dev.loupe.backend.Segment;
+import dev.loupe.graph.HookPoint;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * How to carry out one kind of run: segments and edits in order, over numbered places that hold tensors.
+ *
+ * @param places how many places there are
+ * @param inputs place of each graph input and each fed hook point that the run reads
+ * @param actions what to do, in order
+ * @param observed place of the value that leaves each observed hook point
+ * @param outputs place of each wanted output
+ * @param conflicts points at which hooks may look but not change anything, because of other hooks, and why
+ */
+@SuppressWarnings("ArrayRecordComponent") // nobody compares actions
+record Plan(
+        int places,
+        Map<String, Integer> inputs,
+        List<Action> actions,
+        Map<String, Integer> observed,
+        Map<String, Integer> outputs,
+        Map<String, String> conflicts) {
+
+    /** A step of a plan. */
+    sealed interface Action {
+        /** Places that nobody reads afterwards. */
+        int[] freed();
+    }
+
+    /**
+     * Runs a segment.
+     *
+     * @param key the segment
+     * @param inputs place of each of the segment's inputs
+     * @param wanted slots to ask for
+     * @param results place of each of them
+     */
+    record RunSegment(Key key, int[] inputs, List<Integer> wanted, int[] results, int[] freed) implements Action {}
+
+    /** Runs the hooks at a point on the value in one place and puts what comes out into another. */
+    record Edit(HookPoint point, int from, int to, int[] freed) implements Action {}
+
+    /** A segment with its hash code, which is costly, computed once. */
+    static final class Key {
+        private final Segment segment;
+        private final int hash;
+
+        Key(Segment segment) {
+            this.segment = segment;
+            this.hash = segment.hashCode();
+        }
+
+        Segment segment() {
+            return segment;
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other == this || (other instanceof Key key && hash == key.hash && segment.equals(key.segment));
+        }
+
+        @Override
+        public int hashCode() {
+            return hash;
+        }
+    }
+}

@@ -1,9 +1,0 @@
-package dev.loupe.spi;
-
-/**
- * A well-known checkpoint.
- *
- * @param alias the short name: {@code gpt2-small}
- * @param repository where it is on the Hugging Face Hub: {@code openai-community/gpt2}
- */
-public record PretrainedModel(String alias, String repository) {}
