@@ -274,7 +274,12 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
         return (int) shape.elements();
     }
 
-    static void checkFitsIntoArray(DType dtype, Shape shape) {
+    /**
+     * Checks that a tensor of that type and shape fits into a Java array.
+     *
+     * @throws IllegalArgumentException if it has more elements
+     */
+    public static void checkFitsIntoArray(DType dtype, Shape shape) {
         if (shape.elements() > LARGEST_PART) {
             throw new IllegalArgumentException("A tensor " + dtype + " " + shape
                     + " has more elements than a Java array can hold (2^31); take a slice of it and read that");

@@ -44,7 +44,7 @@ public sealed interface Index {
         }
 
         /** One index for each axis, the ellipsis and what was left out written as whole axes. */
-        List<Index> complete(Shape shape) {
+        public List<Index> complete(Shape shape) {
             int named = (int) indices.stream()
                     .filter(index -> !(index instanceof Ellipsis))
                     .count();
@@ -125,7 +125,7 @@ public sealed interface Index {
     }
 
     /** The place counted from 0, or an error that says what was asked and how long the axis is. */
-    static long resolve(long position, long size, int axis) {
+    public static long resolve(long position, long size, int axis) {
         long result = position < 0 ? position + size : position;
         if (result < 0 || result >= size) {
             throw new IndexOutOfBoundsException(

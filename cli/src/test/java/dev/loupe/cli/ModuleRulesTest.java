@@ -9,6 +9,7 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.domain.JavaPackage;
@@ -27,7 +28,14 @@ class ModuleRulesTest {
 
     /** Every module, and what it may depend on: its own packages and those of the modules and libraries listed. */
     private enum Module {
-        API(packages("tensor", "graph", "hook", "model", "spi", "internal"), List.of(), List.of()),
+        API(
+                Stream.concat(
+                                Stream.of("array..", "graph..", "plugin", "backend", "tensor"),
+                                Stream.of("architecture", "hook", "run", "model"))
+                        .map(name -> "dev.loupe." + name)
+                        .toArray(String[]::new),
+                List.of(),
+                List.of()),
         ARCHITECTURES(
                 packages("architectures"),
                 List.of(API),
@@ -113,7 +121,7 @@ class ModuleRulesTest {
         noClasses()
                 .that(not(resideInAnyPackage(Module.API.own)))
                 .should()
-                .dependOnClassesThat(resideInAPackage("dev.loupe.internal.."))
+                .dependOnClassesThat(resideInAPackage("dev.loupe.run.."))
                 .check(CLASSES);
     }
 
@@ -139,6 +147,27 @@ class ModuleRulesTest {
                 .check(CLASSES);
     }
 
+    /** The packages of {@code api}, lowest first: each uses those before it alone. */
+    private static final List<String> LAYERS =
+            List.of("array", "graph", "plugin", "backend", "tensor", "architecture", "hook", "run", "model");
+
+    @Test
+    void aPackageOfTheApiUsesOnlyThoseBelowIt() {
+        for (int i = 0; i < LAYERS.size(); i++) {
+            String layer = LAYERS.get(i);
+            String[] above = LAYERS.subList(i + 1, LAYERS.size()).stream()
+                    .map(name -> "dev.loupe." + name)
+                    .toArray(String[]::new);
+            noClasses()
+                    .that(resideInAPackage("dev.loupe." + layer + (layer.equals("backend") ? "" : "..")))
+                    .and(not(JavaClass.Predicates.simpleName("WholeGraph")))
+                    .should()
+                    .dependOnClassesThat(resideInAnyPackage(above))
+                    .allowEmptyShould(true)
+                    .check(CLASSES);
+        }
+    }
+
     @Test
     void packagesOfTheOtherModulesHaveNoCycles() {
         slices().matching("dev.loupe.(analysis|architectures|conformance|cli|backend).(**)")
@@ -161,7 +190,7 @@ class ModuleRulesTest {
     void everyPackageIsReached() {
         assertThat(CLASSES.getDefaultPackage().getPackage("dev.loupe").getSubpackages())
                 .extracting(JavaPackage::getRelativeName)
-                .contains("tensor", "graph", "hook", "model", "spi", "internal")
+                .contains("array", "graph", "plugin", "backend", "tensor", "architecture", "hook", "run", "model")
                 .contains("architectures", "backend", "analysis", "conformance", "cli");
     }
 }

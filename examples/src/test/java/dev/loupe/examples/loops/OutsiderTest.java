@@ -27,9 +27,10 @@ class OutsiderTest {
                 .onlyDependOnClassesThat()
                 .resideInAnyPackage(
                         "dev.loupe.examples.loops",
+                        "dev.loupe.array",
                         "dev.loupe.graph",
-                        "dev.loupe.spi",
-                        "dev.loupe.tensor",
+                        "dev.loupe.plugin",
+                        "dev.loupe.backend",
                         "java..",
                         "com.google.auto.service",
                         "org.jspecify.annotations",
