@@ -1,12 +1,18 @@
 package dev.loupe.backend;
 
 import dev.loupe.graph.Graph;
-import dev.loupe.run.WholeGraphs;
+import dev.loupe.graph.Value;
+import dev.loupe.graph.pass.Keep;
+import dev.loupe.graph.pass.TakeShortcuts;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * A model's graph as one segment, from its inputs to chosen hook points and outputs: what to write down when the model
@@ -43,6 +49,39 @@ public record WholeGraph(
      * @throws IllegalArgumentException if the graph doesn't have one of them
      */
     public static WholeGraph of(Graph graph, Set<String> observed, Set<String> outputs) {
-        return WholeGraphs.write(graph, observed, outputs);
+        Graph kept = new TakeShortcuts(observed, false)
+                .then(new Keep(observed, outputs, graph.inputs().keySet()))
+                .apply(graph);
+        SegmentWriter writer = new SegmentWriter(kept, value -> true);
+        List<String> regions = new ArrayList<>();
+        // In this order each value's makers are written before it, so that the writer never goes deep.
+        for (Value value : kept.values()) {
+            writer.write(value);
+            while (regions.size() < writer.steps()) {
+                regions.add(value.region());
+            }
+        }
+        Map<String, Integer> inputSlots = new LinkedHashMap<>();
+        for (Value input : writer.inputs()) {
+            inputSlots.put(((Value.Input) input.source()).name(), writer.slot(input));
+        }
+        Set<Value> wanted = new LinkedHashSet<>();
+        Map<String, Integer> outputSlots = new LinkedHashMap<>();
+        for (String name : new TreeSet<>(outputs)) {
+            Value value = Objects.requireNonNull(kept.outputs().get(name)).behindHooks();
+            wanted.add(value);
+            outputSlots.put(name, writer.slot(value));
+        }
+        Map<String, Integer> observedSlots = new LinkedHashMap<>();
+        kept.hooks().forEach((name, hook) -> {
+            wanted.add(hook.behindHooks());
+            observedSlots.put(name, writer.slot(hook));
+        });
+        return new WholeGraph(
+                writer.segment("", Placement.ANYWHERE, false, new ArrayList<>(wanted)),
+                regions,
+                inputSlots,
+                observedSlots,
+                outputSlots);
     }
 }

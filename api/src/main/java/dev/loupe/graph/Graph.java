@@ -85,4 +85,36 @@ public final class Graph {
     public List<String> regions() {
         return regions;
     }
+
+    /** One line for each value, grouped by region, then the outputs and the shortcuts. */
+    @Override
+    public String toString() {
+        StringBuilder text = new StringBuilder();
+        String region = null;
+        for (Value value : values) {
+            if (!value.region().equals(region)) {
+                region = value.region();
+                text.append(region).append(":\n");
+            }
+            text.append("  ").append(value).append('\n');
+        }
+        text.append("outputs:\n");
+        outputs.forEach((name, value) ->
+                text.append("  ").append(name).append(" = %").append(value.id()).append('\n'));
+        if (!shortcuts.isEmpty()) {
+            text.append("shortcuts:\n");
+            for (Shortcut shortcut : shortcuts) {
+                text.append("  %")
+                        .append(shortcut.target().id())
+                        .append(" = %")
+                        .append(shortcut.replacement().id())
+                        .append(" (")
+                        .append(shortcut.kind())
+                        .append(") past ")
+                        .append(shortcut.bypassed())
+                        .append('\n');
+            }
+        }
+        return text.toString();
+    }
 }

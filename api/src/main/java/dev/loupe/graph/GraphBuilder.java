@@ -5,6 +5,7 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -28,6 +29,7 @@ public final class GraphBuilder {
     private final Map<String, Value> outputs = new LinkedHashMap<>();
     private final List<Value[]> pendingShortcuts = new ArrayList<>();
     private final List<Shortcut.Kind> shortcutKinds = new ArrayList<>();
+    private final List<Shortcut> knownShortcuts = new ArrayList<>();
     private final List<String> regions = new ArrayList<>();
     private String region = "";
 
@@ -45,6 +47,15 @@ public final class GraphBuilder {
             throw new IllegalArgumentException("Region '" + name + "' was started before");
         }
         regions.add(name);
+        region = name;
+        return this;
+    }
+
+    /** Goes on in a region, which is started if it is new: for rewriting a graph. */
+    public GraphBuilder in(String name) {
+        if (!name.equals(region) && !regions.contains(name)) {
+            regions.add(name);
+        }
         region = name;
         return this;
     }
@@ -77,14 +88,104 @@ public final class GraphBuilder {
         return value;
     }
 
-    /** A hook point that lies on the way of every run. */
-    public Value hook(String name, Value input) {
-        return named(hooks, name, input.type(), new Value.Hooked(new HookPoint(name, false), input));
+    /**
+     * A hook point that lies on the way of every run.
+     *
+     * @param axes what each axis counts; left out, it is read off the sizes as far as they tell: {@code batch}, {@code
+     *     pos}
+     * @throws IllegalArgumentException if there are axes, but not one for each axis of the value
+     */
+    public Value hook(String name, Value input, Axis... axes) {
+        return hook(new HookPoint(name, false, axesOf(name, input, axes)), input);
     }
 
-    /** A hook point off the way that a plain run takes: see {@link #shortcut}. */
-    public Value optionalHook(String name, Value input) {
-        return named(hooks, name, input.type(), new Value.Hooked(new HookPoint(name, true), input));
+    /** A hook point. */
+    public Value hook(HookPoint point, Value input) {
+        return named(hooks, point.name(), input.type(), new Value.Hooked(point, input));
+    }
+
+    /** As {@link #hook(String, Value, Axis...)}, off the way that a plain run takes: see {@link #shortcut}. */
+    public Value optionalHook(String name, Value input, Axis... axes) {
+        return hook(new HookPoint(name, true, axesOf(name, input, axes)), input);
+    }
+
+    private static List<Axis> axesOf(String name, Value input, Axis... axes) {
+        int rank = input.type().rank();
+        if (axes.length == rank) {
+            return List.of(axes);
+        } else if (axes.length > 0) {
+            throw new IllegalArgumentException("The hook point '" + name + "' is given the axes "
+                    + Arrays.toString(axes) + ", its value is " + input.type());
+        }
+        List<Axis> guessed = new ArrayList<>();
+        for (Dim dim : input.type().dims()) {
+            guessed.add(
+                    switch (dim.soleSymbol()) {
+                        case "batch" -> Axis.BATCH;
+                        case "pos" -> guessed.contains(Axis.POS) ? Axis.KEY : Axis.POS;
+                        default -> dim.is(1) ? Axis.SINGLE : Axis.OTHER;
+                    });
+        }
+        return guessed;
+    }
+
+    /** What Java code makes of a value at a hook point. */
+    public Value callback(HookPoint point, int number, Value input) {
+        return add(input.type(), new Value.Callback(point, number, input));
+    }
+
+    /**
+     * A value of another graph, made from operands of this one: in the same region, and of the same type as far as the
+     * operands' types are the same.
+     */
+    public Value copy(Value original, List<Value> operands) {
+        in(original.region());
+        Value.Source source = original.source();
+        if (source instanceof Value.Input input) {
+            return named(inputs, input.name(), original.type(), source);
+        } else if (source instanceof Value.Weight weight) {
+            return named(weights, weight.name(), original.type(), source);
+        } else if (source instanceof Value.Hooked hooked) {
+            Value input = operands.get(0);
+            return named(hooks, hooked.point().name(), input.type(), new Value.Hooked(hooked.point(), input));
+        } else if (source instanceof Value.Callback callback) {
+            return callback(callback.point(), callback.number(), operands.get(0));
+        }
+        Value.Result result = (Value.Result) source;
+        boolean sameTypes = true;
+        for (int i = 0; i < operands.size(); i++) {
+            sameTypes &= operands.get(i).type().equals(result.inputs().get(i).type());
+        }
+        TensorType type = sameTypes
+                ? original.type()
+                : result.op().infer(operands.stream().map(Value::type).toList()).get(result.output());
+        return add(type, new Value.Result(result.op(), List.copyOf(operands), result.output()));
+    }
+
+    /** Takes over a shortcut whose values were copied into this graph. */
+    public GraphBuilder shortcut(Shortcut copied) {
+        knownShortcuts.add(copied);
+        return this;
+    }
+
+    /** The values so far, by hook point. */
+    public Map<String, Value> hooks() {
+        return Collections.unmodifiableMap(hooks);
+    }
+
+    /** The weights so far, by name. */
+    public Map<String, Value> weights() {
+        return Collections.unmodifiableMap(weights);
+    }
+
+    /** The inputs so far, by name. */
+    public Map<String, Value> inputs() {
+        return Collections.unmodifiableMap(inputs);
+    }
+
+    /** The outputs so far, by name. */
+    public Map<String, Value> outputs() {
+        return Collections.unmodifiableMap(outputs);
     }
 
     /** Names a value as an output of the graph. */
@@ -140,7 +241,7 @@ public final class GraphBuilder {
 
     /** The finished graph. */
     public Graph build() {
-        List<Shortcut> shortcuts = new ArrayList<>();
+        List<Shortcut> shortcuts = new ArrayList<>(knownShortcuts);
         for (int i = 0; i < pendingShortcuts.size(); i++) {
             Value target = pendingShortcuts.get(i)[0];
             Value replacement = pendingShortcuts.get(i)[1];
@@ -174,10 +275,8 @@ public final class GraphBuilder {
             seen.set(next.id());
             if (next.source() instanceof Value.Hooked hooked) {
                 names.add(hooked.point().name());
-                open.add(hooked.input());
-            } else if (next.source() instanceof Value.Result result) {
-                open.addAll(result.inputs());
             }
+            open.addAll(next.operands());
         }
         return names;
     }

@@ -1,6 +1,7 @@
 package dev.loupe.graph;
 
 import java.util.List;
+import java.util.stream.Collectors;
 
 /** A value in a {@link Graph}: its type, the region it belongs to, and where it comes from. */
 public final class Value {
@@ -19,6 +20,13 @@ public final class Value {
 
     /** What leaves a hook point: {@code input} itself, or what the hooks there make of it. */
     public record Hooked(HookPoint point, Value input) implements Source {}
+
+    /**
+     * What Java code makes of {@code input} at a hook point: opaque, so that a run is divided there.
+     *
+     * @param number which of the point's pieces of code it is, counted in the order in which they run
+     */
+    public record Callback(HookPoint point, int number, Value input) implements Source {}
 
     private final int id;
     private final TensorType type;
@@ -52,8 +60,46 @@ public final class Value {
         return source;
     }
 
+    /** The values from which this one is made; none for inputs and weights. */
+    public List<Value> operands() {
+        if (source instanceof Result result) {
+            return result.inputs();
+        } else if (source instanceof Hooked hooked) {
+            return List.of(hooked.input());
+        } else if (source instanceof Callback callback) {
+            return List.of(callback.input());
+        }
+        return List.of();
+    }
+
+    /** The value that was computed, fed or returned by code: a hook point is but another name for what passes it. */
+    public Value behindHooks() {
+        Value value = this;
+        while (value.source instanceof Hooked hooked) {
+            value = hooked.input();
+        }
+        return value;
+    }
+
+    /** For example {@code %12 = add(%10, %11) : float32 [batch, pos, 768]}. */
     @Override
     public String toString() {
-        return "%" + id + " = " + source + " : " + type;
+        return "%" + id + " = " + describe() + " : " + type;
+    }
+
+    private String describe() {
+        if (source instanceof Input input) {
+            return "input " + input.name();
+        } else if (source instanceof Weight weight) {
+            return "weight " + weight.name();
+        } else if (source instanceof Hooked hooked) {
+            return "hook " + hooked.point() + "(%" + hooked.input().id + ")";
+        } else if (source instanceof Callback callback) {
+            return "callback " + callback.number() + " at " + callback.point() + "(%" + callback.input().id + ")";
+        }
+        Result result = (Result) source;
+        String operands =
+                result.inputs().stream().map(operand -> "%" + operand.id).collect(Collectors.joining(", "));
+        return result.op() + "(" + operands + ")" + (result.output() == 0 ? "" : "#" + result.output());
     }
 }

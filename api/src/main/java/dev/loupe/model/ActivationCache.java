@@ -6,6 +6,7 @@ import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.backend.Backend;
 import dev.loupe.graph.HookNames;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.UnknownHookException;
 import dev.loupe.tensor.Tensor;
 import java.nio.file.Path;
@@ -139,14 +140,14 @@ public final class ActivationCache implements AutoCloseable {
     /** Some positions of every activation; attention patterns and scores are cut along the query axis. */
     public ActivationCache slicePositions(Index positions) {
         Map<String, Tensor> sliced = new LinkedHashMap<>();
-        activations.forEach((name, tensor) -> sliced.put(name, slicePositions(name, tensor, positions, hasBatch)));
+        activations.forEach((name, tensor) ->
+                sliced.put(name, slicePositions(model.hookNames().resolve(name), tensor, positions, hasBatch)));
         return new ActivationCache(model, sliced, hasBatch);
     }
 
-    static Tensor slicePositions(String name, Tensor tensor, Index positions, boolean hasBatch) {
-        boolean square = name.endsWith("hook_pattern") || name.endsWith("hook_attn_scores");
+    static Tensor slicePositions(HookPoint point, Tensor tensor, Index positions, boolean hasBatch) {
         List<Object> indices = new ArrayList<>();
-        for (int i = 0; i < (hasBatch ? 1 : 0) + (square ? 1 : 0); i++) {
+        for (int i = hasBatch ? 0 : 1; i < point.positionAxis(); i++) {
             indices.add(Index.all());
         }
         indices.add(positions);

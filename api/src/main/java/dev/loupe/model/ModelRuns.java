@@ -9,11 +9,13 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.WeightSource;
+import dev.loupe.graph.Axis;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
+import dev.loupe.graph.pass.Change;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFunction;
 import dev.loupe.run.ModelRunner;
@@ -69,7 +71,7 @@ final class ModelRuns implements AutoCloseable {
         Graph graph =
                 graph(new GraphOptions(dtype, cached, request.logitPositions().isPresent()));
         Map<String, Tensor> feeds = feeds(request, names);
-        Geometry geometry = geometry(request, feeds);
+        Geometry geometry = geometry(request, feeds, names);
         check(geometry, feeds, graph);
         Range range = range(request, graph);
         Map<String, List<HookFunction>> hooks = hooks(request, modelHooks, names, range);
@@ -90,7 +92,9 @@ final class ModelRuns implements AutoCloseable {
             inputs.add(StandardNames.SELECTED_POSITIONS);
         });
         inputs.retainAll(graph.inputs().keySet());
-        PlanRequest plan = new PlanRequest(inputs, feeds.keySet(), observed, hooks.keySet(), outputs);
+        Map<String, List<Change>> changes = new HashMap<>();
+        hooks.keySet().forEach(point -> changes.put(point, List.of(new Change.Code(0))));
+        PlanRequest plan = new PlanRequest(inputs, feeds.keySet(), observed, changes, outputs);
         ModelRunner.Results results;
         try {
             results = runner.run(
@@ -109,7 +113,8 @@ final class ModelRuns implements AutoCloseable {
                         own.add(made);
                         return made;
                     },
-                    (point, activation) -> apply(hooks.getOrDefault(point.name(), List.of()), point, activation));
+                    (point, number, activation) ->
+                            apply(hooks.getOrDefault(point.name(), List.of()), point, activation));
         } finally {
             // The run may hand an input back as a result only where it was fed by the caller.
             own.forEach(Tensor::close);
@@ -143,18 +148,18 @@ final class ModelRuns implements AutoCloseable {
         return index;
     }
 
-    private Geometry geometry(RunRequest request, Map<String, Tensor> feeds) {
+    private Geometry geometry(RunRequest request, Map<String, Tensor> feeds, HookNames names) {
         long @Nullable [][] ids = request.tokens().map(Tokens::ids).orElse(null);
-        boolean[][] mask = request.tokens().map(Tokens::mask).orElseGet(() -> maskFromFeeds(feeds));
+        boolean[][] mask = request.tokens().map(Tokens::mask).orElseGet(() -> maskFromFeeds(feeds, names));
         boolean[][] keyMask =
                 request.keyValueCache().map(cache -> cache.maskWith(mask)).orElse(mask);
         return new Geometry(ids, mask, keyMask);
     }
 
-    private static boolean[][] maskFromFeeds(Map<String, Tensor> feeds) {
+    private static boolean[][] maskFromFeeds(Map<String, Tensor> feeds, HookNames names) {
         for (Map.Entry<String, Tensor> feed : feeds.entrySet()) {
-            boolean square = feed.getKey().endsWith("pattern") || feed.getKey().endsWith("attn_scores");
-            if (!square && feed.getValue().rank() >= 2) {
+            List<Axis> axes = names.resolve(feed.getKey()).axes();
+            if (feed.getValue().rank() >= 2 && axes.get(0) == Axis.BATCH && axes.get(1) == Axis.POS) {
                 boolean[][] mask = new boolean[(int) feed.getValue().size(0)]
                         [(int) feed.getValue().size(1)];
                 for (boolean[] row : mask) {

@@ -3,14 +3,15 @@ package dev.loupe.run;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.tensor.Tensor;
 
-/** What a run does at the points that are edited: the executor's view of the hooks. */
+/** The Java code at a run's hook points: the executor's view of the hooks. */
 public interface Hooks {
 
     /**
-     * Runs all hooks at a point, in order.
+     * Runs a piece of code: hooks at a point that follow one another.
      *
-     * @param activation what enters the point
-     * @return what leaves it: {@code activation} itself if no hook changed it
+     * @param number which of the point's pieces, from 0
+     * @param activation what reaches the code
+     * @return what it makes of it: {@code activation} itself if it changed nothing
      */
-    Tensor apply(HookPoint point, Tensor activation);
+    Tensor apply(HookPoint point, int number, Tensor activation);
 }

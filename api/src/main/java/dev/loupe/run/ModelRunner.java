@@ -4,11 +4,15 @@ import dev.loupe.backend.Backend;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.WeightSource;
 import dev.loupe.graph.Graph;
+import dev.loupe.graph.pass.Change;
+import dev.loupe.graph.pass.Splice;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -74,7 +78,7 @@ public final class ModelRunner implements AutoCloseable {
      *
      * @param given a tensor for the name of a graph input or a fed hook point of the request; asked only for those
      *     that the run needs
-     * @param hooks what happens at the edited points
+     * @param hooks runs the Java code at hook points
      * @throws IllegalArgumentException if something is asked for that can't be computed from what is given, or if
      *     hooks change the same thing in two ways that exclude each other
      */
@@ -89,8 +93,8 @@ public final class ModelRunner implements AutoCloseable {
             for (Plan.Action action : plan.actions()) {
                 if (action instanceof Plan.RunSegment run) {
                     run(run, places);
-                } else if (action instanceof Plan.Edit edit) {
-                    edit(edit, places, hooks, plan.conflicts());
+                } else if (action instanceof Plan.Callback callback) {
+                    call(callback, places, hooks, plan.conflicts());
                 }
                 for (int place : action.freed()) {
                     free(places, place);
@@ -161,15 +165,15 @@ public final class ModelRunner implements AutoCloseable {
         }
     }
 
-    private void edit(Plan.Edit edit, @Nullable Place[] places, Hooks hooks, Map<String, String> conflicts) {
-        String name = edit.point().name();
-        Tensor before = place(places, edit.from()).tensor(backend, name);
-        Tensor after = hooks.apply(edit.point(), before);
+    private void call(Plan.Callback callback, @Nullable Place[] places, Hooks hooks, Map<String, String> conflicts) {
+        String name = callback.point().name();
+        Tensor before = place(places, callback.from()).tensor(backend, name);
+        Tensor after = hooks.apply(callback.point(), callback.number(), before);
         String conflict = conflicts.get(name);
         if (after != before && conflict != null) {
             throw new IllegalArgumentException(conflict);
         }
-        places[edit.to()] = new Place(after.handle(), after);
+        places[callback.to()] = new Place(after.handle(), after);
     }
 
     private Results results(Plan plan, @Nullable Place[] places) {
@@ -192,11 +196,24 @@ public final class ModelRunner implements AutoCloseable {
         synchronized (plans) {
             Plan plan = plans.get(key);
             if (plan == null) {
-                plan = Planner.plan(graph, request, backend.compiles());
+                plan = prepare(graph, request);
                 plans.put(key, plan);
             }
             return plan;
         }
+    }
+
+    private Plan prepare(Graph graph, PlanRequest request) {
+        Set<String> changed = request.changes().keySet();
+        Map<String, String> conflicts = Splice.conflicts(graph, request.fed(), changed);
+        conflicts.forEach((point, message) -> {
+            // What a function changes is lost for sure; what code does shows when it has run.
+            if (request.changes().getOrDefault(point, List.of()).stream().anyMatch(Change.Function.class::isInstance)) {
+                throw new IllegalArgumentException(message);
+            }
+        });
+        Graph prepared = request.steps(graph, !backend.compiles()).get("shortcuts");
+        return Divide.divide(Objects.requireNonNull(prepared), request.keep(), backend.compiles(), conflicts);
     }
 
     /** Frees what was prepared. */

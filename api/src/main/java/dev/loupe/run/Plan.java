@@ -2,11 +2,15 @@ package dev.loupe.run;
 
 import dev.loupe.backend.Segment;
 import dev.loupe.graph.HookPoint;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 
 /**
- * How to carry out one kind of run: segments and edits in order, over numbered places that hold tensors.
+ * How to carry out one kind of run: segments and Java code in order, over numbered places that hold tensors.
  *
  * @param places how many places there are
  * @param inputs place of each graph input and each fed hook point that the run reads
@@ -28,6 +32,12 @@ record Plan(
     sealed interface Action {
         /** Places that nobody reads afterwards. */
         int[] freed();
+
+        /** Places that this reads or writes. */
+        BitSet touched();
+
+        /** The same with other places to free. */
+        Action freeing(int[] places);
     }
 
     /**
@@ -38,10 +48,58 @@ record Plan(
      * @param wanted slots to ask for
      * @param results place of each of them
      */
-    record RunSegment(Key key, int[] inputs, List<Integer> wanted, int[] results, int[] freed) implements Action {}
+    record RunSegment(Key key, int[] inputs, List<Integer> wanted, int[] results, int[] freed) implements Action {
 
-    /** Runs the hooks at a point on the value in one place and puts what comes out into another. */
-    record Edit(HookPoint point, int from, int to, int[] freed) implements Action {}
+        @Override
+        public BitSet touched() {
+            BitSet places = new BitSet();
+            Arrays.stream(inputs).forEach(places::set);
+            Arrays.stream(results).forEach(places::set);
+            return places;
+        }
+
+        @Override
+        public Action freeing(int[] places) {
+            return new RunSegment(key, inputs, wanted, results, places);
+        }
+    }
+
+    /**
+     * Runs Java code on the value in one place and puts what comes out into another.
+     *
+     * @param point where
+     * @param number which of the point's pieces of code it is
+     */
+    record Callback(HookPoint point, int number, int from, int to, int[] freed) implements Action {
+
+        @Override
+        public BitSet touched() {
+            BitSet places = new BitSet();
+            places.set(from);
+            places.set(to);
+            return places;
+        }
+
+        @Override
+        public Action freeing(int[] places) {
+            return new Callback(point, number, from, to, places);
+        }
+    }
+
+    /** The actions with the places noted in each that nobody reads after it. What is kept is never freed. */
+    static List<Action> withFreedPlaces(List<Action> actions, List<Integer> kept) {
+        BitSet later = new BitSet();
+        kept.forEach(later::set);
+        Deque<Action> done = new ArrayDeque<>();
+        for (int i = actions.size() - 1; i >= 0; i--) {
+            Action action = actions.get(i);
+            BitSet freed = action.touched();
+            freed.andNot(later);
+            later.or(freed);
+            done.addFirst(action.freeing(freed.stream().toArray()));
+        }
+        return List.copyOf(done);
+    }
 
     /** A segment with its hash code, which is costly, computed once. */
     static final class Key {

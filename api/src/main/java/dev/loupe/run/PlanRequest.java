@@ -1,25 +1,75 @@
 package dev.loupe.run;
 
+import dev.loupe.graph.Graph;
+import dev.loupe.graph.pass.Change;
+import dev.loupe.graph.pass.Feed;
+import dev.loupe.graph.pass.Keep;
+import dev.loupe.graph.pass.Splice;
+import dev.loupe.graph.pass.TakeShortcuts;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /**
- * What a run asks of a graph, by name.
+ * What a run asks of a graph, by name. Requests are equal if they ask the same, whatever numbers are fed.
  *
- * @param inputs graph inputs that are given
+ * @param inputs graph inputs that are given, those included that changes bring along
  * @param fed hook points whose incoming value is given
  * @param observed hook points whose outgoing value is wanted
- * @param edited hook points at which functions run
+ * @param changes what happens at hook points, in order
  * @param outputs graph outputs that are wanted
  */
 public record PlanRequest(
-        Set<String> inputs, Set<String> fed, Set<String> observed, Set<String> edited, Set<String> outputs) {
+        Set<String> inputs,
+        Set<String> fed,
+        Set<String> observed,
+        Map<String, List<Change>> changes,
+        Set<String> outputs) {
 
-    /** Copies the sets. */
+    /** Copies the collections. */
     public PlanRequest {
         inputs = Set.copyOf(inputs);
         fed = Set.copyOf(fed);
         observed = Set.copyOf(observed);
-        edited = Set.copyOf(edited);
+        Map<String, List<Change>> copy = new HashMap<>();
+        changes.forEach((point, list) -> copy.put(point, List.copyOf(list)));
+        changes = Collections.unmodifiableMap(copy);
         outputs = Set.copyOf(outputs);
+    }
+
+    /** What the run needs of the graph that the steps before {@link Keep} give. */
+    Keep keep() {
+        Set<String> given = new java.util.HashSet<>(inputs);
+        given.addAll(fed);
+        return new Keep(observed, outputs, given);
+    }
+
+    /**
+     * Each step of the run's preparation with the graph after it, in order: {@code given}, {@code feed}, {@code
+     * splice}, {@code shortcuts}.
+     *
+     * @param fusions whether fused ops are wanted
+     */
+    Map<String, Graph> steps(Graph graph, boolean fusions) {
+        Map<String, Graph> steps = new LinkedHashMap<>();
+        steps.put("given", graph);
+        Graph fedGraph = new Feed(fed).apply(graph);
+        steps.put("feed", fedGraph);
+        Graph spliced = new Splice(changes).apply(fedGraph);
+        steps.put("splice", spliced);
+        steps.put("shortcuts", new TakeShortcuts(observed, fusions).apply(spliced));
+        return steps;
+    }
+
+    /** As {@link #steps}, and after {@link Keep} too: what a run computes, for people to read. */
+    public Map<String, Graph> explain(Graph graph, boolean fusions) {
+        Map<String, Graph> steps = steps(graph, fusions);
+        List<Graph> all = new ArrayList<>(steps.values());
+        steps.put("keep", keep().apply(all.get(all.size() - 1)));
+        return steps;
     }
 }

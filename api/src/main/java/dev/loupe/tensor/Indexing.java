@@ -23,7 +23,7 @@ final class Indexing {
         if (index instanceof Index.One one) {
             return tensor.select(axis, one.position());
         } else if (index instanceof Index.Range range) {
-            return tensor.run(new Op.Slice(axis, range.start(), range.end(), range.step()));
+            return tensor.apply(new Op.Slice(axis, range.start(), range.end(), range.step()));
         } else if (index instanceof Index.Pick pick) {
             return pick(tensor, axis, positions(pick));
         }

@@ -8,19 +8,15 @@ import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.TensorHandle;
+import dev.loupe.graph.Arithmetic;
 import dev.loupe.graph.Op;
-import dev.loupe.graph.Op.ActivationKind;
 import dev.loupe.graph.Op.BinaryKind;
-import dev.loupe.graph.Op.ReduceKind;
-import dev.loupe.graph.Op.UnaryKind;
 import dev.loupe.graph.TensorType;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * <p>A tensor needn't be closed: its memory goes when it can't be reached any more. {@link #close} and {@link
  * TensorScope} free it at once.
  */
-public final class Tensor implements AutoCloseable {
+public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
 
     private final Backend backend;
     private final TensorMemory.Lease lease;
@@ -74,6 +70,7 @@ public final class Tensor implements AutoCloseable {
     }
 
     /** The number of axes. */
+    @Override
     public int rank() {
         return shape.rank();
     }
@@ -89,6 +86,7 @@ public final class Tensor implements AutoCloseable {
     }
 
     /** The data type. */
+    @Override
     public DType dtype() {
         return dtype;
     }
@@ -208,281 +206,9 @@ public final class Tensor implements AutoCloseable {
         return toHost().getDouble(flat);
     }
 
-    // Elementwise.
-
-    /** {@code this + other}. */
-    public Tensor add(Tensor other) {
-        return binary(BinaryKind.ADD, other);
-    }
-
-    /** {@code this + number}. */
-    public Tensor add(double number) {
-        return binary(BinaryKind.ADD, number);
-    }
-
-    /** {@code this - other}. */
-    public Tensor sub(Tensor other) {
-        return binary(BinaryKind.SUB, other);
-    }
-
-    /** {@code this - number}. */
-    public Tensor sub(double number) {
-        return binary(BinaryKind.SUB, number);
-    }
-
-    /** {@code this · other}, elementwise. */
-    public Tensor mul(Tensor other) {
-        return binary(BinaryKind.MUL, other);
-    }
-
-    /** {@code this · number}. */
-    public Tensor mul(double number) {
-        return binary(BinaryKind.MUL, number);
-    }
-
-    /** {@code this / other}, elementwise. */
-    public Tensor div(Tensor other) {
-        return binary(BinaryKind.DIV, other);
-    }
-
-    /** {@code this / number}. */
-    public Tensor div(double number) {
-        return binary(BinaryKind.DIV, number);
-    }
-
-    /** {@code this} to the power of {@code other}. */
-    public Tensor pow(Tensor other) {
-        return binary(BinaryKind.POW, other);
-    }
-
-    /** {@code this} to the power of {@code number}. */
-    public Tensor pow(double number) {
-        return binary(BinaryKind.POW, number);
-    }
-
-    /** The larger of each pair; NaN if either is NaN. */
-    public Tensor maximum(Tensor other) {
-        return binary(BinaryKind.MAX, other);
-    }
-
-    /** The larger of each element and a number. */
-    public Tensor maximum(double number) {
-        return binary(BinaryKind.MAX, number);
-    }
-
-    /** The smaller of each pair; NaN if either is NaN. */
-    public Tensor minimum(Tensor other) {
-        return binary(BinaryKind.MIN, other);
-    }
-
-    /** The smaller of each element and a number. */
-    public Tensor minimum(double number) {
-        return binary(BinaryKind.MIN, number);
-    }
-
-    /** Each element brought between two bounds. */
-    public Tensor clamp(double low, double high) {
-        return maximum(low).minimum(high);
-    }
-
-    /** {@code this == other}, as bool. */
-    public Tensor eq(Tensor other) {
-        return binary(BinaryKind.EQ, other);
-    }
-
-    /** {@code this == number}, as bool. */
-    public Tensor eq(double number) {
-        return binary(BinaryKind.EQ, number);
-    }
-
-    /** {@code this != other}, as bool. */
-    public Tensor ne(Tensor other) {
-        return binary(BinaryKind.NE, other);
-    }
-
-    /** {@code this != number}, as bool. */
-    public Tensor ne(double number) {
-        return binary(BinaryKind.NE, number);
-    }
-
-    /** {@code this < other}, as bool. */
-    public Tensor lt(Tensor other) {
-        return binary(BinaryKind.LT, other);
-    }
-
-    /** {@code this < number}, as bool. */
-    public Tensor lt(double number) {
-        return binary(BinaryKind.LT, number);
-    }
-
-    /** {@code this <= other}, as bool. */
-    public Tensor le(Tensor other) {
-        return binary(BinaryKind.LE, other);
-    }
-
-    /** {@code this <= number}, as bool. */
-    public Tensor le(double number) {
-        return binary(BinaryKind.LE, number);
-    }
-
-    /** {@code this > other}, as bool. */
-    public Tensor gt(Tensor other) {
-        return binary(BinaryKind.GT, other);
-    }
-
-    /** {@code this > number}, as bool. */
-    public Tensor gt(double number) {
-        return binary(BinaryKind.GT, number);
-    }
-
-    /** {@code this >= other}, as bool. */
-    public Tensor ge(Tensor other) {
-        return binary(BinaryKind.GE, other);
-    }
-
-    /** {@code this >= number}, as bool. */
-    public Tensor ge(double number) {
-        return binary(BinaryKind.GE, number);
-    }
-
-    /** Logical and, of bools. */
-    public Tensor and(Tensor other) {
-        return binary(BinaryKind.AND, other);
-    }
-
-    /** Logical or, of bools. */
-    public Tensor or(Tensor other) {
-        return binary(BinaryKind.OR, other);
-    }
-
-    /** Logical not, of bools. */
-    public Tensor not() {
-        return unary(UnaryKind.NOT);
-    }
-
-    /** {@code -this}. */
-    public Tensor neg() {
-        return unary(UnaryKind.NEG);
-    }
-
-    /** Absolute value. */
-    public Tensor abs() {
-        return unary(UnaryKind.ABS);
-    }
-
-    /** −1, 0 or 1. */
-    public Tensor sign() {
-        return unary(UnaryKind.SIGN);
-    }
-
-    /** {@code e^this}. */
-    public Tensor exp() {
-        return unary(UnaryKind.EXP);
-    }
-
-    /** Natural logarithm. */
-    public Tensor log() {
-        return unary(UnaryKind.LOG);
-    }
-
-    /** Square root. */
-    public Tensor sqrt() {
-        return unary(UnaryKind.SQRT);
-    }
-
-    /** {@code 1/sqrt(this)}. */
-    public Tensor rsqrt() {
-        return unary(UnaryKind.RSQRT);
-    }
-
-    /** {@code 1/this}. */
-    public Tensor reciprocal() {
-        return unary(UnaryKind.RECIPROCAL);
-    }
-
-    /** {@code this · this}. */
-    public Tensor square() {
-        return mul(this);
-    }
-
-    /** Sine, of radians. */
-    public Tensor sin() {
-        return unary(UnaryKind.SIN);
-    }
-
-    /** Cosine, of radians. */
-    public Tensor cos() {
-        return unary(UnaryKind.COS);
-    }
-
-    /** Hyperbolic tangent. */
-    public Tensor tanh() {
-        return unary(UnaryKind.TANH);
-    }
-
-    /** The error function. */
-    public Tensor erf() {
-        return unary(UnaryKind.ERF);
-    }
-
-    /** {@code 1/(1+e^-this)}. */
-    public Tensor sigmoid() {
-        return unary(UnaryKind.SIGMOID);
-    }
-
-    /** Rounded down. */
-    public Tensor floor() {
-        return unary(UnaryKind.FLOOR);
-    }
-
-    /** Rounded up. */
-    public Tensor ceil() {
-        return unary(UnaryKind.CEIL);
-    }
-
-    /** Rounded to the nearest, halves to even. */
-    public Tensor round() {
-        return unary(UnaryKind.ROUND);
-    }
-
-    /** {@code max(this, 0)}. */
-    public Tensor relu() {
-        return unary(UnaryKind.RELU);
-    }
-
-    /** Whether each element is NaN. */
-    public Tensor isNaN() {
-        return unary(UnaryKind.IS_NAN);
-    }
-
-    /** GELU with the error function. */
-    public Tensor gelu() {
-        return run(new Op.Activation(ActivationKind.GELU));
-    }
-
-    /** The tanh approximation of GELU. */
-    public Tensor geluTanh() {
-        return run(new Op.Activation(ActivationKind.GELU_TANH));
-    }
-
-    /** {@code this · sigmoid(this)}. */
-    public Tensor silu() {
-        return run(new Op.Activation(ActivationKind.SILU));
-    }
-
     /** {@code condition ? a : b}, elementwise; all three broadcast. */
     public static Tensor where(Tensor condition, Tensor a, Tensor b) {
         return execute(new Op.Where(), condition, a, b);
-    }
-
-    /** A number where the bool mask is true, this elsewhere. */
-    public Tensor maskedFill(Tensor mask, double number) {
-        return where(mask, constant(number), this);
-    }
-
-    /** The same numbers in another data type; this very tensor if it has that type. */
-    public Tensor to(DType type) {
-        return type == dtype ? this : run(new Op.Cast(type));
     }
 
     /** A copy on another backend; this very tensor if it lies there. */
@@ -491,85 +217,6 @@ public final class Tensor implements AutoCloseable {
     }
 
     // Reductions.
-
-    /** The sum of all elements, a scalar. */
-    public Tensor sum() {
-        return reduceAll(ReduceKind.SUM);
-    }
-
-    /** Sums over axes, which are dropped. */
-    public Tensor sum(int... axes) {
-        return reduce(ReduceKind.SUM, false, axes);
-    }
-
-    /** The mean of all elements, a scalar. */
-    public Tensor mean() {
-        return reduceAll(ReduceKind.MEAN);
-    }
-
-    /** Means over axes, which are dropped. */
-    public Tensor mean(int... axes) {
-        return reduce(ReduceKind.MEAN, false, axes);
-    }
-
-    /** The largest of all elements, a scalar. */
-    public Tensor max() {
-        return reduceAll(ReduceKind.MAX);
-    }
-
-    /** The largest over axes, which are dropped. */
-    public Tensor max(int... axes) {
-        return reduce(ReduceKind.MAX, false, axes);
-    }
-
-    /** The smallest of all elements, a scalar. */
-    public Tensor min() {
-        return reduceAll(ReduceKind.MIN);
-    }
-
-    /** The smallest over axes, which are dropped. */
-    public Tensor min(int... axes) {
-        return reduce(ReduceKind.MIN, false, axes);
-    }
-
-    /** Products over axes, which are dropped. */
-    public Tensor prod(int... axes) {
-        return reduce(ReduceKind.PROD, false, axes);
-    }
-
-    /** Reduces axes, which are kept with size 1 or dropped. */
-    public Tensor reduce(ReduceKind kind, boolean keepDims, int... axes) {
-        List<Integer> list = Arrays.stream(axes)
-                .mapToObj(axis -> Axes.normalize(axis, rank()))
-                .toList();
-        return run(new Op.Reduce(kind, list, keepDims));
-    }
-
-    private Tensor reduceAll(ReduceKind kind) {
-        return rank() == 0
-                ? reshape(1).reduce(kind, false, 0)
-                : reduce(kind, false, IntStream.range(0, rank()).toArray());
-    }
-
-    /** The biased variance over axes, which are dropped. */
-    public Tensor var(int... axes) {
-        return sub(reduce(ReduceKind.MEAN, true, axes)).square().mean(axes);
-    }
-
-    /** The square root of the biased variance over axes, which are dropped. */
-    public Tensor std(int... axes) {
-        return var(axes).sqrt();
-    }
-
-    /** The Euclidean norm of all elements, a scalar. */
-    public Tensor norm() {
-        return square().sum().sqrt();
-    }
-
-    /** Euclidean norms over axes, which are dropped. */
-    public Tensor norm(int... axes) {
-        return square().sum(axes).sqrt();
-    }
 
     /** Whether any element is true (not 0). */
     public boolean any() {
@@ -589,16 +236,6 @@ public final class Tensor implements AutoCloseable {
         return every;
     }
 
-    /** int64 index of the largest along an axis, which is dropped; the first of equals. */
-    public Tensor argmax(int axis) {
-        return run(new Op.ArgReduce(true, axis(axis), false));
-    }
-
-    /** int64 index of the smallest along an axis, which is dropped; the first of equals. */
-    public Tensor argmin(int axis) {
-        return run(new Op.ArgReduce(false, axis(axis), false));
-    }
-
     /** The best numbers along an axis and where they stand. */
     public record TopK(Tensor values, Tensor indices) {}
 
@@ -608,39 +245,7 @@ public final class Tensor implements AutoCloseable {
         return new TopK(both.get(0), both.get(1));
     }
 
-    /** Running sum along an axis. */
-    public Tensor cumsum(int axis) {
-        return run(new Op.CumSum(axis(axis)));
-    }
-
-    /** Softmax along an axis; a row of −∞ gives zeros. */
-    public Tensor softmax(int axis) {
-        return run(new Op.Softmax(axis(axis)));
-    }
-
-    /** Logarithm of the softmax along an axis. */
-    public Tensor logSoftmax(int axis) {
-        return run(new Op.LogSoftmax(axis(axis)));
-    }
-
-    /** {@code log(sum(exp(this)))} along an axis, which is dropped; computed stably. */
-    public Tensor logSumExp(int axis) {
-        Tensor max = reduce(ReduceKind.MAX, true, axis);
-        Tensor sums = sub(max).exp().sum(axis).log();
-        return sums.add(max.squeeze(axis));
-    }
-
-    /** Layer normalisation over the last axis, without parameters. */
-    public Tensor layerNorm(double eps) {
-        return run(new Op.LayerNorm(eps));
-    }
-
     // Products.
-
-    /** Matrix product over the last two axes; leading axes broadcast. */
-    public Tensor matmul(Tensor other) {
-        return execute(new Op.MatMul(), this, other);
-    }
 
     /**
      * Einstein summation of one or two tensors, such as {@code "bphd,hde->bphe"}: letters name axes, letters that
@@ -673,7 +278,7 @@ public final class Tensor implements AutoCloseable {
             }
             full[open] = elements() / known;
         }
-        return run(new Op.Reshape(Shape.of(full)));
+        return apply(new Op.Reshape(Shape.of(full)));
     }
 
     /** All elements on one axis. */
@@ -682,6 +287,7 @@ public final class Tensor implements AutoCloseable {
     }
 
     /** Inserts an axis of size 1, axis {@code at} of the result. */
+    @Override
     public Tensor unsqueeze(int at) {
         List<Long> sizes = list(shape.toArray());
         sizes.add(Axes.normalize(at, rank() + 1), 1L);
@@ -689,6 +295,7 @@ public final class Tensor implements AutoCloseable {
     }
 
     /** Drops an axis of size 1. */
+    @Override
     public Tensor squeeze(int axis) {
         if (size(axis) != 1) {
             throw new IllegalArgumentException("Axis " + axis + " of " + shape + " can't be dropped: its size isn't 1");
@@ -696,35 +303,6 @@ public final class Tensor implements AutoCloseable {
         List<Long> sizes = list(shape.toArray());
         sizes.remove(axis(axis));
         return reshape(array(sizes));
-    }
-
-    /** Merges {@code count} axes from {@code axis} on. */
-    public Tensor mergeAxes(int axis, int count) {
-        return run(new Op.MergeAxes(axis(axis), count));
-    }
-
-    /** Splits an axis into several; one size may be −1. */
-    public Tensor splitAxis(int axis, long... sizes) {
-        return run(new Op.SplitAxis(axis(axis), list(sizes)));
-    }
-
-    /** Reorders axes: axis i of the result is axis {@code order[i]} of this. */
-    public Tensor permute(int... order) {
-        return run(new Op.Transpose(IntStream.of(order)
-                .mapToObj(axis -> Axes.normalize(axis, rank()))
-                .toList()));
-    }
-
-    /** Exchanges two axes. */
-    public Tensor transpose(int first, int second) {
-        List<Integer> order = new ArrayList<>(IntStream.range(0, rank()).boxed().toList());
-        Collections.swap(order, axis(first), axis(second));
-        return run(new Op.Transpose(order));
-    }
-
-    /** Repeats axes of size 1 to the given sizes, one for each axis; −1 keeps an axis. */
-    public Tensor expand(long... sizes) {
-        return run(new Op.Expand(list(sizes)));
     }
 
     /** Joins tensors along an axis. */
@@ -777,12 +355,8 @@ public final class Tensor implements AutoCloseable {
         return Indexing.with(this, selection, constant(number));
     }
 
-    /** {@code start:end} of an axis, Python's meaning. */
-    public Tensor slice(int axis, long start, long end) {
-        return run(new Op.Slice(axis(axis), start, end, 1));
-    }
-
     /** One place of an axis, which is dropped. */
+    @Override
     public Tensor select(int axis, long position) {
         int where = axis(axis);
         long place = Index.resolve(position, size(where), where);
@@ -792,21 +366,6 @@ public final class Tensor implements AutoCloseable {
     /** Chosen places of an axis, in the given order. */
     public Tensor pick(int axis, long... positions) {
         return Indexing.pick(this, axis(axis), positions);
-    }
-
-    /** Entries of an axis by an int64 tensor, whose axes replace it. */
-    public Tensor gather(int axis, Tensor indices) {
-        return execute(new Op.Gather(axis(axis)), this, indices);
-    }
-
-    /** {@code out[..., i, ...] = this[..., indices[..., i, ...], ...]} along an axis. */
-    public Tensor gatherElements(int axis, Tensor indices) {
-        return execute(new Op.GatherElements(axis(axis)), this, indices);
-    }
-
-    /** A copy of this with {@code out[..., indices[..., i, ...], ...] = updates[..., i, ...]} along an axis. */
-    public Tensor scatterElements(int axis, Tensor indices, Tensor updates) {
-        return execute(new Op.ScatterElements(axis(axis)), this, indices, updates);
     }
 
     // Comparing and showing.
@@ -887,25 +446,31 @@ public final class Tensor implements AutoCloseable {
         return execute(operands[0].backend, op, Arrays.asList(operands)).get(0);
     }
 
-    Tensor run(Op op) {
-        return execute(op, this);
+    @Override
+    public List<Tensor> applyAll(Op op, List<Tensor> more) {
+        if (more.isEmpty()) {
+            return execute(backend, op, List.of(this));
+        }
+        List<Tensor> operands = new ArrayList<>(more.size() + 1);
+        operands.add(this);
+        operands.addAll(more);
+        return execute(backend, op, operands);
     }
 
-    private Tensor unary(UnaryKind kind) {
-        return execute(new Op.Unary(kind), this);
+    @Override
+    public Tensor self() {
+        return this;
     }
 
-    private Tensor binary(BinaryKind kind, Tensor other) {
-        return execute(new Op.Binary(kind), this, other);
-    }
-
-    private Tensor binary(BinaryKind kind, double number) {
+    @Override
+    public Tensor withNumber(BinaryKind kind, double number) {
         try (Tensor constant = constant(number)) {
-            return binary(kind, constant);
+            return apply(new Op.Binary(kind), constant);
         }
     }
 
-    private TensorType type() {
+    @Override
+    public TensorType type() {
         TensorType known = type;
         if (known == null) {
             known = TensorType.of(dtype, shape);
@@ -914,7 +479,8 @@ public final class Tensor implements AutoCloseable {
         return known;
     }
 
-    private Tensor constant(double number) {
+    @Override
+    public Tensor constant(double number) {
         return factory().full(dtype, number);
     }
 

@@ -102,7 +102,7 @@ final class Traces {
 
     /** How many blocks lie before a value, the embedding counted as one. */
     static int blocksBefore(String name, int layers) {
-        int layer = new HookPoint(name, false).layer();
+        int layer = HookPoint.of(name).layer();
         if (layer >= 0) {
             return layer + 2;
         }

@@ -4,6 +4,7 @@ import dev.loupe.analysis.Progress;
 import dev.loupe.analysis.patching.PatchRunner.Patch;
 import dev.loupe.analysis.residual.RequiredActivations;
 import dev.loupe.graph.HookNames;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
@@ -22,7 +23,7 @@ public final class Ablation {
 
     private interface Replacement {
         /** What takes the place of an activation: of its shape, or broadcasting to it. */
-        Tensor of(Tensor activation, String point);
+        Tensor of(Tensor activation, HookPoint point);
     }
 
     private final String name;
@@ -49,8 +50,8 @@ public final class Ablation {
     /** The mean over all sequences and positions of reference runs, which may be of any length. */
     public static Ablation mean(ActivationCache reference) {
         return new Ablation("mean", reference, (activation, point) -> {
-            Tensor other = reference.get(point);
-            if (isSquare(point)) {
+            Tensor other = reference.get(point.name());
+            if (point.isAttention()) {
                 throw new IllegalArgumentException("The mean over positions of " + point
                         + " says nothing; use meanByPosition, or ablate what it moves (z)");
             }
@@ -61,7 +62,7 @@ public final class Ablation {
     /** The mean over all sequences of reference runs, position by position: as long as the runs that are ablated. */
     public static Ablation meanByPosition(ActivationCache reference) {
         return new Ablation("mean by position", reference, (activation, point) -> {
-            Tensor other = reference.get(point);
+            Tensor other = reference.get(point.name());
             requireLength(activation, other, point);
             return expand(other.mean(0).unsqueeze(0), activation);
         });
@@ -73,7 +74,7 @@ public final class Ablation {
      */
     public static Ablation resample(ActivationCache reference, long seed) {
         return new Ablation("resample", reference, (activation, point) -> {
-            Tensor other = reference.get(point);
+            Tensor other = reference.get(point.name());
             requireLength(activation, other, point);
             Random random = new Random(seed);
             long[] rows = new long[(int) activation.size(0)];
@@ -84,15 +85,11 @@ public final class Ablation {
         });
     }
 
-    private static boolean isSquare(String point) {
-        return point.endsWith("hook_pattern") || point.endsWith("hook_attn_scores");
-    }
-
     private static Tensor expand(Tensor value, Tensor like) {
         return value.expand(like.shape().toArray());
     }
 
-    private static void requireLength(Tensor activation, Tensor other, String point) {
+    private static void requireLength(Tensor activation, Tensor other, HookPoint point) {
         boolean fits = activation.rank() == other.rank();
         for (int axis = 1; fits && axis < activation.rank(); axis++) {
             fits = activation.size(axis) == other.size(axis);
@@ -123,9 +120,9 @@ public final class Ablation {
         HookNames names = model.hookNames();
         List<Hook> hooks = new ArrayList<>();
         for (Component component : components) {
-            String point = component.point(names);
-            requireReference(List.of(point));
-            hooks.add(Hook.at(point, (activation, where) -> ablate(component, activation, where.name())));
+            HookPoint point = component.point(names);
+            requireReference(List.of(point.name()));
+            hooks.add(Hook.at(point.name(), (activation, where) -> ablate(component, activation, where)));
         }
         return hooks.toArray(new Hook[0]);
     }
@@ -136,7 +133,7 @@ public final class Ablation {
         }
     }
 
-    private Tensor ablate(Component component, Tensor activation, String point) {
+    private Tensor ablate(Component component, Tensor activation, HookPoint point) {
         return component.replace(activation, replacement.of(activation, point), point);
     }
 
@@ -168,9 +165,9 @@ public final class Ablation {
             HookedTransformer model, Tokens tokens, Metric metric, List<Component> components, Progress progress) {
         List<Patch> patches = new ArrayList<>();
         for (Component component : components) {
-            String point = component.point(model.hookNames());
-            requireReference(List.of(point));
-            patches.add(new Patch(point, activation -> ablate(component, activation, point)));
+            HookPoint point = component.point(model.hookNames());
+            requireReference(List.of(point.name()));
+            patches.add(new Patch(point.name(), activation -> ablate(component, activation, point)));
         }
         double[] metrics = new PatchRunner(model, tokens, metric, memoryBudget, progress).run(patches);
         return PatchingResult.tensor(model, metrics, metrics.length);

@@ -3,6 +3,7 @@ package dev.loupe.analysis.patching;
 import dev.loupe.analysis.Progress;
 import dev.loupe.analysis.patching.PatchRunner.Patch;
 import dev.loupe.analysis.residual.RequiredActivations;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
@@ -192,8 +193,7 @@ public final class ActivationPatching {
         RequiredActivations.check(clean, "Patching " + activationName, points);
         for (String point : points) {
             Tensor activation = clean.get(point);
-            boolean square = isSquare(point);
-            int positionAxis = square ? 2 : 1;
+            int positionAxis = model.hookNames().resolve(point).positionAxis();
             if (!clean.hasBatchDim()
                     || activation.size(0) != corrupted.batch()
                     || activation.size(positionAxis) != corrupted.positions()) {
@@ -206,10 +206,6 @@ public final class ActivationPatching {
         return points;
     }
 
-    private static boolean isSquare(String point) {
-        return point.endsWith("hook_pattern") || point.endsWith("hook_attn_scores");
-    }
-
     /** All indices, the last axis running fastest. */
     private int[][] indices(String activationName, List<Axis> axes) {
         String point = checkPoints(activationName, axes).iterator().next();
@@ -219,7 +215,7 @@ public final class ActivationPatching {
         for (int i = 0; i < sizes.length; i++) {
             sizes[i] = switch (axes.get(i)) {
                 case LAYER -> model.config().nLayers();
-                case HEAD -> heads(activation, point);
+                case HEAD -> heads(activation, model.hookNames().resolve(point));
                 default -> corrupted.positions();
             };
             count = Math.multiplyExact(count, sizes[i]);
@@ -235,11 +231,11 @@ public final class ActivationPatching {
         return indices;
     }
 
-    private static int heads(Tensor activation, String point) {
-        if (activation.rank() != 4) {
+    private static int heads(Tensor activation, HookPoint point) {
+        if (point.headAxis() < 0) {
             throw new IllegalArgumentException(
                     "There are no heads in " + point + ", whose shape is " + activation.shape());
         }
-        return (int) activation.size(isSquare(point) ? 1 : 2);
+        return (int) activation.size(point.headAxis());
     }
 }

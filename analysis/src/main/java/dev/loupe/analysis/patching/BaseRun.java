@@ -1,6 +1,7 @@
 package dev.loupe.analysis.patching;
 
 import dev.loupe.graph.HookNames;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;
@@ -93,12 +94,12 @@ final class BaseRun implements AutoCloseable {
 
     /** An activation as it enters runs that begin at a position. */
     Tensor from(String point, int start, int count) {
-        return repeat(from(cache.get(point), point, start), count);
+        return repeat(from(cache.get(point), model.hookNames().resolve(point), start), count);
     }
 
     /** The part of an activation that enters runs that begin at a position. */
-    static Tensor from(Tensor activation, String point, int start) {
-        int axis = Continuation.positionAxis(point);
+    static Tensor from(Tensor activation, HookPoint point, int start) {
+        int axis = point.positionAxis();
         return start == 0 || Continuation.spansPast(point)
                 ? activation
                 : activation.slice(axis, start, activation.size(axis));

@@ -2,10 +2,9 @@ package dev.loupe.analysis.patching;
 
 import dev.loupe.array.Index;
 import dev.loupe.graph.HookNames;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.tensor.Tensor;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -66,29 +65,29 @@ public record Component(
     }
 
     /** The full name of the hook point. */
-    String point(HookNames names) {
-        return names.resolve(activation, layer).name();
+    HookPoint point(HookNames names) {
+        return names.resolve(activation, layer);
     }
 
     /** An activation with this part of it replaced by the same part of another. */
-    Tensor replace(Tensor into, Tensor from, String point) {
+    Tensor replace(Tensor into, Tensor from, HookPoint point) {
         Index.Selection place = place(into, point);
         return into.with(place, from.get(place));
     }
 
-    private Index.Selection place(Tensor activationHere, String point) {
-        boolean square = point.endsWith("hook_pattern") || point.endsWith("hook_attn_scores");
-        List<Object> place = new ArrayList<>(Arrays.asList(Index.all(), positions));
+    private Index.Selection place(Tensor activationHere, HookPoint point) {
+        Object[] place = new Object[point.axes().size()];
+        Arrays.fill(place, Index.all());
+        place[point.positionAxis()] = positions;
         Integer chosen = head;
-        if (chosen != null || square) {
-            if (activationHere.rank() != 4) {
+        if (chosen != null) {
+            if (point.headAxis() < 0) {
                 throw new IllegalArgumentException("There are no heads in " + point + ", whose shape is "
                         + activationHere.shape() + "; it can only be taken whole");
             }
-            Index one = chosen == null ? Index.all() : Index.pick(chosen);
-            place.add(square ? 1 : 2, one);
+            place[point.headAxis()] = Index.pick(chosen);
         }
-        return Index.at(place.toArray());
+        return Index.at(place);
     }
 
     @Override

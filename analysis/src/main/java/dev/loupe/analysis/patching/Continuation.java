@@ -1,6 +1,7 @@
 package dev.loupe.analysis.patching;
 
 import dev.loupe.graph.HookNames;
+import dev.loupe.graph.HookPoint;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -82,13 +83,8 @@ record Continuation(String point, List<String> beside, int layer, boolean local,
         return new Continuation(point, List.copyOf(fed), layer, local, behind);
     }
 
-    /** The axis of an activation that counts positions; for patterns and scores those that attend. */
-    static int positionAxis(String point) {
-        return point.endsWith("hook_pattern") || point.endsWith("hook_attn_scores") ? 2 : 1;
-    }
-
     /** Whether an activation spans earlier positions too when a run has a past: rotated keys do. */
-    static boolean spansPast(String point) {
-        return point.endsWith("attn.hook_rot_k");
+    static boolean spansPast(HookPoint point) {
+        return point.name().equals("blocks." + point.layer() + ".attn.hook_rot_k");
     }
 }

@@ -224,7 +224,8 @@ final class PatchRunner {
                 int count = ready.size();
                 String point = continuation.point();
                 List<Tensor> patched = new ArrayList<>();
-                ready.forEach(one -> patched.add(BaseRun.from(one.activation(), point, start)));
+                ready.forEach(one -> patched.add(
+                        BaseRun.from(one.activation(), model.hookNames().resolve(point), start)));
                 RunRequest.Builder request =
                         RunRequest.of(run.tokens(start, count)).feed(point, Tensor.concat(0, patched));
                 continuation.beside().forEach(name -> request.feed(name, run.from(name, start, count)));
@@ -278,7 +279,7 @@ final class PatchRunner {
         /** Where a run has to start; the number of positions if it is the base run. */
         private int start(Tensor before, Tensor after, Continuation continuation) {
             int positions = base.positions();
-            int axis = Continuation.positionAxis(continuation.point());
+            int axis = model.hookNames().resolve(continuation.point()).positionAxis();
             if (after == before) {
                 return positions;
             }

@@ -5,6 +5,7 @@ import dev.loupe.analysis.residual.RequiredActivations;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.Index;
 import dev.loupe.graph.HookNames;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
@@ -149,12 +150,13 @@ public final class PathPatching {
 
     private void checkSource(List<List<Component>> senders) {
         Set<String> needed = new LinkedHashSet<>();
-        senders.forEach(set -> set.forEach(sender -> needed.add(sender.point(model.hookNames()))));
+        senders.forEach(set ->
+                set.forEach(sender -> needed.add(sender.point(model.hookNames()).name())));
         RequiredActivations.check(source, "Path patching", needed);
         for (String point : needed) {
             Tensor activation = source.get(point);
-            boolean square = point.endsWith("hook_pattern") || point.endsWith("hook_attn_scores");
-            if (activation.size(0) != base.batch() || activation.size(square ? 2 : 1) != base.positions()) {
+            int positionAxis = model.hookNames().resolve(point).positionAxis();
+            if (activation.size(0) != base.batch() || activation.size(positionAxis) != base.positions()) {
                 throw new IllegalArgumentException("The source run's " + point + " is " + activation.shape()
                         + ", the base tokens are [" + base.batch() + ", " + base.positions()
                         + "]. Both need as many prompts with the same number of tokens.");
@@ -165,6 +167,16 @@ public final class PathPatching {
     /** What is kept from the base run: all heads, MLPs if they are frozen, and where receivers' runs start. */
     private Set<String> keptPoints(List<List<Component>> senders) {
         HookNames names = model.hookNames();
+        Set<String> points = frozenPoints();
+        senders.forEach(
+                set -> set.forEach(sender -> points.add(sender.point(names).name())));
+        points.add(entry());
+        return points;
+    }
+
+    /** What all heads write, and all MLPs if they are frozen. */
+    private Set<String> frozenPoints() {
+        HookNames names = model.hookNames();
         Set<String> points = new LinkedHashSet<>();
         for (int layer = 0; layer < model.config().nLayers(); layer++) {
             points.add(names.resolve("z", layer).name());
@@ -172,8 +184,6 @@ public final class PathPatching {
                 points.add(names.resolve("mlp_out", layer).name());
             }
         }
-        senders.forEach(set -> set.forEach(sender -> points.add(sender.point(names))));
-        points.add(entry());
         return points;
     }
 
@@ -193,10 +203,11 @@ public final class PathPatching {
         Map<String, Tensor> read = readings(senders, kept, tokens);
         RunRequest.Builder request = RunRequest.of(tokens).feed(entry(), BaseRun.repeat(kept.get(entry()), count));
         for (Component receiver : receivers) {
-            String point = receiver.point(model.hookNames());
-            Tensor reading = read.get(point);
+            HookPoint point = receiver.point(model.hookNames());
+            Tensor reading = read.get(point.name());
             if (reading != null) {
-                request.hooks(Hook.at(point, (activation, where) -> receiver.replace(activation, reading, point)));
+                request.hooks(
+                        Hook.at(point.name(), (activation, where) -> receiver.replace(activation, reading, point)));
             }
         }
         Tensor logits = PatchRunner.logits(model, request, metric);
@@ -210,13 +221,13 @@ public final class PathPatching {
         HookNames names = model.hookNames();
         Map<String, List<Tensor>> frozen = new LinkedHashMap<>();
         for (String point : kept.keys()) {
-            boolean fed = point.endsWith(".hook_z") || freezeMlps && point.endsWith(".hook_mlp_out");
-            if (fed) {
+            if (frozenPoints().contains(point)) {
                 List<Tensor> rows = new ArrayList<>();
                 for (List<Component> set : senders) {
                     Tensor row = kept.get(point);
                     for (Component sender : set) {
-                        row = sender.point(names).equals(point) ? sender.replace(row, source.get(point), point) : row;
+                        HookPoint sent = sender.point(names);
+                        row = sent.name().equals(point) ? sender.replace(row, source.get(point), sent) : row;
                     }
                     rows.add(row);
                 }
@@ -227,26 +238,27 @@ public final class PathPatching {
         frozen.forEach((point, rows) -> request.feed(point, Tensor.concat(0, rows)));
         for (int i = 0; i < senders.size(); i++) {
             for (Component sender : senders.get(i)) {
-                String point = sender.point(names);
-                if (!frozen.containsKey(point)) {
+                HookPoint point = sender.point(names);
+                if (!frozen.containsKey(point.name())) {
                     request.hooks(onlyInRow(point, i, sender));
                 }
             }
         }
         String[] observed = receivers.stream()
-                .map(receiver -> receiver.point(names))
+                .map(receiver -> receiver.point(names).name())
                 .distinct()
                 .toArray(String[]::new);
         return model.run(request.observe(observed).build()).cache().items();
     }
 
     /** A sender that isn't frozen, such as an MLP that passes things on: changed in the rows of its own set alone. */
-    private Hook onlyInRow(String point, int index, Component sender) {
+    private Hook onlyInRow(HookPoint point, int index, Component sender) {
         long from = (long) index * base.batch();
         long to = from + base.batch();
-        return Hook.at(point, (activation, where) -> {
+        return Hook.at(point.name(), (activation, where) -> {
             Tensor row = activation.slice(0, from, to);
-            return activation.with(Index.at(Index.range(from, to)), sender.replace(row, source.get(point), point));
+            return activation.with(
+                    Index.at(Index.range(from, to)), sender.replace(row, source.get(point.name()), point));
         });
     }
 }

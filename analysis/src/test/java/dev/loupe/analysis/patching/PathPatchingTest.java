@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.analysis.support.Golden;
 import dev.loupe.fixtures.Fixtures;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookHandle;
 import dev.loupe.model.ActivationCache;
@@ -70,13 +71,14 @@ class PathPatchingTest {
                 frozen.add(Hook.at("mlp_out", layer, (out, point) -> baseCache.get("mlp_out", here)));
             }
         }
-        String point = receiver.point(model.hookNames());
+        HookPoint hook = receiver.point(model.hookNames());
+        String point = hook.name();
         Tensor reading = model.run(
                         RunRequest.of(base).hooks(frozen).observe(point).build())
                 .cache()
                 .get(point);
         return METRIC.of(
-                model.runWithHooks(base, Hook.at(point, (before, where) -> receiver.replace(before, reading, point))));
+                model.runWithHooks(base, Hook.at(point, (before, where) -> receiver.replace(before, reading, hook))));
     }
 
     @Test

@@ -5,6 +5,7 @@ import static dev.loupe.architecture.StandardNames.PAST;
 
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.graph.Axis;
 import dev.loupe.graph.Decompositions;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.GraphBuilder;
@@ -14,6 +15,8 @@ import dev.loupe.graph.Value;
 
 /** The attention of one block, from the residual stream to {@code hook_attn_out}. */
 final class AttentionBlock {
+
+    private static final Axis[] SQUARE = {Axis.BATCH, Axis.HEAD, Axis.QUERY, Axis.KEY};
 
     private final DecoderParts parts;
     private final GraphBuilder b;
@@ -31,6 +34,10 @@ final class AttentionBlock {
         this.angles = angles;
     }
 
+    private static Axis[] ofHeads(Axis heads, Axis last) {
+        return new Axis[] {Axis.BATCH, Axis.POS, heads, last};
+    }
+
     private String name(String part) {
         return DecoderWeights.inBlock(layer, part);
     }
@@ -38,22 +45,23 @@ final class AttentionBlock {
     Value build(Value residual) {
         int heads = config.nHeads();
         int kvHeads = config.nKeyValueHeads();
-        Value copies = b.optionalHook(name("hook_attn_in"), b.expand(b.unsqueeze(residual, 2), 2, heads));
+        Value copies = b.optionalHook(
+                name("hook_attn_in"), b.expand(b.unsqueeze(residual, 2), 2, heads), ofHeads(Axis.HEAD, Axis.D_MODEL));
         Value groups = heads == kvHeads ? copies : meanOverGroups(copies);
-        Value queryInput = b.optionalHook(name("hook_q_input"), copies);
-        Value keyInput = b.optionalHook(name("hook_k_input"), groups);
-        Value valueInput = b.optionalHook(name("hook_v_input"), groups);
+        Value queryInput = b.optionalHook(name("hook_q_input"), copies, ofHeads(Axis.HEAD, Axis.D_MODEL));
+        Value keyInput = b.optionalHook(name("hook_k_input"), groups, ofHeads(Axis.KV_HEAD, Axis.D_MODEL));
+        Value valueInput = b.optionalHook(name("hook_v_input"), groups, ofHeads(Axis.KV_HEAD, Axis.D_MODEL));
         Value x = parts.withParameters(name("ln1"), parts.normalize(name("ln1"), residual));
-        Value q = heads("Q", "attn.hook_q", queryInput, x, heads);
-        Value k = heads("K", "attn.hook_k", keyInput, x, kvHeads);
-        Value v = heads("V", "attn.hook_v", valueInput, x, kvHeads);
+        Value q = heads("Q", "attn.hook_q", queryInput, x, heads, Axis.HEAD);
+        Value k = heads("K", "attn.hook_k", keyInput, x, kvHeads, Axis.KV_HEAD);
+        Value v = heads("V", "attn.hook_v", valueInput, x, kvHeads, Axis.KV_HEAD);
         if (parts.options().keyValueCache()) {
             k = extend(StandardNames.pastKeys(layer), k, StandardNames.keys(layer));
             v = extend(StandardNames.pastValues(layer), v, StandardNames.values(layer));
         }
         q = angles.rotateQueries(b, q, name("attn.hook_rot_q"));
         k = angles.rotateKeys(b, k, name("attn.hook_rot_k"));
-        return output(b.hook(name("attn.hook_z"), attend(q, k, v)));
+        return output(b.hook(name("attn.hook_z"), attend(q, k, v), ofHeads(Axis.HEAD, Axis.D_HEAD)));
     }
 
     // A key/value head that serves a group of query heads reads what its group reads. While nobody edits,
@@ -72,7 +80,7 @@ final class AttentionBlock {
      * @param normalized what all heads read, {@code [batch, pos, d_model]}
      * @return {@code [batch, pos, count, d_head]}
      */
-    private Value heads(String matrix, String hookName, Value input, Value normalized, int count) {
+    private Value heads(String matrix, String hookName, Value input, Value normalized, int count, Axis kind) {
         int width = config.dHead();
         Value own = b.transpose(parts.plainNorm(name("ln1"), input), 0, 2, 1, 3);
         Value perHead = b.transpose(b.split(parts.weight(name("attn.W_" + matrix)), 1, count, width), 1, 0, 2);
@@ -81,7 +89,10 @@ final class AttentionBlock {
             separate = b.add(separate, b.split(parts.weight(name("attn.b_" + matrix)), 0, count, width));
         }
         Value joint = b.split(parts.project(normalized, name("attn."), matrix), 2, count, width);
-        return b.hook(name(hookName), b.shortcut(separate, joint, Shortcut.Kind.DETOUR_UNLESS_EDITED));
+        return b.hook(
+                name(hookName),
+                b.shortcut(separate, joint, Shortcut.Kind.DETOUR_UNLESS_EDITED),
+                ofHeads(kind, Axis.D_HEAD));
     }
 
     private Value extend(String pastName, Value fresh, String outputName) {
@@ -97,8 +108,8 @@ final class AttentionBlock {
         Value raw = Decompositions.attentionScores(b, q, k);
         Value scaled = b.mul(raw, b.scalar(scale, raw));
         Value masked = b.where(mask.allowed(), scaled, b.scalar(Double.NEGATIVE_INFINITY, scaled));
-        Value scores = b.hook(name("attn.hook_attn_scores"), masked);
-        Value pattern = b.hook(name("attn.hook_pattern"), b.softmax(scores, -1));
+        Value scores = b.hook(name("attn.hook_attn_scores"), masked, SQUARE);
+        Value pattern = b.hook(name("attn.hook_pattern"), b.softmax(scores, -1), SQUARE);
         Value full = Decompositions.weightedValues(b, pattern, v);
         Value fused = b.apply(new Op.Attention(scale), q, k, v, mask.allowed());
         return b.shortcut(full, fused, Shortcut.Kind.FUSION);
@@ -107,12 +118,17 @@ final class AttentionBlock {
     private Value output(Value z) {
         Value perHead = b.split(parts.weight(name("attn.W_O")), 0, config.nHeads(), config.dHead());
         Value products = b.transpose(b.matmul(b.transpose(z, 0, 2, 1, 3), perHead), 0, 2, 1, 3);
-        Value results = b.optionalHook(name("attn.hook_result"), products);
+        Value results = b.optionalHook(name("attn.hook_result"), products, ofHeads(Axis.HEAD, Axis.D_MODEL));
         Value sum = b.reduceAndDrop(Op.ReduceKind.SUM, results, 2);
         if (parts.hasWeight(name("attn.b_O"))) {
             sum = b.add(sum, parts.weight(name("attn.b_O")));
         }
         Value joint = parts.project(b.merge(z, 2, 2), name("attn."), "O");
-        return b.hook(name("hook_attn_out"), b.shortcut(sum, joint, Shortcut.Kind.DETOUR_UNLESS_TOUCHED));
+        return b.hook(
+                name("hook_attn_out"),
+                b.shortcut(sum, joint, Shortcut.Kind.DETOUR_UNLESS_TOUCHED),
+                Axis.BATCH,
+                Axis.POS,
+                Axis.D_MODEL);
     }
 }

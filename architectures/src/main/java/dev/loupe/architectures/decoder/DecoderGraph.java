@@ -3,6 +3,7 @@ package dev.loupe.architectures.decoder;
 import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.graph.Axis;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
@@ -57,7 +58,8 @@ public final class DecoderGraph {
     private static Value block(DecoderParts parts, int layer, Value entering, AttentionMask mask, RotaryAngles angles) {
         GraphBuilder b = parts.builder();
         TransformerConfig config = parts.config();
-        Value before = b.hook(DecoderWeights.inBlock(layer, "hook_resid_pre"), entering);
+        Value before =
+                b.hook(DecoderWeights.inBlock(layer, "hook_resid_pre"), entering, Axis.BATCH, Axis.POS, Axis.D_MODEL);
         Value attention = new AttentionBlock(parts, layer, mask, angles).build(before);
         Value after;
         if (config.dMlp() == 0) {
@@ -66,9 +68,14 @@ public final class DecoderGraph {
             Value mlp = MlpBlock.build(parts, layer, before);
             after = b.add(b.add(before, attention), mlp);
         } else {
-            Value middle = b.hook(DecoderWeights.inBlock(layer, "hook_resid_mid"), b.add(before, attention));
+            Value middle = b.hook(
+                    DecoderWeights.inBlock(layer, "hook_resid_mid"),
+                    b.add(before, attention),
+                    Axis.BATCH,
+                    Axis.POS,
+                    Axis.D_MODEL);
             after = b.add(middle, MlpBlock.build(parts, layer, middle));
         }
-        return b.hook(DecoderWeights.inBlock(layer, "hook_resid_post"), after);
+        return b.hook(DecoderWeights.inBlock(layer, "hook_resid_post"), after, Axis.BATCH, Axis.POS, Axis.D_MODEL);
     }
 }

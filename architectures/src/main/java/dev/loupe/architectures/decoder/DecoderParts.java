@@ -5,6 +5,7 @@ import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
+import dev.loupe.graph.Axis;
 import dev.loupe.graph.Decompositions;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.GraphBuilder;
@@ -101,10 +102,11 @@ final class DecoderParts {
         Value x = b.cast(input, wideType());
         Value spread = centres ? b.sub(x, b.reduce(Op.ReduceKind.MEAN, x, -1)) : x;
         Value root = Decompositions.rootMeanSquare(b, spread, config.eps());
-        Value scale = b.cast(b.hook(scope + ".hook_scale", b.cast(root, dtype)), wideType());
+        Value scale = b.cast(
+                b.hook(scope + ".hook_scale", b.cast(root, dtype), Axis.BATCH, Axis.POS, Axis.SINGLE), wideType());
         Op fused = centres ? new Op.LayerNorm(config.eps()) : new Op.RmsNorm(config.eps());
         Value normalized = b.shortcut(b.div(spread, scale), b.apply(fused, x), Shortcut.Kind.FUSION);
-        return b.hook(scope + ".hook_normalized", b.cast(normalized, dtype));
+        return b.hook(scope + ".hook_normalized", b.cast(normalized, dtype), Axis.BATCH, Axis.POS, Axis.D_MODEL);
     }
 
     /** What readers of a norm see: the normalised value times the weight plus the bias, unless they are folded. */

@@ -1,5 +1,6 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.graph.Axis;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
 
@@ -12,28 +13,36 @@ import dev.loupe.graph.Value;
  */
 final class MlpBlock {
 
+    private static final Axis[] HIDDEN = {Axis.BATCH, Axis.POS, Axis.D_MLP};
+
     private MlpBlock() {}
 
     static Value build(DecoderParts parts, int layer, Value residual) {
         GraphBuilder b = parts.builder();
         String scope = DecoderWeights.inBlock(layer, "mlp.");
         String norm = DecoderWeights.inBlock(layer, "ln2");
-        Value input = b.optionalHook(DecoderWeights.inBlock(layer, "hook_mlp_in"), residual);
+        Value input = b.optionalHook(
+                DecoderWeights.inBlock(layer, "hook_mlp_in"), residual, Axis.BATCH, Axis.POS, Axis.D_MODEL);
         Value x = parts.withParameters(norm, parts.normalize(norm, input));
         Value post = parts.config().gatedMlp() ? gated(parts, scope, x) : plain(parts, scope, x);
-        Value hidden = b.hook(scope + "hook_post", post);
-        return b.hook(DecoderWeights.inBlock(layer, "hook_mlp_out"), parts.project(hidden, scope, "out"));
+        Value hidden = b.hook(scope + "hook_post", post, HIDDEN);
+        return b.hook(
+                DecoderWeights.inBlock(layer, "hook_mlp_out"),
+                parts.project(hidden, scope, "out"),
+                Axis.BATCH,
+                Axis.POS,
+                Axis.D_MODEL);
     }
 
     private static Value plain(DecoderParts parts, String scope, Value x) {
-        Value pre = parts.builder().hook(scope + "hook_pre", parts.project(x, scope, "in"));
+        Value pre = parts.builder().hook(scope + "hook_pre", parts.project(x, scope, "in"), HIDDEN);
         return activate(parts, pre);
     }
 
     private static Value gated(DecoderParts parts, String scope, Value x) {
         GraphBuilder b = parts.builder();
-        Value pre = b.hook(scope + "hook_pre", parts.project(x, scope, "gate"));
-        Value linear = b.hook(scope + "hook_pre_linear", parts.project(x, scope, "in"));
+        Value pre = b.hook(scope + "hook_pre", parts.project(x, scope, "gate"), HIDDEN);
+        Value linear = b.hook(scope + "hook_pre_linear", parts.project(x, scope, "in"), HIDDEN);
         return b.mul(activate(parts, pre), linear);
     }
 

@@ -7,6 +7,7 @@ import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
+import dev.loupe.graph.Axis;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Value;
@@ -63,15 +64,19 @@ final class RotaryAngles {
 
     /** Rotates queries {@code [batch, pos, head, d_head]} and puts a hook point behind. */
     Value rotateQueries(GraphBuilder b, Value q, String hookName) {
-        return rotate(b, q, queries, hookName);
+        return rotate(b, q, queries, hookName, Axis.HEAD);
     }
 
     /** Rotates keys {@code [batch, keys, head, d_head]} and puts a hook point behind. */
     Value rotateKeys(GraphBuilder b, Value k, String hookName) {
-        return rotate(b, k, keys, hookName);
+        return rotate(b, k, keys, hookName, Axis.KV_HEAD);
     }
 
-    private static Value rotate(GraphBuilder b, Value x, @Nullable Turn turn, String hookName) {
-        return turn == null ? x : b.hook(hookName, b.apply(new Op.Rotate(), x, turn.cos(), turn.sin()));
+    private static Value rotate(GraphBuilder b, Value x, @Nullable Turn turn, String hookName, Axis heads) {
+        if (turn == null) {
+            return x;
+        }
+        Value turned = b.apply(new Op.Rotate(), x, turn.cos(), turn.sin());
+        return b.hook(hookName, turned, Axis.BATCH, Axis.POS, heads, Axis.D_HEAD);
     }
 }

@@ -4,6 +4,7 @@ import static dev.loupe.architecture.StandardNames.SELECTED;
 
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.array.DType;
+import dev.loupe.graph.Axis;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Value;
@@ -22,8 +23,10 @@ final class Unembedding {
             Value selected = parts.input(StandardNames.SELECTED_POSITIONS, DType.INT64, SELECTED);
             normalized = b.gather(normalized, 1, selected);
         }
-        Value x = b.hook("unembed.hook_in", parts.withParameters(NORM, normalized));
-        Value logits = softCapped(parts, b.hook("unembed.hook_out", parts.project(x, "unembed.", "U")));
+        Value x = b.hook("unembed.hook_in", parts.withParameters(NORM, normalized), Axis.BATCH, Axis.POS, Axis.D_MODEL);
+        Value logits = softCapped(
+                parts,
+                b.hook("unembed.hook_out", parts.project(x, "unembed.", "U"), Axis.BATCH, Axis.POS, Axis.D_VOCAB));
         b.output(StandardNames.LOGITS, logits);
         if (!parts.options().selectPositions() && !parts.options().keyValueCache()) {
             b.output(StandardNames.LOSS_PER_TOKEN, loss(parts, logits));

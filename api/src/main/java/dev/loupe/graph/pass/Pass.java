@@ -1,0 +1,16 @@
+package dev.loupe.graph.pass;
+
+import dev.loupe.graph.Graph;
+
+/** A step from one graph to another that computes what is wanted of it. */
+@FunctionalInterface
+public interface Pass {
+
+    /** The graph after this step; the given one itself where there is nothing to do. */
+    Graph apply(Graph graph);
+
+    /** This step, then another. */
+    default Pass then(Pass next) {
+        return graph -> next.apply(apply(graph));
+    }
+}

@@ -1,0 +1,57 @@
+package dev.loupe.graph.pass;
+
+import dev.loupe.graph.Graph;
+import dev.loupe.graph.Shortcut;
+import dev.loupe.graph.Value;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Takes the short way round hook points that nobody looks at. Points that are changed are none of its business: {@link
+ * Feed} and {@link Splice} drop the shortcuts past them. The graph that comes out has no shortcuts left.
+ *
+ * @param observed full names of the points whose values are wanted
+ * @param fusions whether fused ops are wanted: a compiling backend fuses by itself
+ */
+public record TakeShortcuts(Set<String> observed, boolean fusions) implements Pass {
+
+    /** Copies the set. */
+    public TakeShortcuts {
+        observed = Set.copyOf(observed);
+    }
+
+    @Override
+    public Graph apply(Graph graph) {
+        if (graph.shortcuts().isEmpty()) {
+            return graph;
+        }
+        Map<Value, Value> taken = new HashMap<>();
+        for (Shortcut shortcut : graph.shortcuts()) {
+            if (isTaken(shortcut)) {
+                taken.put(shortcut.target(), shortcut.replacement());
+            }
+        }
+        Rewriter rewriter = Rewriter.copy(graph, (old, to) -> to.copy(old, operand -> to.get(follow(operand, taken))));
+        graph.outputs().forEach((name, value) -> rewriter.builder().output(name, rewriter.get(follow(value, taken))));
+        return rewriter.builder().build();
+    }
+
+    private boolean isTaken(Shortcut shortcut) {
+        boolean looked = !Collections.disjoint(shortcut.bypassed(), observed);
+        return switch (shortcut.kind()) {
+            case FUSION -> fusions && !looked;
+            case DETOUR_UNLESS_TOUCHED -> !looked;
+            case DETOUR_UNLESS_EDITED -> true;
+        };
+    }
+
+    private static Value follow(Value value, Map<Value, Value> taken) {
+        Value last = value;
+        for (Value next = taken.get(value); next != null; next = taken.get(next)) {
+            last = next;
+        }
+        return last;
+    }
+}
