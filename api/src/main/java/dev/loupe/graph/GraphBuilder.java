@@ -134,6 +134,11 @@ public final class GraphBuilder {
         return add(input.type(), new Value.Callback(point, number, input));
     }
 
+    /** The value itself, through which no derivative flows. */
+    public Value stop(Value input) {
+        return add(input.type(), new Value.Stop(input));
+    }
+
     /**
      * A value of another graph, made from operands of this one: in the same region, and of the same type as far as the
      * operands' types are the same.
@@ -150,6 +155,8 @@ public final class GraphBuilder {
             return named(hooks, hooked.point().name(), input.type(), new Value.Hooked(hooked.point(), input));
         } else if (source instanceof Value.Callback callback) {
             return callback(callback.point(), callback.number(), operands.get(0));
+        } else if (source instanceof Value.Stop) {
+            return stop(operands.get(0));
         }
         Value.Result result = (Value.Result) source;
         boolean sameTypes = true;
