@@ -28,6 +28,11 @@ public record HookPoint(String name, boolean optional, List<Axis> axes) {
         return new HookPoint(name, true, List.of(axes));
     }
 
+    /** The point in the backward part of a run at which the derivative with respect to what leaves this one is known. */
+    public HookPoint gradient() {
+        return new HookPoint(name + "_grad", optional, axes);
+    }
+
     /** The layer in the name, or −1 if the point belongs to no block. */
     public int layer() {
         if (!name.startsWith("blocks.")) {
