@@ -108,8 +108,7 @@ public final class Decompositions {
                 // With t = tanh(u): (1 + t)/2 + x·(1 - t²)·u'/2
                 Value square = b.mul(x, x);
                 Value growth = b.add(b.mul(square, b.scalar(0.044715, x)), b.scalar(1, x));
-                Value t = b.unary(
-                        Op.UnaryKind.TANH, b.mul(b.mul(x, growth), b.scalar(Math.sqrt(2 / Math.PI), x)));
+                Value t = b.unary(Op.UnaryKind.TANH, b.mul(b.mul(x, growth), b.scalar(Math.sqrt(2 / Math.PI), x)));
                 Value rise = b.add(
                         b.mul(square, b.scalar(3 * 0.044715 * Math.sqrt(0.5 / Math.PI), x)),
                         b.scalar(Math.sqrt(0.5 / Math.PI), x));

@@ -831,7 +831,8 @@ public sealed interface Op {
     record NormGradient(boolean centres, double eps) implements Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
-            return TypeRules.alikeAlong(this, inputs, inputs.isEmpty() ? 0 : inputs.get(0).rank() - 1);
+            return TypeRules.alikeAlong(
+                    this, inputs, inputs.isEmpty() ? 0 : inputs.get(0).rank() - 1);
         }
 
         @Override

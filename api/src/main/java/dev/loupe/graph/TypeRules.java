@@ -359,7 +359,9 @@ final class TypeRules {
         count(op, inputs, 2);
         TensorType x = inputs.get(0);
         TensorType like = inputs.get(1);
-        if (x.isFixed() && like.isFixed() && x.shape().elements() != like.shape().elements()) {
+        if (x.isFixed()
+                && like.isFixed()
+                && x.shape().elements() != like.shape().elements()) {
             throw bad(
                     op,
                     inputs,

@@ -136,6 +136,13 @@ public abstract class BackendConformanceKit {
         return session().tests(new NumericsRules(bench()), new ModelNumericsRules(bench(), models()));
     }
 
+    /** Section 9. */
+    @TestFactory
+    @Order(9)
+    Stream<DynamicNode> gradients() {
+        return session().tests(new GradientRules(bench()));
+    }
+
     /** The deviations file itself. */
     @TestFactory
     @Order(100)

@@ -25,7 +25,13 @@ final class GradientCases {
             UnaryKind.SIGN, UnaryKind.FLOOR, UnaryKind.CEIL, UnaryKind.ROUND, UnaryKind.NOT, UnaryKind.IS_NAN);
     private static final Set<UnaryKind> OF_POSITIVES = EnumSet.of(UnaryKind.LOG, UnaryKind.SQRT, UnaryKind.RSQRT);
     private static final List<BinaryKind> ARITHMETIC = List.of(
-            BinaryKind.ADD, BinaryKind.SUB, BinaryKind.MUL, BinaryKind.DIV, BinaryKind.POW, BinaryKind.MAX, BinaryKind.MIN);
+            BinaryKind.ADD,
+            BinaryKind.SUB,
+            BinaryKind.MUL,
+            BinaryKind.DIV,
+            BinaryKind.POW,
+            BinaryKind.MAX,
+            BinaryKind.MIN);
 
     private final Inputs inputs;
     private final SplittableRandom random;
@@ -141,12 +147,16 @@ final class GradientCases {
 
     private void movement() {
         long end = Op.Slice.TO_END;
-        long[][] bounds = {{0, end, 1}, {1, -1, 1}, {-3, end, 1}, {0, end, 2}, {1, 6, 3}, {-5, -2, 2}, {3, 3, 1}, {6, end, 7}};
+        long[][] bounds = {
+            {0, end, 1}, {1, -1, 1}, {-3, end, 1}, {0, end, 2}, {1, 6, 3}, {-5, -2, 2}, {3, 3, 1}, {6, end, 7}
+        };
         for (long[] bound : bounds) {
             Op.Slice slice = new Op.Slice(1, bound[0], bound[1], bound[2]);
             add(slice, normal(2, 7, 3));
             HostTensor like = normal(2, 7, 3);
-            Shape sliced = slice.infer(new OpCase(slice, List.of(like), "").inputTypes()).get(0).shape();
+            Shape sliced = slice.infer(new OpCase(slice, List.of(like), "").inputTypes())
+                    .get(0)
+                    .shape();
             add(new Op.Unslice(1, bound[0], bound[1], bound[2]), normal(sliced.toArray()), like);
         }
         add(new Op.Concat(0), normal(3), normal(2), normal(1));

@@ -8,13 +8,14 @@ import dev.loupe.backend.Segments;
 import dev.loupe.backend.WholeGraph;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;
+import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.Gradients;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.IntStream;
 
@@ -26,14 +27,14 @@ final class GradientCheck {
 
     private static final String SCALAR = "scalar";
 
-    private final Graph graph;
-    private final Set<String> points = new LinkedHashSet<>();
+    private final OpCase one;
+    private final List<TensorType> types;
     private final List<HostTensor> fed;
 
-    private GradientCheck(Graph graph, List<HostTensor> fed) {
-        this.graph = graph;
+    private GradientCheck(OpCase one, List<TensorType> types, List<HostTensor> fed) {
+        this.one = one;
+        this.types = types;
         this.fed = fed;
-        points.addAll(graph.hooks().keySet());
     }
 
     /** The check of a case. The weights of the outputs are normal numbers. */
@@ -44,31 +45,37 @@ final class GradientCheck {
     /** The same, with the types that the graph is to have, which may be symbolic. */
     static GradientCheck of(OpCase one, List<TensorType> types, Inputs random) {
         List<HostTensor> fed = new ArrayList<>(one.inputs());
+        for (TensorType output : one.op().infer(one.inputTypes())) {
+            if (output.dtype().isFloating()) {
+                fed.add(random.normal(output.shape().toArray()));
+            }
+        }
+        if (fed.size() == one.inputs().size()) {
+            throw new IllegalArgumentException(one.op() + " gives no floating-point numbers to differentiate");
+        }
+        return new GradientCheck(one, types, fed);
+    }
+
+    private Graph graph(DType floating) {
         GraphBuilder b = new GraphBuilder().region("op");
         List<Value> operands = new ArrayList<>();
         for (int i = 0; i < types.size(); i++) {
             TensorType type = types.get(i);
-            Value input = b.input(inputName(i), type.dtype(), type.dims());
-            operands.add(type.dtype().isFloating() ? b.hook("x" + i, input) : input);
+            boolean isFloating = type.dtype().isFloating();
+            Value input = b.input(inputName(i), isFloating ? floating : type.dtype(), type.dims());
+            operands.add(isFloating ? b.hook(pointName(i), input) : input);
         }
-        List<TensorType> outputs = one.op().infer(one.inputTypes());
-        List<Value> results = b.applyAll(one.op(), operands);
+        int inputs = types.size();
         Value total = null;
-        for (int i = 0; i < results.size(); i++) {
-            Value result = results.get(i);
+        for (Value result : b.applyAll(one.op(), operands)) {
             if (result.type().dtype().isFloating()) {
-                Value weight = b.input(
-                        inputName(fed.size()), result.type().dtype(), result.type().dims());
-                fed.add(random.normal(outputs.get(i).shape().toArray()));
+                Value weight =
+                        b.input(inputName(inputs++), floating, result.type().dims());
                 Value part = sum(b, b.mul(result, weight));
                 total = total == null ? part : b.add(total, part);
             }
         }
-        if (total == null) {
-            throw new IllegalArgumentException(one.op() + " gives no floating-point numbers to differentiate");
-        }
-        b.output(SCALAR, total);
-        return new GradientCheck(b.build(), fed);
+        return b.output(SCALAR, Objects.requireNonNull(total)).build();
     }
 
     private static Value sum(GraphBuilder b, Value x) {
@@ -80,24 +87,36 @@ final class GradientCheck {
         return "input" + number;
     }
 
-    /** Numbers of the inputs whose derivatives are looked at. */
-    List<Integer> inputs() {
-        return points.stream().map(point -> Integer.parseInt(point.substring(1))).toList();
+    private static String pointName(int number) {
+        return "x" + number;
     }
 
-    /** The derivatives with respect to {@link #inputs}, in their order. */
-    List<HostTensor> gradients(Backend backend, DType type) {
-        Graph with = new Gradients(SCALAR, points, false).apply(graph);
-        Set<String> observed = new LinkedHashSet<>();
-        points.forEach(point -> observed.add(graph.hooks().get(point).source() instanceof Value.Hooked hooked
-                ? hooked.point().gradient().name()
-                : point));
-        WholeGraph whole = WholeGraph.of(with, observed, Set.of());
+    /** Numbers of the inputs whose derivatives are looked at. */
+    List<Integer> inputs() {
+        return IntStream.range(0, types.size())
+                .filter(i -> types.get(i).dtype().isFloating())
+                .boxed()
+                .toList();
+    }
+
+    /**
+     * The derivatives with respect to {@link #inputs}, in their order.
+     *
+     * @param type what is computed in
+     * @param numbers the type to which what is fed is rounded first
+     */
+    List<HostTensor> gradients(Backend backend, DType type, DType numbers) {
+        List<String> points = inputs().stream().map(GradientCheck::pointName).toList();
+        Graph with = new Gradients(SCALAR, Set.copyOf(points), false).apply(graph(type));
+        List<String> wanted = points.stream().map(HookPoint::gradientOf).toList();
+        WholeGraph whole = WholeGraph.of(with, Set.copyOf(wanted), Set.of());
         // One value may be the derivative with respect to several inputs.
-        List<Integer> slots =
-                whole.observed().values().stream().distinct().toList();
-        List<HostTensor> results = run(backend, whole, fed, type, slots);
-        return observed.stream()
+        List<Integer> slots = whole.observed().values().stream().distinct().toList();
+        List<HostTensor> rounded = fed.stream()
+                .map(tensor -> tensor.dtype().isFloating() ? tensor.to(numbers) : tensor)
+                .toList();
+        List<HostTensor> results = run(backend, whole, rounded, type, slots);
+        return wanted.stream()
                 .map(name -> results.get(slots.indexOf(whole.observed().get(name))))
                 .toList();
     }
@@ -106,7 +125,7 @@ final class GradientCheck {
     double scalar(Backend backend, int input, HostTensor replaced) {
         List<HostTensor> given = new ArrayList<>(fed);
         given.set(input, replaced);
-        WholeGraph whole = WholeGraph.of(graph, Set.of(), Set.of(SCALAR));
+        WholeGraph whole = WholeGraph.of(graph(DType.FLOAT64), Set.of(), Set.of(SCALAR));
         return run(backend, whole, given, DType.FLOAT64, List.of(whole.outputs().get(SCALAR)))
                 .get(0)
                 .getDouble(0);

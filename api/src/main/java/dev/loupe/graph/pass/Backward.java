@@ -1,6 +1,7 @@
 package dev.loupe.graph.pass;
 
 import dev.loupe.array.DType;
+import dev.loupe.graph.Dim;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
 import java.util.ArrayList;
@@ -29,6 +30,7 @@ final class Backward {
     private final Map<Value, Value> seeds = new HashMap<>();
     private final Map<Value, Value> twins = new HashMap<>();
     private final BitSet main = new BitSet();
+    private final Map<List<Dim>, Value> bySizes = new HashMap<>();
     private final BitSet active = new BitSet();
     private final Map<Value, List<Contribution>> contributions = new HashMap<>();
     private final Map<Value, Value> gradients = new HashMap<>();
@@ -87,6 +89,9 @@ final class Backward {
     /** Adds the derivatives to the graph. */
     void run() {
         main.or(Uses.above(seeds.keySet()));
+        main.stream()
+                .mapToObj(values::get)
+                .forEach(value -> bySizes.putIfAbsent(List.of(value.type().dims()), value));
         findActive();
         walk();
     }
@@ -205,7 +210,8 @@ final class Backward {
             contribute(first, hooked.input(), gradient);
         } else if (first.source() instanceof Value.Result result) {
             List<Value> inputs = result.inputs();
-            VjpSite site = new VjpSite(b, inputs, outputs, at, i -> i < inputs.size() && flowsTo(first, inputs.get(i)));
+            VjpSite site = new VjpSite(
+                    b, inputs, outputs, at, i -> i < inputs.size() && flowsTo(first, inputs.get(i)), this::alike);
             List<@Nullable Value> pulled = Vjps.pull(result.op(), site);
             for (int i = 0; i < pulled.size(); i++) {
                 Value contribution = pulled.get(i);
@@ -217,9 +223,7 @@ final class Backward {
     }
 
     private boolean flowsTo(Value reader, Value operand) {
-        return active.get(operand.id())
-                && main.get(operand.id()) == main.get(reader.id())
-                && letsThrough(reader);
+        return active.get(operand.id()) && main.get(operand.id()) == main.get(reader.id()) && letsThrough(reader);
     }
 
     private boolean letsThrough(Value value) {
@@ -227,11 +231,16 @@ final class Backward {
         return differentiable && !leaves.contains(value);
     }
 
+    // The first value of these sizes that is computed in any case.
+    private Value alike(Value value) {
+        return bySizes.getOrDefault(List.of(value.type().dims()), value);
+    }
+
     // What stands in one region is added up there, so that the next region reads one value.
     private void contribute(Value from, Value to, Value gradient) {
         if (!gradient.type().equals(to.type())) {
-            throw new IllegalStateException("The derivative of " + from + " with respect to " + to + " is of type "
-                    + gradient.type());
+            throw new IllegalStateException(
+                    "The derivative of " + from + " with respect to " + to + " is of type " + gradient.type());
         }
         List<Contribution> list = contributions.computeIfAbsent(to, key -> new ArrayList<>());
         int last = list.size() - 1;

@@ -25,10 +25,10 @@ final class ElementwiseVjps {
         Vjps.enterOne(Op.Unary.class, (op, at, g) -> UNARY.get(op.kind()).pull(op, at, g));
         Vjps.enterSeveral(Op.Binary.class, (op, at, g) -> BINARY.get(op.kind()).pull(op, at, g));
         Vjps.enterSeveral(Op.Where.class, ElementwiseVjps::where);
-        Vjps.enterOne(Op.Cast.class, (op, at, g) -> at.b().cast(g, at.input(0).type().dtype()));
         Vjps.enterOne(
-                Op.Activation.class,
-                (op, at, g) -> at.b().apply(new Op.ActivationGradient(op.kind()), g, at.input(0)));
+                Op.Cast.class, (op, at, g) -> at.b().cast(g, at.input(0).type().dtype()));
+        Vjps.enterOne(
+                Op.Activation.class, (op, at, g) -> at.b().apply(new Op.ActivationGradient(op.kind()), g, at.input(0)));
     }
 
     private static void unaries() {
@@ -48,8 +48,7 @@ final class ElementwiseVjps {
         unary(UnaryKind.SIN, (op, at, g) -> at.b().mul(g, at.b().unary(UnaryKind.COS, at.input(0))));
         unary(
                 UnaryKind.COS,
-                (op, at, g) ->
-                        at.b().unary(UnaryKind.NEG, at.b().mul(g, at.b().unary(UnaryKind.SIN, at.input(0)))));
+                (op, at, g) -> at.b().unary(UnaryKind.NEG, at.b().mul(g, at.b().unary(UnaryKind.SIN, at.input(0)))));
         unary(UnaryKind.TANH, (op, at, g) -> {
             GraphBuilder b = at.b();
             return b.mul(g, b.sub(at.number(1), b.mul(at.output(), at.output())));
@@ -68,8 +67,8 @@ final class ElementwiseVjps {
             Value above = b.binary(BinaryKind.GT, at.input(0), at.number(0));
             return b.where(above, g, at.number(0));
         });
-        for (UnaryKind flat :
-                List.of(UnaryKind.SIGN, UnaryKind.FLOOR, UnaryKind.CEIL, UnaryKind.ROUND, UnaryKind.NOT, UnaryKind.IS_NAN)) {
+        for (UnaryKind flat : List.of(
+                UnaryKind.SIGN, UnaryKind.FLOOR, UnaryKind.CEIL, UnaryKind.ROUND, UnaryKind.NOT, UnaryKind.IS_NAN)) {
             unary(flat, (op, at, g) -> null);
         }
     }
@@ -78,8 +77,7 @@ final class ElementwiseVjps {
         binary(BinaryKind.ADD, (op, at, g) -> at.each(() -> toInput(at, 0, g), () -> toInput(at, 1, g)));
         binary(
                 BinaryKind.SUB,
-                (op, at, g) -> at.each(
-                        () -> toInput(at, 0, g), () -> at.b().unary(UnaryKind.NEG, toInput(at, 1, g))));
+                (op, at, g) -> at.each(() -> toInput(at, 0, g), () -> at.b().unary(UnaryKind.NEG, toInput(at, 1, g))));
         binary(
                 BinaryKind.MUL,
                 (op, at, g) -> at.each(

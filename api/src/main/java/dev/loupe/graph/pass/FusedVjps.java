@@ -16,12 +16,9 @@ final class FusedVjps {
     private FusedVjps() {}
 
     static void enter() {
+        Vjps.enterOne(Op.Softmax.class, (op, at, g) -> at.b().apply(new Op.SoftmaxGradient(op.axis()), g, at.output()));
         Vjps.enterOne(
-                Op.Softmax.class,
-                (op, at, g) -> at.b().apply(new Op.SoftmaxGradient(op.axis()), g, at.output()));
-        Vjps.enterOne(
-                Op.LogSoftmax.class,
-                (op, at, g) -> at.b().apply(new Op.LogSoftmaxGradient(op.axis()), g, at.output()));
+                Op.LogSoftmax.class, (op, at, g) -> at.b().apply(new Op.LogSoftmaxGradient(op.axis()), g, at.output()));
         Vjps.enterSeveral(Op.Linear.class, FusedVjps::linear);
         Vjps.enterSeveral(Op.LayerNorm.class, (op, at, g) -> norm(true, op.eps(), op, at, g));
         Vjps.enterSeveral(Op.RmsNorm.class, (op, at, g) -> norm(false, op.eps(), op, at, g));

@@ -97,9 +97,10 @@ public record Gradients(String scalar, Set<String> points, boolean wholeRegions)
         TensorType type = value.type();
         boolean isScalar = type.rank() == 0 || (type.rank() == 1 && type.dim(0).equals(Dim.symbol("batch")));
         if (!type.dtype().isFloating() || !isScalar) {
-            throw new IllegalArgumentException("What is differentiated must be one floating-point number, or one for each"
-                    + " row of the batch, but '" + scalar + "' is " + type
-                    + ". Take its mean, or pick one of its elements");
+            throw new IllegalArgumentException(
+                    "What is differentiated must be one floating-point number, or one for each"
+                            + " row of the batch, but '" + scalar + "' is " + type
+                            + ". Take its mean, or pick one of its elements");
         }
         BitSet above = Uses.above(List.of(value));
         if (graph.hooks().values().stream().noneMatch(hook -> above.get(hook.id()))) {
@@ -140,7 +141,8 @@ public record Gradients(String scalar, Set<String> points, boolean wholeRegions)
             boolean between = leads.get(value.id()) && above.get(value.id());
             if (between && value.source() instanceof Value.Callback callback) {
                 throw new IllegalArgumentException("Java code at '" + callback.point() + "' stands between '" + scalar
-                        + "' and " + upstream(asked, value) + ": no derivative goes through it. Make the change there an"
+                        + "' and " + upstream(asked, value)
+                        + ": no derivative goes through it. Make the change there an"
                         + " intervention (zero, add, scale, set, patch, a function of Expr), observe the point instead of"
                         + " hooking it, or ask for points further down");
             }
@@ -150,7 +152,9 @@ public record Gradients(String scalar, Set<String> points, boolean wholeRegions)
     private static Set<String> upstream(List<Value> asked, Value callback) {
         BitSet above = Uses.above(List.of(callback));
         Set<String> names = new TreeSet<>();
-        asked.stream().filter(value -> above.get(value.id())).forEach(value -> names.add(point(value).name()));
+        asked.stream()
+                .filter(value -> above.get(value.id()))
+                .forEach(value -> names.add(point(value).name()));
         return names;
     }
 

@@ -20,8 +20,7 @@ final class MovementVjps {
         Vjps.enterOne(Op.Gather.class, MovementVjps::gather);
         Vjps.enterOne(
                 Op.GatherElements.class,
-                (op, at, g) -> at.b()
-                        .apply(new Op.ScatterAdd(op.axis()), at.zerosLike(at.input(0)), at.input(1), g));
+                (op, at, g) -> at.b().apply(new Op.ScatterAdd(op.axis()), at.zerosLike(at.input(0)), at.input(1), g));
         Vjps.enterSeveral(Op.ScatterElements.class, MovementVjps::scatterElements);
         Vjps.enterSeveral(
                 Op.ScatterAdd.class,
@@ -30,7 +29,7 @@ final class MovementVjps {
         Vjps.enterOne(
                 Op.Slice.class,
                 (op, at, g) -> at.b()
-                        .apply(new Op.Unslice(op.axis(), op.start(), op.end(), op.step()), g, at.input(0)));
+                        .apply(new Op.Unslice(op.axis(), op.start(), op.end(), op.step()), g, at.sizesOf(at.input(0))));
         Vjps.enterOne(Op.Unslice.class, (op, at, g) -> at.b().apply(op.slice(), g));
         Vjps.enterSeveral(Op.SliceScatter.class, MovementVjps::sliceScatter);
         Vjps.enterSeveral(Op.Concat.class, MovementVjps::concat);
@@ -58,7 +57,7 @@ final class MovementVjps {
         TensorType type = like.type();
         return type.isFixed()
                 ? at.b().apply(new Op.Reshape(type.shape()), g)
-                : at.b().apply(new Op.ReshapeLike(), g, like);
+                : at.b().apply(new Op.ReshapeLike(), g, at.sizesOf(like));
     }
 
     // The axes of the indices become one axis, and the indices are repeated along the others.
@@ -82,13 +81,9 @@ final class MovementVjps {
         GraphBuilder b = at.b();
         return Arrays.asList(
                 at.ifNeeded(
-                        0, () -> b.apply(new Op.ScatterElements(op.axis()), g, at.input(1), zerosAt(at, at.input(2)))),
+                        0, () -> b.apply(new Op.ScatterElements(op.axis()), g, at.input(1), at.zerosLike(at.input(2)))),
                 null,
                 at.ifNeeded(2, () -> b.apply(new Op.GatherElements(op.axis()), g, at.input(1))));
-    }
-
-    private static Value zerosAt(VjpSite at, Value like) {
-        return at.zerosLike(like);
     }
 
     private static List<@Nullable Value> sliceScatter(Op.SliceScatter op, VjpSite at, Value g) {
@@ -104,7 +99,7 @@ final class MovementVjps {
             return List.of(g);
         }
         List<Value> operands = new ArrayList<>(List.of(g));
-        operands.addAll(at.inputs());
+        at.inputs().forEach(part -> operands.add(at.sizesOf(part)));
         return List.copyOf(at.b().applyAll(new Op.SplitLike(op.axis()), operands));
     }
 

@@ -9,6 +9,7 @@ import dev.loupe.graph.Value;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /** Derivatives of products, sums and other ways to make few numbers of many. */
@@ -53,7 +54,7 @@ final class ReductionVjps {
         Value kept = withAxes(b, op, g);
         return switch (op.kind()) {
             case SUM -> at.repeated(kept, x);
-            case MEAN -> at.repeated(b.div(kept, count(b, op, x)), x);
+            case MEAN -> at.repeated(b.div(kept, count(at, op, x)), x);
             case MAX, MIN -> {
                 Value best = b.binary(BinaryKind.EQ, x, withAxes(b, op, at.output()));
                 Value marks = b.where(best, at.number(1), at.number(0));
@@ -65,7 +66,8 @@ final class ReductionVjps {
     }
 
     // The number of elements that go into one: known, or counted when the graph runs.
-    private static Value count(GraphBuilder b, Op.Reduce op, Value x) {
+    private static Value count(VjpSite at, Op.Reduce op, Value x) {
+        GraphBuilder b = at.b();
         Dim count = Dim.of(1);
         for (int axis : op.axes()) {
             count = count.times(x.type().dim(axis));
@@ -73,7 +75,7 @@ final class ReductionVjps {
         if (count.isFixed()) {
             return b.scalar(count.value(), x);
         }
-        Value ones = b.apply(new Op.BroadcastLike(), b.scalar(1, x), x);
+        Value ones = at.repeated(b.scalar(1, x), x);
         return b.apply(new Op.Reduce(ReduceKind.SUM, op.axes(), true), ones);
     }
 
@@ -92,7 +94,10 @@ final class ReductionVjps {
     /** What a reduction gave, with the reduced axes of size 1 where they were dropped. */
     private static Value withAxes(GraphBuilder b, Op.Reduce op, Value reduced) {
         Value value = reduced;
-        if (!op.keepDims()) {
+        // Leading axes are repeated without being there.
+        boolean leading =
+                op.axes().equals(IntStream.range(0, op.axes().size()).boxed().toList());
+        if (!op.keepDims() && !leading) {
             for (int axis : op.axes()) {
                 value = b.unsqueeze(value, axis);
             }

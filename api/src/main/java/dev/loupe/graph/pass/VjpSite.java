@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -20,9 +21,15 @@ import org.jspecify.annotations.Nullable;
  * @param outputs what it gave
  * @param gradients the derivative with respect to each output; null where it is zero
  * @param needs whether the derivative with respect to an input is wanted
+ * @param alike a value of the sizes of another that is at hand anyway: so that nothing is kept for its sizes' sake
  */
 record VjpSite(
-        GraphBuilder b, List<Value> inputs, List<Value> outputs, List<@Nullable Value> gradients, IntPredicate needs) {
+        GraphBuilder b,
+        List<Value> inputs,
+        List<Value> outputs,
+        List<@Nullable Value> gradients,
+        IntPredicate needs,
+        UnaryOperator<Value> alike) {
 
     Value input(int index) {
         return inputs.get(index);
@@ -53,6 +60,11 @@ record VjpSite(
         return Arrays.asList(all);
     }
 
+    /** A value that tells the sizes of another, whatever its numbers and their type. */
+    Value sizesOf(Value value) {
+        return alike.apply(value);
+    }
+
     /** Zeros of the type of a value. */
     Value zerosLike(Value value) {
         return repeated(b.scalar(0, value), value);
@@ -60,7 +72,7 @@ record VjpSite(
 
     /** Repeats a value to the sizes of another, unless it has them. */
     Value repeated(Value value, Value like) {
-        return sizesAreSame(value.type(), like.type()) ? value : b.apply(new Op.BroadcastLike(), value, like);
+        return sizesAreSame(value.type(), like.type()) ? value : b.apply(new Op.BroadcastLike(), value, sizesOf(like));
     }
 
     /** Sums over the axes along which an input was repeated, so that the derivative has the input's sizes. */

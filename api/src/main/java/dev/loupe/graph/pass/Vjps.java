@@ -56,6 +56,11 @@ final class Vjps {
         return TABLE.containsKey(type);
     }
 
+    /** How many kinds of operations there are lines for. */
+    static int size() {
+        return TABLE.size();
+    }
+
     /**
      * Adds the derivatives of an operation to the graph.
      *

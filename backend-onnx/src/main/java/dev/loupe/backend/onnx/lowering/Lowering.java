@@ -107,8 +107,8 @@ public final class Lowering {
         row(Op.ScatterElements.class, (op, at) -> at.all("ScatterElements", Attribute.of("axis", op.axis())));
         row(
                 Op.ScatterAdd.class,
-                (op, at) -> at.all(
-                        "ScatterElements", Attribute.of("axis", op.axis()), Attribute.of("reduction", "add")));
+                (op, at) ->
+                        at.all("ScatterElements", Attribute.of("axis", op.axis()), Attribute.of("reduction", "add")));
         row(
                 Op.Slice.class,
                 (op, at) -> at.node(

@@ -48,8 +48,7 @@ final class Shapes {
             sizes.add(size(at, i, op.axis()));
         }
         String lengths = sizes.size() == 1 ? sizes.get(0) : at.node("Concat", sizes, Attribute.of("axis", 0));
-        return at.model()
-                .nodes("Split", sizes.size(), List.of(at.input(0), lengths), Attribute.of("axis", op.axis()));
+        return at.model().nodes("Split", sizes.size(), List.of(at.input(0), lengths), Attribute.of("axis", op.axis()));
     }
 
     /**
