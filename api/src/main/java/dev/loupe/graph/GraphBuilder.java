@@ -31,6 +31,7 @@ public final class GraphBuilder {
     private final List<Shortcut.Kind> shortcutKinds = new ArrayList<>();
     private final List<Shortcut> knownShortcuts = new ArrayList<>();
     private final List<String> regions = new ArrayList<>();
+    private final Map<String, String> homes = new LinkedHashMap<>();
     private String region = "";
 
     /** An empty graph. */
@@ -53,9 +54,24 @@ public final class GraphBuilder {
 
     /** Goes on in a region, which is started if it is new: for rewriting a graph. */
     public GraphBuilder in(String name) {
-        if (!name.equals(region) && !regions.contains(name)) {
+        if (!name.equals(region) && !homes.containsKey(name) && !regions.contains(name)) {
             regions.add(name);
         }
+        region = name;
+        return this;
+    }
+
+    /**
+     * Goes on in a region that runs where another one does, as the backward part of a block does: see {@link
+     * Graph#homeOf}.
+     *
+     * @throws IllegalArgumentException if there is a region of that name that is nobody's guest
+     */
+    public GraphBuilder beside(String home, String name) {
+        if (regions.contains(name)) {
+            throw new IllegalArgumentException("Region '" + name + "' was started before, with a place of its own");
+        }
+        homes.put(name, home);
         region = name;
         return this;
     }
@@ -175,6 +191,11 @@ public final class GraphBuilder {
         return this;
     }
 
+    /** The values so far, in the order in which they were made; a view. */
+    public List<Value> values() {
+        return Collections.unmodifiableList(values);
+    }
+
     /** The values so far, by hook point. */
     public Map<String, Value> hooks() {
         return Collections.unmodifiableMap(hooks);
@@ -267,7 +288,8 @@ public final class GraphBuilder {
                 Collections.unmodifiableMap(new LinkedHashMap<>(hooks)),
                 Collections.unmodifiableMap(new LinkedHashMap<>(outputs)),
                 List.copyOf(shortcuts),
-                List.copyOf(regions));
+                List.copyOf(regions),
+                Collections.unmodifiableMap(new LinkedHashMap<>(homes)));
     }
 
     private Set<String> hooksBefore(Value value) {
@@ -298,7 +320,7 @@ public final class GraphBuilder {
     }
 
     private Value add(TensorType type, Value.Source source) {
-        if (regions.isEmpty()) {
+        if (region.isEmpty()) {
             throw new IllegalStateException("Start a region before adding values");
         }
         Value value = new Value(values.size(), type, region, source);

@@ -129,18 +129,25 @@ public abstract class BackendConformanceKit {
         return session().tests(new LifecycleRules(bench(), models()));
     }
 
-    /** Section 9. */
-    @TestFactory
-    @Order(9)
-    Stream<DynamicNode> interventions() {
-        return session().tests(new InterventionRules(models()));
-    }
-
     /** Section 8. */
     @TestFactory
     @Order(8)
     Stream<DynamicNode> numerics() {
         return session().tests(new NumericsRules(bench()), new ModelNumericsRules(bench(), models()));
+    }
+
+    /** Section 9. */
+    @TestFactory
+    @Order(9)
+    Stream<DynamicNode> gradients() {
+        return session().tests(new GradientRules(bench()));
+    }
+
+    /** Section 10. */
+    @TestFactory
+    @Order(10)
+    Stream<DynamicNode> interventions() {
+        return session().tests(new InterventionRules(models()));
     }
 
     /** The deviations file itself. */

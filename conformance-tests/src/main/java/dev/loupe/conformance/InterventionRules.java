@@ -25,7 +25,7 @@ import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
 /**
- * Section 9: interventions, spliced into the graph on the backend on trial, do what the hook that says the same does on
+ * Section 10: interventions, spliced into the graph on the backend on trial, do what the hook that says the same does on
  * the reference in float64.
  */
 final class InterventionRules {
@@ -129,7 +129,7 @@ final class InterventionRules {
         return result;
     }
 
-    @Rule("9.1")
+    @Rule("10.1")
     Stream<Trial> anInterventionDoesWhatTheHookThatSaysTheSameDoes() {
         List<Trial> trials = new ArrayList<>();
         for (Kind kind : Models.kinds()) {
@@ -172,7 +172,7 @@ final class InterventionRules {
         Traces.compare(pair.mine(), found, expected, 1, attempt.report());
     }
 
-    @Rule("9.2")
+    @Rule("10.2")
     Stream<Trial> interventionsAndHooksRunInTheOrderGiven() {
         return Models.kinds().stream()
                 .filter(kind -> !kind.processed())
@@ -198,7 +198,7 @@ final class InterventionRules {
                 }));
     }
 
-    @Rule("9.3")
+    @Rule("10.3")
     Stream<Trial> whatIsSplicedIntoTheGraphGivesWhatTheTensorsGive() {
         return Models.kinds().stream()
                 .filter(kind -> !kind.processed())
