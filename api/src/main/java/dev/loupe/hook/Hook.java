@@ -8,7 +8,7 @@ import dev.loupe.graph.HookNames;
  * @param points where
  * @param function what it does there
  */
-public record Hook(HookFilter points, HookFunction function) {
+public record Hook(HookFilter points, HookFunction function) implements Edit {
 
     /** A hook at one point, by full or short name. */
     public static Hook at(String name, HookFunction function) {

@@ -8,6 +8,7 @@ import dev.loupe.backend.Backend;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.UnknownHookException;
+import dev.loupe.hook.Activations;
 import dev.loupe.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,7 +24,7 @@ import java.util.function.UnaryOperator;
  * Activations of a run by hook point, in the order in which the points fire; the original's {@code ActivationCache}.
  * Each is the value that flowed on, after all hooks. Immutable.
  */
-public final class ActivationCache implements AutoCloseable {
+public final class ActivationCache implements Activations, AutoCloseable {
 
     private final HookedTransformer model;
     private final Map<String, Tensor> activations;

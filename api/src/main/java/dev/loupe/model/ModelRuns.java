@@ -16,8 +16,10 @@ import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.Change;
+import dev.loupe.hook.Edit;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFunction;
+import dev.loupe.hook.Intervention;
 import dev.loupe.run.ModelRunner;
 import dev.loupe.run.PlanRequest;
 import dev.loupe.tensor.Tensor;
@@ -65,7 +67,7 @@ final class ModelRuns implements AutoCloseable {
         return graphs.computeIfAbsent(options, key -> architecture.build(config, key));
     }
 
-    RunResult run(RunRequest request, List<Hook> modelHooks) {
+    RunResult run(RunRequest request, List<Edit> modelHooks) {
         HookNames names = model.hookNames();
         boolean cached = request.keyValueCache().isPresent();
         Graph graph =
@@ -74,10 +76,13 @@ final class ModelRuns implements AutoCloseable {
         Geometry geometry = geometry(request, feeds, names);
         check(geometry, feeds, graph);
         Range range = range(request, graph);
-        Map<String, List<HookFunction>> hooks = hooks(request, modelHooks, names, range);
+        InterventionCompiler compiler = new InterventionCompiler(
+                model, geometry, request.logitPositions().orElse(null));
+        PointEdits edits = new PointEdits(compiler, graph);
+        edits(request, modelHooks, names, range, edits);
         Set<String> observed = observed(request, names, range);
         Set<String> outputs = outputs(request);
-        if (outputs.isEmpty() && observed.isEmpty() && hooks.isEmpty()) {
+        if (outputs.isEmpty() && observed.isEmpty() && edits.isEmpty()) {
             return new RunResult(null, null, Double.NaN, null, new ActivationCache(model, Map.of(), true));
         }
         Map<String, Tensor> given = new HashMap<>(feeds);
@@ -92,9 +97,12 @@ final class ModelRuns implements AutoCloseable {
             inputs.add(StandardNames.SELECTED_POSITIONS);
         });
         inputs.retainAll(graph.inputs().keySet());
-        Map<String, List<Change>> changes = new HashMap<>();
-        hooks.keySet().forEach(point -> changes.put(point, List.of(new Change.Code(0))));
-        PlanRequest plan = new PlanRequest(inputs, feeds.keySet(), observed, changes, outputs);
+        compiler.feeds().forEach((name, tensor) -> {
+            own.add(tensor);
+            given.put(name, tensor);
+            inputs.add(name);
+        });
+        PlanRequest plan = new PlanRequest(inputs, feeds.keySet(), observed, edits.changes(), outputs);
         ModelRunner.Results results;
         try {
             results = runner.run(
@@ -113,8 +121,7 @@ final class ModelRuns implements AutoCloseable {
                         own.add(made);
                         return made;
                     },
-                    (point, number, activation) ->
-                            apply(hooks.getOrDefault(point.name(), List.of()), point, activation));
+                    (point, number, activation) -> apply(edits.code(point, number), point, activation));
         } finally {
             // The run may hand an input back as a result only where it was fed by the caller.
             own.forEach(Tensor::close);
@@ -263,33 +270,68 @@ final class ModelRuns implements AutoCloseable {
         return new Range(from, to, graph);
     }
 
-    private Map<String, List<HookFunction>> hooks(
-            RunRequest request, List<Hook> modelHooks, HookNames names, Range range) {
-        Map<String, List<HookFunction>> byPoint = new LinkedHashMap<>();
-        for (Hook hook : modelHooks) {
-            for (HookPoint point : hook.points().select(names)) {
+    /** What happens at each point of a run, in order: functions of the graph, and Java code between them. */
+    private static final class PointEdits {
+        private final InterventionCompiler compiler;
+        private final Graph graph;
+        private final Map<String, List<Change>> changes = new LinkedHashMap<>();
+        private final Map<String, List<List<HookFunction>>> code = new HashMap<>();
+
+        PointEdits(InterventionCompiler compiler, Graph graph) {
+            this.compiler = compiler;
+            this.graph = graph;
+        }
+
+        void add(Edit edit, HookPoint point) {
+            List<Change> list = changes.computeIfAbsent(point.name(), key -> new ArrayList<>());
+            if (edit instanceof Intervention intervention) {
+                Value value = Objects.requireNonNull(graph.hooks().get(point.name()));
+                list.add(new Change.Function(compiler.compile(intervention, point, value.type())));
+            } else if (edit instanceof Hook hook) {
+                List<List<HookFunction>> pieces = code.computeIfAbsent(point.name(), key -> new ArrayList<>());
+                // Hooks that follow one another run as one piece.
+                if (list.isEmpty() || !(list.get(list.size() - 1) instanceof Change.Code)) {
+                    list.add(new Change.Code(pieces.size()));
+                    pieces.add(new ArrayList<>());
+                }
+                pieces.get(pieces.size() - 1).add(hook.function());
+            }
+        }
+
+        boolean isEmpty() {
+            return changes.isEmpty();
+        }
+
+        Map<String, List<Change>> changes() {
+            return changes;
+        }
+
+        List<HookFunction> code(HookPoint point, int number) {
+            return code.getOrDefault(point.name(), List.of()).get(number);
+        }
+    }
+
+    private void edits(RunRequest request, List<Edit> modelHooks, HookNames names, Range range, PointEdits edits) {
+        for (Edit edit : modelHooks) {
+            for (HookPoint point : edit.points().select(names)) {
                 if (range.passes(point)) {
-                    byPoint.computeIfAbsent(point.name(), key -> new ArrayList<>())
-                            .add(hook.function());
+                    edits.add(edit, point);
                 }
             }
         }
-        for (Hook hook : request.hooks()) {
-            List<HookPoint> points = hook.points().select(names);
+        for (Edit edit : request.edits()) {
+            List<HookPoint> points = edit.points().select(names);
             List<HookPoint> passed = points.stream().filter(range::passes).toList();
-            if (passed.isEmpty() || (hook.points().byName() && passed.size() < points.size())) {
+            if (passed.isEmpty() || (edit.points().byName() && passed.size() < points.size())) {
                 List<HookPoint> missed = new ArrayList<>(points);
                 missed.removeAll(passed);
                 throw new IllegalArgumentException(
                         missed.isEmpty()
-                                ? "The hook at " + hook.points() + " matches no hook point"
+                                ? "The hook at " + edit.points() + " matches no hook point"
                                 : "The hook at " + missed + " could not fire: the run goes " + span(request));
             }
-            for (HookPoint point : passed) {
-                byPoint.computeIfAbsent(point.name(), key -> new ArrayList<>()).add(hook.function());
-            }
+            passed.forEach(point -> edits.add(edit, point));
         }
-        return byPoint;
     }
 
     private Set<String> observed(RunRequest request, HookNames names, Range range) {

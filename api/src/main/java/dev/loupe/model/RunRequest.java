@@ -1,8 +1,9 @@
 package dev.loupe.model;
 
 import dev.loupe.array.Index;
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Edit;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.Intervention;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -34,7 +35,7 @@ public final class RunRequest {
     private final Map<String, Tensor> feeds;
     private final HookFilter observed;
     private final @Nullable Index observedPositions;
-    private final List<Hook> hooks;
+    private final List<Edit> edits;
     private final Returns returns;
     private final int @Nullable [] logitPositions;
     private final @Nullable Integer startAtLayer;
@@ -48,7 +49,7 @@ public final class RunRequest {
         this.feeds = new LinkedHashMap<>(b.feeds);
         this.observed = b.observed;
         this.observedPositions = b.observedPositions;
-        this.hooks = List.copyOf(b.hooks);
+        this.edits = List.copyOf(b.edits);
         this.returns = b.returns == null ? (b.stopAtLayer == null ? Returns.LOGITS : Returns.NONE) : b.returns;
         this.logitPositions = b.logitPositions;
         this.startAtLayer = b.startAtLayer;
@@ -88,9 +89,9 @@ public final class RunRequest {
         return Optional.ofNullable(observedPositions);
     }
 
-    /** The run's own hooks, in order. */
-    public List<Hook> hooks() {
-        return hooks;
+    /** What the run itself does at hook points, in order. */
+    public List<Edit> edits() {
+        return edits;
     }
 
     /** What is computed beside the observed activations. */
@@ -134,7 +135,7 @@ public final class RunRequest {
         private final Map<String, Tensor> feeds = new LinkedHashMap<>();
         private HookFilter observed = HookFilter.none();
         private @Nullable Index observedPositions;
-        private final List<Hook> hooks = new ArrayList<>();
+        private final List<Edit> edits = new ArrayList<>();
         private @Nullable Returns returns;
         private int @Nullable [] logitPositions;
         private @Nullable Integer startAtLayer;
@@ -180,15 +181,20 @@ public final class RunRequest {
             return this;
         }
 
-        /** Adds hooks, after those given before. */
-        public Builder hooks(Hook... more) {
+        /** Adds hooks and interventions, after those given before. */
+        public Builder hooks(Edit... more) {
             return hooks(Arrays.asList(more));
         }
 
-        /** Adds hooks, after those given before. */
-        public Builder hooks(List<Hook> more) {
-            hooks.addAll(more);
+        /** Adds hooks and interventions, after those given before. */
+        public Builder hooks(List<? extends Edit> more) {
+            edits.addAll(more);
             return this;
+        }
+
+        /** Adds interventions, after the hooks and interventions given before. */
+        public Builder interventions(Intervention... more) {
+            return hooks(Arrays.asList(more));
         }
 
         /** What to compute beside the observed activations. */

@@ -129,6 +129,13 @@ public abstract class BackendConformanceKit {
         return session().tests(new LifecycleRules(bench(), models()));
     }
 
+    /** Section 10. */
+    @TestFactory
+    @Order(10)
+    Stream<DynamicNode> interventions() {
+        return session().tests(new InterventionRules(models()));
+    }
+
     /** Section 8. */
     @TestFactory
     @Order(8)

@@ -1,4 +1,4 @@
-package dev.loupe.array.safetensors;
+package dev.loupe.array;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -7,10 +7,10 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A strict reader of JSON, for headers: this module has no dependencies, and headers need no more. Numbers are
+ * A strict reader of JSON: this module has no dependencies, and what it reads needs no more. Numbers are
  * Long or Double; an object in which a name occurs twice is refused, for then nobody knows what it says.
  */
-final class Json {
+public final class Json {
 
     private static final int MAX_DEPTH = 32;
 
@@ -27,7 +27,7 @@ final class Json {
      *
      * @throws JsonException if it isn't; says what was expected at which character
      */
-    static @Nullable Object parse(String text) throws JsonException {
+    public static @Nullable Object parse(String text) throws JsonException {
         Json json = new Json(text);
         Object value = json.value();
         json.skipSpace();
@@ -213,7 +213,7 @@ final class Json {
     }
 
     /** Quotes a text as a JSON string. */
-    static String quote(String text) {
+    public static String quote(String text) {
         StringBuilder result = new StringBuilder("\"");
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
@@ -232,10 +232,10 @@ final class Json {
     }
 
     /** The text isn't JSON, or not what we take for it. */
-    static final class JsonException extends Exception {
+    public static final class JsonException extends Exception {
         private static final long serialVersionUID = 1L;
 
-        JsonException(String message) {
+        private JsonException(String message) {
             super(message);
         }
     }
