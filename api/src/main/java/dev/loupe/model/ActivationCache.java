@@ -146,8 +146,8 @@ public final class ActivationCache implements Activations, AutoCloseable {
     /** Some positions of every activation; attention patterns and scores are cut along the query axis. */
     public ActivationCache slicePositions(Index positions) {
         Map<String, Tensor> sliced = new LinkedHashMap<>();
-        activations.forEach((name, tensor) ->
-                sliced.put(name, slicePositions(point(name), tensor, positions, hasBatch)));
+        activations.forEach(
+                (name, tensor) -> sliced.put(name, slicePositions(point(name), tensor, positions, hasBatch)));
         return new ActivationCache(model, sliced, hasBatch);
     }
 
@@ -195,9 +195,9 @@ public final class ActivationCache implements Activations, AutoCloseable {
         try (SafetensorsFile stored = SafetensorsFile.open(file)) {
             Map<String, Tensor> found = new LinkedHashMap<>();
             for (String name : stored.names()) {
-                HookPoint point =
-                        model.hookNames().either(name).orElseGet(() -> model.hookNames()
-                                .resolve(name));
+                HookPoint point = model.hookNames()
+                        .either(name)
+                        .orElseGet(() -> model.hookNames().resolve(name));
                 found.put(point.name(), model.tensors().of(stored.read(name)));
             }
             Map<String, Tensor> ordered = new LinkedHashMap<>();

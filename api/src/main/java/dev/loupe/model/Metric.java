@@ -239,9 +239,7 @@ public final class Metric {
             long end = site.logitColumns() - 1;
             atEnd = Arrays.stream(columns).allMatch(at -> at == end);
             if (!atEnd) {
-                site.feed(
-                        MetricFunction.COLUMNS,
-                        HostTensor.of(Shape.of(columns.length, 1), columns));
+                site.feed(MetricFunction.COLUMNS, HostTensor.of(Shape.of(columns.length, 1), columns));
             }
         }
         return new MetricFunction(kind, place, atEnd, eachRow, perRow, "");
@@ -254,9 +252,8 @@ public final class Metric {
 
     @Override
     public String toString() {
-        String tokens = answers.length == 0
-                ? ""
-                : " of " + list(answers) + (wrong.length == 0 ? "" : " and " + list(wrong));
+        String tokens =
+                answers.length == 0 ? "" : " of " + list(answers) + (wrong.length == 0 ? "" : " and " + list(wrong));
         return name + tokens + (perRow ? ", per row" : "");
     }
 

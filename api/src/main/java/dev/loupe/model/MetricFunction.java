@@ -17,8 +17,7 @@ import java.util.List;
  * @param eachRow whether each row has a token of its own
  * @param detail a function of the user's; the empty string if there is none
  */
-record MetricFunction(
-        Kind kind, Metric.Place place, boolean atEnd, boolean eachRow, boolean perRow, Object detail)
+record MetricFunction(Kind kind, Metric.Place place, boolean atEnd, boolean eachRow, boolean perRow, Object detail)
         implements GraphFunction {
 
     static final String ANSWERS = "metric.answers";
@@ -97,7 +96,9 @@ record MetricFunction(
         Expr ids = scope.input(name, DType.INT64, StandardNames.BATCH, Dim.of(1));
         if (numbers.rank() == 3) {
             Expr like = numbers.slice(2, 0, 1);
-            ids = ids.unsqueeze(-1).applyAll(new Op.BroadcastLike(), List.of(like)).get(0);
+            ids = ids.unsqueeze(-1)
+                    .applyAll(new Op.BroadcastLike(), List.of(like))
+                    .get(0);
         }
         return numbers.gatherElements(-1, ids).squeeze(-1);
     }

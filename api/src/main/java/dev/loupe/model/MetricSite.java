@@ -75,11 +75,12 @@ final class MetricSite {
     }
 
     void feedLogits(Metric metric, Tensor other) {
-        Shape expected = Shape.of(
-                geometry.batch(), logitColumns(), model.config().dVocab());
+        Shape expected =
+                Shape.of(geometry.batch(), logitColumns(), model.config().dVocab());
         if (!other.shape().equals(expected)) {
-            throw new IllegalArgumentException("The metric '" + metric + "' compares with logits of another run of shape "
-                    + other.shape() + "; this run's are " + expected);
+            throw new IllegalArgumentException(
+                    "The metric '" + metric + "' compares with logits of another run of shape " + other.shape()
+                            + "; this run's are " + expected);
         }
         if (other.dtype() == model.dtype() && other.backend() == model.backend()) {
             borrowed.put(MetricFunction.OTHER, other);
@@ -135,7 +136,8 @@ final class MetricSite {
         double[] weights = new double[geometry.batch() * columns.length];
         for (int row = 0; row < geometry.batch(); row++) {
             boolean[] mask = geometry.mask()[row];
-            double real = Math.max(1, Arrays.stream(columns).filter(at -> mask[at]).count());
+            double real =
+                    Math.max(1, Arrays.stream(columns).filter(at -> mask[at]).count());
             for (int i = 0; i < columns.length; i++) {
                 weights[row * columns.length + i] = mask[columns[i]] ? 1 / real : 0;
             }
@@ -160,10 +162,13 @@ final class MetricSite {
             throw new IllegalArgumentException(
                     "The metric '" + metric + "' needs two real tokens next to each other; the run has none");
         }
-        double[] weights = Arrays.stream(pairs).map(count -> count == 0 ? 0 : 1 / count).toArray();
+        double[] weights =
+                Arrays.stream(pairs).map(count -> count == 0 ? 0 : 1 / count).toArray();
         feed(
                 MetricFunction.WEIGHTS,
-                (perRow ? HostTensor.of(Shape.of(pairs.length), weights) : HostTensor.of(Shape.SCALAR, new double[] {1 / all}))
+                (perRow
+                                ? HostTensor.of(Shape.of(pairs.length), weights)
+                                : HostTensor.of(Shape.SCALAR, new double[] {1 / all}))
                         .to(wide()));
     }
 

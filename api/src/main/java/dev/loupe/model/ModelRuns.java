@@ -117,8 +117,7 @@ final class ModelRuns implements AutoCloseable {
             inputs.addAll(site.made().keySet());
             inputs.addAll(site.borrowed().keySet());
         }
-        PlanRequest plan =
-                new PlanRequest(inputs, feeds.keySet(), observed, edits.changes(), outputs, derivatives);
+        PlanRequest plan = new PlanRequest(inputs, feeds.keySet(), observed, edits.changes(), outputs, derivatives);
         ModelRunner.Results results;
         try {
             results = runner.run(
@@ -154,8 +153,9 @@ final class ModelRuns implements AutoCloseable {
     private Derivatives derivatives(
             RunRequest request, Metric metric, MetricSite site, HookNames names, Range range, PointEdits backward) {
         if (request.stopAtLayer().isPresent() && metric.needsTheEnd()) {
-            throw new IllegalArgumentException("The metric '" + metric + "' is made of logits, but the run stops at layer "
-                    + request.stopAtLayer().get() + "; let it run to the end, or use Metric.ofPoints");
+            throw new IllegalArgumentException(
+                    "The metric '" + metric + "' is made of logits, but the run stops at layer "
+                            + request.stopAtLayer().get() + "; let it run to the end, or use Metric.ofPoints");
         }
         if (metric.output().equals(StandardNames.LOSS_PER_TOKEN)) {
             checkHasLoss(request);
@@ -383,8 +383,9 @@ final class ModelRuns implements AutoCloseable {
         }
         for (Edit edit : request.edits()) {
             if (isBackward(edit) && !differentiates) {
-                throw new IllegalArgumentException("The backward hook at " + edit.points()
-                        + " could not fire: the run differentiates nothing. Ask for derivatives with gradients(metric)");
+                throw new IllegalArgumentException(
+                        "The backward hook at " + edit.points()
+                                + " could not fire: the run differentiates nothing. Ask for derivatives with gradients(metric)");
             }
             List<HookPoint> points = edit.points().select(names);
             List<HookPoint> passed = points.stream().filter(range::passes).toList();
@@ -512,10 +513,7 @@ final class ModelRuns implements AutoCloseable {
     }
 
     private RunResult result(
-            RunRequest request,
-            ModelRunner.Results results,
-            Geometry geometry,
-            @Nullable Derivatives derivatives) {
+            RunRequest request, ModelRunner.Results results, Geometry geometry, @Nullable Derivatives derivatives) {
         Tensor perToken = results.outputs().get(StandardNames.LOSS_PER_TOKEN);
         double loss = Double.NaN;
         if (perToken != null) {
@@ -537,7 +535,8 @@ final class ModelRuns implements AutoCloseable {
             if (request.inclBackward()) {
                 // Closing one cache must not close the other.
                 found.forEach((name, derivative) -> observed.put(
-                        HookPoint.gradientOf(name), derivative.reshape(derivative.shape().toArray())));
+                        HookPoint.gradientOf(name),
+                        derivative.reshape(derivative.shape().toArray())));
             }
             gradients = new GradientCache(cut(request, found));
         }

@@ -68,7 +68,8 @@ class GradientGoldensTest {
             try (GradientCache found = model.gradients(tokens, metric, HookFilter.names(names))) {
                 for (String name : names) {
                     HostTensor expected = golden.read(prefix + name);
-                    // With an input for each head the original has a norm for each head, whose derivatives it keeps only
+                    // With an input for each head the original has a norm for each head, whose derivatives it keeps
+                    // only
                     // for the values: another test looks at them.
                     if (expected.shape().rank() == found.get(name).rank()) {
                         check(fixture + " " + prefix + name, found.get(name).toHost(), expected);
