@@ -129,13 +129,6 @@ public abstract class BackendConformanceKit {
         return session().tests(new LifecycleRules(bench(), models()));
     }
 
-    /** Section 10. */
-    @TestFactory
-    @Order(10)
-    Stream<DynamicNode> interventions() {
-        return session().tests(new InterventionRules(models()));
-    }
-
     /** Section 8. */
     @TestFactory
     @Order(8)
@@ -148,6 +141,13 @@ public abstract class BackendConformanceKit {
     @Order(9)
     Stream<DynamicNode> gradients() {
         return session().tests(new GradientRules(bench()));
+    }
+
+    /** Section 10. */
+    @TestFactory
+    @Order(10)
+    Stream<DynamicNode> interventions() {
+        return session().tests(new InterventionRules(models()));
     }
 
     /** The deviations file itself. */

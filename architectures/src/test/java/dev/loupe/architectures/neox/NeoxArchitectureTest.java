@@ -1,4 +1,4 @@
-package dev.loupe.examples.neox;
+package dev.loupe.architectures.neox;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

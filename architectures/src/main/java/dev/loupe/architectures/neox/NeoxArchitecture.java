@@ -1,45 +1,30 @@
-package dev.loupe.examples.neox;
+package dev.loupe.architectures.neox;
 
 import com.google.auto.service.AutoService;
 import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.architecture.CheckpointConfig;
-import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.ActivationFunctions;
-import dev.loupe.architectures.decoder.DecoderGraph;
+import dev.loupe.architectures.decoder.DecoderArchitecture;
 import dev.loupe.architectures.decoder.RotarySettings;
 import dev.loupe.architectures.decoder.SpecialIds;
-import dev.loupe.graph.Graph;
-import dev.loupe.plugin.SpiVersion;
+import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 
-/**
- * GPT-NeoX (Black et al. 2022), checkpoints of Hugging Face's {@code GPTNeoXForCausalLM}: attention and MLP side by
- * side, a quarter of each head rotated, queries, keys and values interleaved in one tensor.
- */
+/** Black et al. 2022, Biderman et al. 2023 (Pythia); checkpoints of Hugging Face's {@code GPTNeoXForCausalLM}. */
 @AutoService(ArchitectureProvider.class)
-public final class NeoxArchitecture implements ArchitectureProvider {
+public final class NeoxArchitecture extends DecoderArchitecture {
+
+    private static final List<String> PYTHIA =
+            List.of("14m", "31m", "70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b");
 
     /** Made by the service loader. */
-    public NeoxArchitecture() {}
-
-    @Override
-    public String id() {
-        return "gpt-neox";
-    }
-
-    @Override
-    public int spiVersion() {
-        return SpiVersion.CURRENT;
-    }
-
-    @Override
-    public boolean accepts(CheckpointConfig config) {
-        return config.modelType().equals("gpt_neox");
+    public NeoxArchitecture() {
+        super("gpt-neox", "GPTNeoXForCausalLM", "gpt_neox");
     }
 
     @Override
@@ -51,7 +36,8 @@ public final class NeoxArchitecture implements ArchitectureProvider {
                     + " can't be divided among 'num_attention_heads' " + heads + " heads");
         }
         int vocabulary = config.integer("vocab_size");
-        int positions = config.integer("max_position_embeddings");
+        int positions = config.integer("max_position_embeddings", 2048);
+        String activation = config.string("hidden_act", "gelu");
         TransformerConfig.Builder builder = TransformerConfig.builder()
                 .modelName(config.source())
                 .architecture(id())
@@ -63,17 +49,18 @@ public final class NeoxArchitecture implements ArchitectureProvider {
                 .dVocab(vocabulary)
                 .nCtx(positions)
                 .eps(config.number("layer_norm_eps", 1e-5))
-                .activation(ActivationFunctions.check(
-                        config.string("hidden_act", "gelu"), config.source() + ": 'hidden_act'"))
+                .activation(ActivationFunctions.check(activation, config.source() + ": 'hidden_act'"))
                 .parallelAttnMlp(config.bool("use_parallel_residual", true))
                 .biases(biases(config))
                 .bosId(SpecialIds.bos(config, 0, vocabulary))
                 .eosIds(SpecialIds.eos(config, 2, vocabulary))
+                .defaultPrependBos(false)
                 .extra(NeoxWeights.TIED, config.bool("tie_word_embeddings", false));
-        // What others call rope_theta and partial_rotary_factor has names of its own here.
+        // What others call rope_theta and partial_rotary_factor has names of its own in older configs.
         CheckpointConfig spelled = config.withDefault("rope_theta", config.number("rotary_emb_base", 10_000))
                 .withDefault("partial_rotary_factor", config.number("rotary_pct", 0.25));
-        return RotarySettings.apply(builder, spelled, width / heads, positions).build();
+        return RotarySettings.applyPartial(builder, spelled, width / heads, positions)
+                .build();
     }
 
     private static Set<String> biases(CheckpointConfig config) {
@@ -90,16 +77,13 @@ public final class NeoxArchitecture implements ArchitectureProvider {
     }
 
     @Override
-    public Graph build(TransformerConfig config, GraphOptions options) {
-        return DecoderGraph.build(config, options);
-    }
-
-    @Override
     public List<PretrainedModel> pretrained() {
-        return List.of(
-                new PretrainedModel("pythia-14m", "EleutherAI/pythia-14m"),
-                new PretrainedModel("pythia-70m", "EleutherAI/pythia-70m"),
-                new PretrainedModel("pythia-160m", "EleutherAI/pythia-160m"),
-                new PretrainedModel("pythia-410m", "EleutherAI/pythia-410m"));
+        List<PretrainedModel> models = new ArrayList<>();
+        for (String size : PYTHIA) {
+            models.add(new PretrainedModel("pythia-" + size, "EleutherAI/pythia-" + size));
+            models.add(new PretrainedModel("pythia-" + size + "-deduped", "EleutherAI/pythia-" + size + "-deduped"));
+        }
+        models.add(new PretrainedModel("gpt-neox-20b", "EleutherAI/gpt-neox-20b"));
+        return models;
     }
 }

@@ -1,4 +1,4 @@
-package dev.loupe.examples.neox;
+package dev.loupe.architectures.neox;
 
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
