@@ -258,6 +258,43 @@ public final class HookedTransformer implements AutoCloseable {
         return runWith(toTokens(input), interventions);
     }
 
+    // Derivatives.
+
+    /**
+     * Derivatives of a metric with respect to what leaves every standard hook point: {@code model.gradients(tokens,
+     * Metric.logitDifference(model, " Mary", " John"))}.
+     */
+    public GradientCache gradients(Tokens tokens, Metric metric) {
+        return gradients(tokens, metric, HookFilter.standard());
+    }
+
+    /** Derivatives of a metric with respect to what leaves every standard hook point, of a text. */
+    public GradientCache gradients(String input, Metric metric) {
+        return gradients(toTokens(input), metric);
+    }
+
+    /** Derivatives of a metric with respect to what leaves chosen hook points, optional ones too. */
+    public GradientCache gradients(Tokens tokens, Metric metric, HookFilter points) {
+        RunResult result = run(RunRequest.of(tokens)
+                .returns(Returns.NONE)
+                .gradients(metric, points)
+                .build());
+        result.metric().close();
+        return result.gradients();
+    }
+
+    /** Logits, every standard activation, and the derivative of a metric with respect to each. */
+    public GradientRun runWithCacheAndGradients(Tokens tokens, Metric metric) {
+        return runWithCacheAndGradients(tokens, metric, HookFilter.standard());
+    }
+
+    /** Logits, chosen activations, and the derivative of a metric with respect to each. */
+    public GradientRun runWithCacheAndGradients(Tokens tokens, Metric metric, HookFilter points) {
+        RunResult result = run(
+                RunRequest.of(tokens).observe(points).gradients(metric, points).build());
+        return new GradientRun(result.logits(), result.cache(), result.gradients(), result.metric());
+    }
+
     /** An empty key/value cache for a batch. */
     public KeyValueCache newKeyValueCache(int batch) {
         return new KeyValueCache(config, options.dtype(), batch, tensors());

@@ -43,6 +43,9 @@ public final class RunRequest {
     private final @Nullable Integer stopAtLayer;
     private final @Nullable KeyValueCache keyValueCache;
     private final boolean modelHooks;
+    private final @Nullable Metric metric;
+    private final HookFilter differentiated;
+    private final boolean inclBackward;
 
     private RunRequest(Builder b) {
         this.tokens = b.tokens;
@@ -57,6 +60,9 @@ public final class RunRequest {
         this.stopAtLayer = b.stopAtLayer;
         this.keyValueCache = b.keyValueCache;
         this.modelHooks = b.modelHooks;
+        this.inclBackward = b.inclBackward;
+        this.metric = b.metric == null && b.inclBackward ? Metric.loss() : b.metric;
+        this.differentiated = b.metric == null ? (b.inclBackward ? b.observed : HookFilter.none()) : b.differentiated;
     }
 
     /** A builder; logits are returned unless it is told otherwise. */
@@ -129,6 +135,21 @@ public final class RunRequest {
         return modelHooks;
     }
 
+    /** What is differentiated, if anything is. */
+    public Optional<Metric> metric() {
+        return Optional.ofNullable(metric);
+    }
+
+    /** The points with respect to which the metric is differentiated. */
+    public HookFilter differentiated() {
+        return differentiated;
+    }
+
+    /** Whether derivatives are put into the cache of activations too. */
+    public boolean inclBackward() {
+        return inclBackward;
+    }
+
     /** Collects a request. */
     public static final class Builder {
         private @Nullable Tokens tokens;
@@ -143,6 +164,9 @@ public final class RunRequest {
         private @Nullable Integer stopAtLayer;
         private @Nullable KeyValueCache keyValueCache;
         private boolean modelHooks = true;
+        private @Nullable Metric metric;
+        private HookFilter differentiated = HookFilter.none();
+        private boolean inclBackward;
 
         private Builder() {}
 
@@ -244,6 +268,36 @@ public final class RunRequest {
         /** Whether the hooks that stand on the model run too, as they do unless told otherwise. */
         public Builder modelHooks(boolean value) {
             modelHooks = value;
+            return this;
+        }
+
+        /**
+         * Asks for derivatives of a metric with respect to what leaves points: in the result's {@link
+         * RunResult#gradients}. Only what lies between those points and the metric is differentiated. Optional points need
+         * no flag.
+         */
+        public Builder gradients(Metric of, HookFilter points) {
+            metric = of;
+            differentiated = points;
+            return this;
+        }
+
+        /** Asks for derivatives of a metric at points by full or short name. */
+        public Builder gradients(Metric of, String... names) {
+            return gradients(of, HookFilter.names(names));
+        }
+
+        /** Asks for derivatives of a metric at every standard point that the run passes. */
+        public Builder gradients(Metric of) {
+            return gradients(of, HookFilter.standard());
+        }
+
+        /**
+         * Puts derivatives into the cache of activations too, each under its point's full name and {@code _grad}. Without
+         * {@code gradients(…)} they are those of the loss, at the observed points.
+         */
+        public Builder inclBackward(boolean value) {
+            inclBackward = value;
             return this;
         }
 
