@@ -125,8 +125,8 @@ public record Intervention(String point, Selection selection, Action action) imp
         }
 
         private static boolean same(@Nullable HostTensor a, @Nullable HostTensor b) {
-            if (a == null || b == null || a == b) {
-                return a == b;
+            if (a == null || b == null) {
+                return a == null && b == null;
             }
             return a.dtype() == b.dtype()
                     && a.shape().equals(b.shape())

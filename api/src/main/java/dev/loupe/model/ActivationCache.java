@@ -80,6 +80,7 @@ public final class ActivationCache implements Activations, AutoCloseable {
      * @throws UnknownHookException if the model has no such point
      * @throws IllegalStateException if it has, but the run didn't observe it
      */
+    @Override
     public Tensor get(String name) {
         Tensor known = activations.get(name);
         return known == null ? find(names().resolve(name).name()) : known;

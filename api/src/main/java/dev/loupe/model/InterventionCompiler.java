@@ -132,6 +132,7 @@ final class InterventionCompiler {
      *
      * @param perRow whether the choice is another for each sequence
      */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     private record Chosen(boolean[][] rows, boolean perRow) {
         long[] places() {
             List<Long> places = new ArrayList<>();

@@ -21,6 +21,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
@@ -105,7 +106,10 @@ final class InterventionRules {
     }
 
     private static long width(HookedTransformer model, HookPoint point) {
-        return model.graph().hooks().get(point.name()).type().dim(-1).value();
+        return Objects.requireNonNull(model.graph().hooks().get(point.name()))
+                .type()
+                .dim(-1)
+                .value();
     }
 
     private static Tensor part(Tensor x, int axis, long place, UnaryOperator<Tensor> change) {
