@@ -101,8 +101,9 @@ final class InterventionRules {
         return actions;
     }
 
+    // A masked score is −∞, which no arithmetic makes 0.7.
     private static Tensor set(Tensor rows) {
-        return part(rows, rows.rank() - 1, 0, place -> place.mul(0).add(0.7));
+        return part(rows, rows.rank() - 1, 0, place -> place.maskedFill(place.eq(place), 0.7));
     }
 
     private static long width(HookedTransformer model, HookPoint point) {

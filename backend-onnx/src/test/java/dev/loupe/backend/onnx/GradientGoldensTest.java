@@ -2,6 +2,7 @@ package dev.loupe.backend.onnx;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.architecture.Architectures;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.safetensors.SafetensorsFile;
@@ -14,8 +15,11 @@ import dev.loupe.model.GradientCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
 import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -56,8 +60,10 @@ class GradientGoldensTest {
 
     private static void compare(String fixture, LoadOptions options, Metric metric, String prefix) {
         Path directory = Fixtures.directory(fixture);
+        boolean centredAnyway = fixture.equals(Fixtures.GEMMA2) && prefix.startsWith("proc.");
         try (SafetensorsFile golden = SafetensorsFile.open(directory.resolve("gradients.safetensors"));
-                HookedTransformer model = HookedTransformer.fromPretrained(directory.toString(), options, backend)) {
+                HookedTransformer loaded = HookedTransformer.fromPretrained(directory.toString(), options, backend);
+                HookedTransformer model = centredAnyway ? withCentredUnembedding(loaded) : loaded) {
             List<String> names = model.hookNames().points().stream()
                     .map(HookPoint::name)
                     .filter(name -> golden.contains(prefix + name))
@@ -76,6 +82,25 @@ class GradientGoldensTest {
                 }
             }
         }
+    }
+
+    // The original centres the unembedding under a soft cap too, which changes the model (its goldens say so: the loss
+    // before is 6.361, after 6.381). Loupe doesn't; here it is done for the comparison's sake.
+    private static HookedTransformer withCentredUnembedding(HookedTransformer model) {
+        Map<String, HostTensor> weights = new HashMap<>();
+        for (String name : model.weightNames()) {
+            if (!model.graph().constants().containsKey(name)) {
+                Tensor weight = model.weight(name);
+                boolean centre = name.equals("unembed.W_U") || name.equals("unembed.b_U");
+                weights.put(name, (centre ? weight.sub(weight.mean(-1).unsqueeze(-1)) : weight).toHost());
+            }
+        }
+        return HookedTransformer.fromWeights(
+                Architectures.byId(model.config().architecture()),
+                model.config(),
+                weights,
+                LoadOptions.noProcessing(),
+                backend);
     }
 
     private static void check(String what, HostTensor found, HostTensor expected) {
