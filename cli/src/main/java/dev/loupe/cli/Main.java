@@ -18,6 +18,8 @@ import picocli.CommandLine.Spec;
             LensCommand.class,
             LogitsCommand.class,
             CacheCommand.class,
+            GradientsCommand.class,
+            FeaturesCommand.class,
             ExportOnnxCommand.class,
             GenerateCommand.class,
             AttentionCommand.class,
