@@ -62,17 +62,20 @@ final class GradientRules {
     @Rule("9.3")
     Stream<Trial> whereThereAreSeveralAnswersTheOneThatIsChosen() {
         return bench.floats().stream()
-                .map(type -> new Trial(type.label(), attempt -> attempt.each(KinkCases.all(), KinkCases::name, kink -> {
-                    List<HostTensor> found = GradientCheck.unweighted(kink.one()).gradients(bench.backend(), type, type);
-                    for (int i = 0; i < found.size(); i++) {
-                        double[] right = kink.expected().get(i);
-                        HostTensor expected = HostTensor.of(found.get(i).shape(), right);
-                        double[] allowed = new double[right.length];
-                        Arrays.fill(allowed, 8 * Precision.eps(type));
-                        Comparison.of(found.get(i), expected, allowed)
-                                .check("the derivative with respect to operand " + i + ", " + kink.name());
-                    }
-                })));
+                .map(type -> new Trial(
+                        type.label(),
+                        attempt -> attempt.each(KinkCases.all(), KinkCases::name, kink -> {
+                            List<HostTensor> found =
+                                    GradientCheck.unweighted(kink.one()).gradients(bench.backend(), type, type);
+                            for (int i = 0; i < found.size(); i++) {
+                                double[] right = kink.expected().get(i);
+                                HostTensor expected = HostTensor.of(found.get(i).shape(), right);
+                                double[] allowed = new double[right.length];
+                                Arrays.fill(allowed, 8 * Precision.eps(type));
+                                Comparison.of(found.get(i), expected, allowed)
+                                        .check("the derivative with respect to operand " + i + ", " + kink.name());
+                            }
+                        })));
     }
 
     private void check(OpCase one, GradientCheck check, DType type) {

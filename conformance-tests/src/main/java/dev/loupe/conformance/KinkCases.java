@@ -65,7 +65,11 @@ record KinkCases(String name, OpCase one, List<double[]> expected) {
                         new Op.Reduce(ReduceKind.MIN, first, true),
                         List.of(row(1, 3, 1)),
                         d(0.5, 0, 0.5)),
-                of("a product with a zero", new Op.Reduce(ReduceKind.PROD, first, true), List.of(row(2, 0, 3)), d(0, 6, 0)),
+                of(
+                        "a product with a zero",
+                        new Op.Reduce(ReduceKind.PROD, first, true),
+                        List.of(row(2, 0, 3)),
+                        d(0, 6, 0)),
                 of(
                         "a product with two zeros",
                         new Op.Reduce(ReduceKind.PROD, first, true),
@@ -79,7 +83,12 @@ record KinkCases(String name, OpCase one, List<double[]> expected) {
                         List.of(row(5, 6, 7), indices(2, 0), row(1, 1)),
                         d(0, 1, 0),
                         d(1, 1)),
-                of("a power of 0", new Op.Binary(BinaryKind.POW), List.of(row(0, 2), row(2, 0)), d(0, 0), d(0, Math.log(2))),
+                of(
+                        "a power of 0",
+                        new Op.Binary(BinaryKind.POW),
+                        List.of(row(0, 2), row(2, 0)),
+                        d(0, 0),
+                        d(0, Math.log(2))),
                 of("a masked row", new Op.Softmax(0), List.of(row(masked, masked, masked)), d(0, 0, 0)),
                 of("a masked key", new Op.Softmax(0), List.of(row(0, masked, masked)), d(0, 0, 0)));
     }

@@ -146,7 +146,8 @@ public record Gradients(String scalar, Set<String> points, boolean wholeRegions)
             reached.set(value.id());
             if (value.source() instanceof Value.Callback callback && above.get(value.id())) {
                 throw new IllegalArgumentException("Java code at '" + callback.point() + "' stands between '" + scalar
-                        + "' and " + upstream(asked, value) + ": no derivative goes through it. Make the change there an"
+                        + "' and " + upstream(asked, value)
+                        + ": no derivative goes through it. Make the change there an"
                         + " intervention (zero, add, scale, set, patch, a function of Expr), observe the point instead of"
                         + " hooking it, or ask for points further down");
             }
@@ -161,7 +162,9 @@ public record Gradients(String scalar, Set<String> points, boolean wholeRegions)
     private static Set<String> upstream(List<Value> asked, Value callback) {
         BitSet above = Uses.above(List.of(callback));
         Set<String> names = new TreeSet<>();
-        asked.stream().filter(value -> above.get(value.id())).forEach(value -> names.add(point(value).name()));
+        asked.stream()
+                .filter(value -> above.get(value.id()))
+                .forEach(value -> names.add(point(value).name()));
         // Optional points, which the run goes round, are upstream by way of what stands for them.
         if (names.isEmpty()) {
             asked.forEach(value -> names.add(point(value).name()));
