@@ -36,6 +36,16 @@ public final class Decompositions {
             return attention(b, in, attention.scale());
         } else if (op instanceof Op.SliceScatter scatter) {
             return sliceScatter(b, in.get(0), in.get(1), scatter);
+        } else if (op instanceof Op.ActivationGradient gradient) {
+            return b.mul(in.get(0), activationSlope(b, in.get(1), gradient.kind()));
+        } else if (op instanceof Op.SoftmaxGradient gradient) {
+            Value share = b.reduce(Op.ReduceKind.SUM, b.mul(in.get(0), in.get(1)), gradient.axis());
+            return b.mul(in.get(1), b.sub(in.get(0), share));
+        } else if (op instanceof Op.LogSoftmaxGradient gradient) {
+            Value sum = b.reduce(Op.ReduceKind.SUM, in.get(0), gradient.axis());
+            return b.sub(in.get(0), b.mul(b.unary(Op.UnaryKind.EXP, in.get(1)), sum));
+        } else if (op instanceof Op.NormGradient gradient) {
+            return normGradient(b, in.get(0), in.get(1), gradient);
         }
         throw new IllegalArgumentException(op + " is a primitive op: it has no decomposition");
     }
@@ -82,6 +92,48 @@ public final class Decompositions {
             case QUICK_GELU -> b.mul(x, b.unary(Op.UnaryKind.SIGMOID, b.mul(x, b.scalar(1.702, x))));
             case SILU -> b.mul(x, b.unary(Op.UnaryKind.SIGMOID, x));
         };
+    }
+
+    /** The derivative of an activation function. */
+    private static Value activationSlope(GraphBuilder b, Value x, Op.ActivationKind kind) {
+        return switch (kind) {
+            case GELU -> {
+                // Φ(x) + x·φ(x)
+                Value erf = b.unary(Op.UnaryKind.ERF, b.mul(x, b.scalar(Math.sqrt(0.5), x)));
+                Value below = b.mul(b.add(erf, b.scalar(1, x)), b.scalar(0.5, x));
+                Value bell = b.unary(Op.UnaryKind.EXP, b.mul(b.mul(x, x), b.scalar(-0.5, x)));
+                yield b.add(below, b.mul(b.mul(x, bell), b.scalar(1 / Math.sqrt(2 * Math.PI), x)));
+            }
+            case GELU_TANH -> {
+                // With t = tanh(u): (1 + t)/2 + x·(1 - t²)·u'/2
+                Value square = b.mul(x, x);
+                Value growth = b.add(b.mul(square, b.scalar(0.044715, x)), b.scalar(1, x));
+                Value t = b.unary(Op.UnaryKind.TANH, b.mul(b.mul(x, growth), b.scalar(Math.sqrt(2 / Math.PI), x)));
+                Value rise = b.add(
+                        b.mul(square, b.scalar(3 * 0.044715 * Math.sqrt(0.5 / Math.PI), x)),
+                        b.scalar(Math.sqrt(0.5 / Math.PI), x));
+                Value bend = b.mul(b.mul(x, rise), b.sub(b.scalar(1, x), b.mul(t, t)));
+                yield b.add(b.mul(b.add(t, b.scalar(1, x)), b.scalar(0.5, x)), bend);
+            }
+            case QUICK_GELU -> sigmoidSlope(b, x, 1.702);
+            case SILU -> sigmoidSlope(b, x, 1);
+        };
+    }
+
+    // Of x·s with s = sigmoid(ax): s + a·x·s·(1 - s)
+    private static Value sigmoidSlope(GraphBuilder b, Value x, double a) {
+        Value scaled = a == 1 ? x : b.mul(x, b.scalar(a, x));
+        Value s = b.unary(Op.UnaryKind.SIGMOID, scaled);
+        return b.add(s, b.mul(b.mul(scaled, s), b.sub(b.scalar(1, x), s)));
+    }
+
+    private static Value normGradient(GraphBuilder b, Value g, Value x, Op.NormGradient op) {
+        Value spread = op.centres() ? b.sub(x, b.reduce(Op.ReduceKind.MEAN, x, -1)) : x;
+        Value scale = rootMeanSquare(b, spread, op.eps());
+        Value normal = b.div(spread, scale);
+        Value along = b.mul(normal, b.reduce(Op.ReduceKind.MEAN, b.mul(g, normal), -1));
+        Value rest = b.sub(op.centres() ? b.sub(g, b.reduce(Op.ReduceKind.MEAN, g, -1)) : g, along);
+        return b.div(rest, scale);
     }
 
     private static Value linear(GraphBuilder b, List<Value> in) {

@@ -96,6 +96,11 @@ public final class Expr implements Arithmetic<Expr> {
                 .squeeze(where);
     }
 
+    /** The value itself, through which no derivative flows. */
+    public Expr stopGradient() {
+        return new Expr(builder, builder.stop(value));
+    }
+
     /**
      * The same elements under another shape.
      *

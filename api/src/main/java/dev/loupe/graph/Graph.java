@@ -19,6 +19,7 @@ public final class Graph {
     private final Map<String, Value> outputs;
     private final List<Shortcut> shortcuts;
     private final List<String> regions;
+    private final Map<String, String> homes;
 
     Graph(
             List<Value> values,
@@ -28,7 +29,8 @@ public final class Graph {
             Map<String, Value> hooks,
             Map<String, Value> outputs,
             List<Shortcut> shortcuts,
-            List<String> regions) {
+            List<String> regions,
+            Map<String, String> homes) {
         this.values = values;
         this.inputs = inputs;
         this.weights = weights;
@@ -37,6 +39,7 @@ public final class Graph {
         this.outputs = outputs;
         this.shortcuts = shortcuts;
         this.regions = regions;
+        this.homes = homes;
     }
 
     /** Every value, in an order in which they can be computed; {@code values().get(i).id() == i}. */
@@ -84,6 +87,16 @@ public final class Graph {
     /** The regions in the order in which they run. */
     public List<String> regions() {
         return regions;
+    }
+
+    /** Regions that have no place of their own in {@link #regions}, each with the one at whose place it runs. */
+    public Map<String, String> homes() {
+        return homes;
+    }
+
+    /** The region at whose place, and so on whose device, a region runs: itself, unless it is another's guest. */
+    public String homeOf(String region) {
+        return homes.getOrDefault(region, region);
     }
 
     /** One line for each value, grouped by region, then the outputs and the shortcuts. */

@@ -31,6 +31,7 @@ public final class GraphBuilder {
     private final List<Shortcut.Kind> shortcutKinds = new ArrayList<>();
     private final List<Shortcut> knownShortcuts = new ArrayList<>();
     private final List<String> regions = new ArrayList<>();
+    private final Map<String, String> homes = new LinkedHashMap<>();
     private String region = "";
 
     /** An empty graph. */
@@ -53,9 +54,24 @@ public final class GraphBuilder {
 
     /** Goes on in a region, which is started if it is new: for rewriting a graph. */
     public GraphBuilder in(String name) {
-        if (!name.equals(region) && !regions.contains(name)) {
+        if (!name.equals(region) && !homes.containsKey(name) && !regions.contains(name)) {
             regions.add(name);
         }
+        region = name;
+        return this;
+    }
+
+    /**
+     * Goes on in a region that runs where another one does, as the backward part of a block does: see {@link
+     * Graph#homeOf}.
+     *
+     * @throws IllegalArgumentException if there is a region of that name that is nobody's guest
+     */
+    public GraphBuilder beside(String home, String name) {
+        if (regions.contains(name)) {
+            throw new IllegalArgumentException("Region '" + name + "' was started before, with a place of its own");
+        }
+        homes.put(name, home);
         region = name;
         return this;
     }
@@ -134,6 +150,11 @@ public final class GraphBuilder {
         return add(input.type(), new Value.Callback(point, number, input));
     }
 
+    /** The value itself, through which no derivative flows. */
+    public Value stop(Value input) {
+        return add(input.type(), new Value.Stop(input));
+    }
+
     /**
      * A value of another graph, made from operands of this one: in the same region, and of the same type as far as the
      * operands' types are the same.
@@ -150,6 +171,8 @@ public final class GraphBuilder {
             return named(hooks, hooked.point().name(), input.type(), new Value.Hooked(hooked.point(), input));
         } else if (source instanceof Value.Callback callback) {
             return callback(callback.point(), callback.number(), operands.get(0));
+        } else if (source instanceof Value.Stop) {
+            return stop(operands.get(0));
         }
         Value.Result result = (Value.Result) source;
         boolean sameTypes = true;
@@ -166,6 +189,11 @@ public final class GraphBuilder {
     public GraphBuilder shortcut(Shortcut copied) {
         knownShortcuts.add(copied);
         return this;
+    }
+
+    /** The values so far, in the order in which they were made; a view. */
+    public List<Value> values() {
+        return Collections.unmodifiableList(values);
     }
 
     /** The values so far, by hook point. */
@@ -260,7 +288,8 @@ public final class GraphBuilder {
                 Collections.unmodifiableMap(new LinkedHashMap<>(hooks)),
                 Collections.unmodifiableMap(new LinkedHashMap<>(outputs)),
                 List.copyOf(shortcuts),
-                List.copyOf(regions));
+                List.copyOf(regions),
+                Collections.unmodifiableMap(new LinkedHashMap<>(homes)));
     }
 
     private Set<String> hooksBefore(Value value) {
@@ -291,7 +320,7 @@ public final class GraphBuilder {
     }
 
     private Value add(TensorType type, Value.Source source) {
-        if (regions.isEmpty()) {
+        if (region.isEmpty()) {
             throw new IllegalStateException("Start a region before adding values");
         }
         Value value = new Value(values.size(), type, region, source);

@@ -13,6 +13,8 @@ import java.util.function.Predicate;
  */
 public record HookPoint(String name, boolean optional, List<Axis> axes) {
 
+    private static final String GRADIENT = "_grad";
+
     /** Copies the list. */
     public HookPoint {
         axes = List.copyOf(axes);
@@ -26,6 +28,16 @@ public record HookPoint(String name, boolean optional, List<Axis> axes) {
     /** A point off the way of a plain run. */
     public static HookPoint optional(String name, Axis... axes) {
         return new HookPoint(name, true, List.of(axes));
+    }
+
+    /** The point in the backward part of a run at which the derivative with respect to what leaves this one is known. */
+    public HookPoint gradient() {
+        return new HookPoint(gradientOf(name), optional, axes);
+    }
+
+    /** The name of {@link #gradient} of the point of a name: {@code blocks.3.hook_mlp_out_grad}. */
+    public static String gradientOf(String name) {
+        return name + GRADIENT;
     }
 
     /** The layer in the name, or −1 if the point belongs to no block. */

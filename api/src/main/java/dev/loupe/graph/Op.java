@@ -263,8 +263,17 @@ public sealed interface Op {
         }
     }
 
-    /** Running sum along an axis, the own element included. Numbers. */
-    record CumSum(int axis) implements Op {
+    /**
+     * Running sum along an axis, the own element included; in reverse it runs from the end. Numbers.
+     *
+     * @param reverse whether the sum of the last element is the element itself, and that of the first all of them
+     */
+    record CumSum(int axis, boolean reverse) implements Op {
+        /** A sum that runs from the beginning. */
+        public CumSum(int axis) {
+            this(axis, false);
+        }
+
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.cumSum(this, inputs);
@@ -342,6 +351,28 @@ public sealed interface Op {
     }
 
     /**
+     * A copy of data with every update added where its index points: {@code out[..., indices[..., i, ...], ...] +=
+     * updates[..., i, ...]}, so that what meets at one place adds up. Inputs (data, indices int64, updates of the shape
+     * of the indices), sizes as in {@link GatherElements}. Numbers.
+     */
+    record ScatterAdd(int axis) implements Op {
+        @Override
+        public int indexedAxis() {
+            return axis;
+        }
+
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.scatterAdd(this, inputs);
+        }
+
+        @Override
+        public String name() {
+            return "scatter_add";
+        }
+    }
+
+    /**
      * {@code x[start:end:step]} along one axis with Python's meaning: negative bounds count from the end,
      * bounds beyond the ends are clipped. The step is positive. {@link #TO_END} as end means up to the end.
      */
@@ -365,6 +396,27 @@ public sealed interface Op {
         }
     }
 
+    /**
+     * The way back from {@link Slice}: inputs (update, like); zeros of the sizes of {@code like}, in which the update
+     * stands where the slice of the same numbers would read. The output has the update's data type.
+     */
+    record Unslice(int axis, long start, long end, long step) implements Op {
+        /** The slice whose way back this is. */
+        public Slice slice() {
+            return new Slice(axis, start, end, step);
+        }
+
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.unslice(this, inputs);
+        }
+
+        @Override
+        public String name() {
+            return "unslice";
+        }
+    }
+
     /** Joins one or more inputs along an axis; the other sizes are equal. */
     record Concat(int axis) implements Op {
         @Override
@@ -378,6 +430,22 @@ public sealed interface Op {
         }
     }
 
+    /**
+     * The way back from {@link Concat}: inputs (x, part, part, …), of which the parts tell sizes alone; x is divided
+     * along the axis into pieces as long as the parts are there. One output for each part, of x's data type.
+     */
+    record SplitLike(int axis) implements Op {
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.splitLike(this, inputs);
+        }
+
+        @Override
+        public String name() {
+            return "split_like";
+        }
+    }
+
     /** The same elements in row-major order under another shape with as many elements. */
     record Reshape(Shape shape) implements Op {
         @Override
@@ -388,6 +456,22 @@ public sealed interface Op {
         @Override
         public String name() {
             return "reshape";
+        }
+    }
+
+    /**
+     * {@link Reshape} to sizes that may be known only when the graph runs: inputs (x, like), of which the second tells
+     * its sizes alone, and has as many elements.
+     */
+    record ReshapeLike() implements Op {
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.reshapeLike(this, inputs);
+        }
+
+        @Override
+        public String name() {
+            return "reshape_like";
         }
     }
 
@@ -460,6 +544,22 @@ public sealed interface Op {
         @Override
         public String name() {
             return "expand";
+        }
+    }
+
+    /**
+     * Repeats x to the sizes of another tensor, as elementwise ops would: inputs (x, like), of which the second tells its
+     * sizes alone. The output has x's data type.
+     */
+    record BroadcastLike() implements Op {
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.broadcastLike(this, inputs);
+        }
+
+        @Override
+        public String name() {
+            return "broadcast_like";
         }
     }
 
@@ -659,6 +759,90 @@ public sealed interface Op {
         @Override
         public String name() {
             return "slice_scatter";
+        }
+    }
+
+    // Composite ops that derivatives are made of. Each takes the derivative g with respect to the output of the op that
+    // it is named after, and gives the one with respect to that op's first input.
+
+    /** Inputs (g, x): {@code g · f'(x)} for an activation function f. Floating. */
+    record ActivationGradient(ActivationKind kind) implements Op {
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.alike(this, inputs);
+        }
+
+        @Override
+        public boolean isComposite() {
+            return true;
+        }
+
+        @Override
+        public String name() {
+            return TypeRules.lower(kind) + "_gradient";
+        }
+    }
+
+    /**
+     * Inputs (g, y), y being what the softmax gave: {@code y · (g - sum(g·y))}. A row of zeros, which stands for one that
+     * was masked throughout, gives zeros. Floating.
+     */
+    record SoftmaxGradient(int axis) implements Op {
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.alikeAlong(this, inputs, axis);
+        }
+
+        @Override
+        public boolean isComposite() {
+            return true;
+        }
+
+        @Override
+        public String name() {
+            return "softmax_gradient";
+        }
+    }
+
+    /** Inputs (g, y), y being what the log-softmax gave: {@code g - e^y · sum(g)}. Floating. */
+    record LogSoftmaxGradient(int axis) implements Op {
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.alikeAlong(this, inputs, axis);
+        }
+
+        @Override
+        public boolean isComposite() {
+            return true;
+        }
+
+        @Override
+        public String name() {
+            return "log_softmax_gradient";
+        }
+    }
+
+    /**
+     * Inputs (g, x), of a norm without parameters: with s the divisor and y the normalised x, {@code (g - mean(g) -
+     * y·mean(g·y))/s}, where {@code mean(g)} is left out if the norm doesn't centre. Floating.
+     *
+     * @param centres whether the norm is {@link LayerNorm}; otherwise it is {@link RmsNorm}
+     */
+    record NormGradient(boolean centres, double eps) implements Op {
+        @Override
+        public List<TensorType> infer(List<TensorType> inputs) {
+            return TypeRules.alikeAlong(
+                    this, inputs, inputs.isEmpty() ? 0 : inputs.get(0).rank() - 1);
+        }
+
+        @Override
+        public boolean isComposite() {
+            return true;
+        }
+
+        @Override
+        public String name() {
+            return centres ? "layer_norm_gradient" : "rms_norm_gradient";
         }
     }
 }

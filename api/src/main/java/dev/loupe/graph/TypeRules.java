@@ -241,6 +241,16 @@ final class TypeRules {
         return List.of(inputs.get(0));
     }
 
+    static List<TensorType> scatterAdd(Op.ScatterAdd op, List<TensorType> inputs) {
+        count(op, inputs, 3);
+        elements(op, inputs, op.axis());
+        number(op, inputs.get(0));
+        if (!inputs.get(2).equals(inputs.get(1).withDType(inputs.get(0).dtype()))) {
+            throw bad(op, inputs, "needs updates of the data's type and the indices' shape");
+        }
+        return List.of(inputs.get(0));
+    }
+
     private static void elements(Op op, List<TensorType> inputs, int axis) {
         TensorType data = inputs.get(0);
         TensorType indices = inputs.get(1);
@@ -264,6 +274,16 @@ final class TypeRules {
         Dim[] out = x.dims();
         out[op.axis()] = sliced(op, inputs, out[op.axis()]);
         return List.of(TensorType.of(x.dtype(), out));
+    }
+
+    static List<TensorType> unslice(Op.Unslice op, List<TensorType> inputs) {
+        count(op, inputs, 2);
+        TensorType update = inputs.get(0);
+        TensorType like = inputs.get(1).withDType(update.dtype());
+        if (!slice(op.slice(), List.of(like)).get(0).equals(update)) {
+            throw bad(op, inputs, "needs an update of the sizes that the slice has");
+        }
+        return List.of(like);
     }
 
     private static Dim sliced(Op.Slice op, List<TensorType> inputs, Dim size) {
@@ -309,6 +329,20 @@ final class TypeRules {
         return List.of(TensorType.of(first.dtype(), out));
     }
 
+    static List<TensorType> splitLike(Op.SplitLike op, List<TensorType> inputs) {
+        if (inputs.size() < 2) {
+            throw bad(op, inputs, "needs a tensor to divide and at least one that tells a size");
+        }
+        TensorType x = inputs.get(0);
+        List<TensorType> parts = inputs.subList(1, inputs.size()).stream()
+                .map(part -> part.withDType(x.dtype()))
+                .toList();
+        if (!concat(new Op.Concat(op.axis()), parts).get(0).equals(x)) {
+            throw bad(op, inputs, "the parts don't make up the whole along axis " + op.axis());
+        }
+        return parts;
+    }
+
     static List<TensorType> reshape(Op.Reshape op, List<TensorType> inputs) {
         TensorType x = one(op, inputs);
         if (x.isFixed() && x.shape().elements() != op.shape().elements()) {
@@ -319,6 +353,32 @@ final class TypeRules {
                             + op.shape().elements());
         }
         return List.of(TensorType.of(x.dtype(), op.shape()));
+    }
+
+    static List<TensorType> reshapeLike(Op op, List<TensorType> inputs) {
+        count(op, inputs, 2);
+        TensorType x = inputs.get(0);
+        TensorType like = inputs.get(1);
+        if (x.isFixed()
+                && like.isFixed()
+                && x.shape().elements() != like.shape().elements()) {
+            throw bad(
+                    op,
+                    inputs,
+                    "has " + x.shape().elements() + " elements, not "
+                            + like.shape().elements());
+        }
+        return List.of(like.withDType(x.dtype()));
+    }
+
+    static List<TensorType> broadcastLike(Op op, List<TensorType> inputs) {
+        count(op, inputs, 2);
+        TensorType like = inputs.get(1);
+        Dim[] both = broadcast(op, inputs, inputs.get(0).dims(), like.dims());
+        if (!java.util.Arrays.equals(both, like.dims())) {
+            throw bad(op, inputs, "the first can't be repeated to the sizes of the second");
+        }
+        return List.of(like.withDType(inputs.get(0).dtype()));
     }
 
     static List<TensorType> splitAxis(Op.SplitAxis op, List<TensorType> inputs) {
@@ -416,6 +476,21 @@ final class TypeRules {
         TensorType x = floating(op, one(op, inputs));
         axis(op, inputs, axis, x.rank());
         return List.of(x);
+    }
+
+    static List<TensorType> alike(Op op, List<TensorType> inputs) {
+        count(op, inputs, 2);
+        same(op, inputs);
+        if (!floating(op, inputs.get(0)).hasSizesOf(inputs.get(1))) {
+            throw bad(op, inputs, "needs two inputs of the same sizes");
+        }
+        return List.of(inputs.get(0));
+    }
+
+    static List<TensorType> alikeAlong(Op op, List<TensorType> inputs, int axis) {
+        List<TensorType> out = alike(op, inputs);
+        axis(op, inputs, axis, out.get(0).rank());
+        return out;
     }
 
     static List<TensorType> linear(Op op, List<TensorType> inputs) {

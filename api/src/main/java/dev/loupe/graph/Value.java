@@ -28,6 +28,9 @@ public final class Value {
      */
     public record Callback(HookPoint point, int number, Value input) implements Source {}
 
+    /** {@code input} itself, through which no derivative flows. */
+    public record Stop(Value input) implements Source {}
+
     private final int id;
     private final TensorType type;
     private final String region;
@@ -68,6 +71,8 @@ public final class Value {
             return List.of(hooked.input());
         } else if (source instanceof Callback callback) {
             return List.of(callback.input());
+        } else if (source instanceof Stop stop) {
+            return List.of(stop.input());
         }
         return List.of();
     }
@@ -75,8 +80,8 @@ public final class Value {
     /** The value that was computed, fed or returned by code: a hook point is but another name for what passes it. */
     public Value behindHooks() {
         Value value = this;
-        while (value.source instanceof Hooked hooked) {
-            value = hooked.input();
+        while (value.source instanceof Hooked || value.source instanceof Stop) {
+            value = value.operands().get(0);
         }
         return value;
     }
@@ -96,6 +101,9 @@ public final class Value {
             return "hook " + hooked.point() + "(%" + hooked.input().id + ")";
         } else if (source instanceof Callback callback) {
             return "callback " + callback.number() + " at " + callback.point() + "(%" + callback.input().id + ")";
+        }
+        if (source instanceof Stop stop) {
+            return "stop(%" + stop.input().id + ")";
         }
         Result result = (Result) source;
         String operands =

@@ -267,7 +267,7 @@ final class Divide {
         List<Value> outputs = whole ? standard : wanted;
         outputs.forEach(writer::write);
         Placement placement = new Placement(
-                Math.max(graph.regions().indexOf(chunk.region()), 0),
+                Math.max(graph.regions().indexOf(graph.homeOf(chunk.region())), 0),
                 graph.regions().size());
         Segment segment = writer.segment(chunk.region(), placement, whole, outputs);
         return new Plan.RunSegment(

@@ -136,6 +136,20 @@ public abstract class BackendConformanceKit {
         return session().tests(new NumericsRules(bench()), new ModelNumericsRules(bench(), models()));
     }
 
+    /** Section 9. */
+    @TestFactory
+    @Order(9)
+    Stream<DynamicNode> gradients() {
+        return session().tests(new GradientRules(bench()));
+    }
+
+    /** Section 10. */
+    @TestFactory
+    @Order(10)
+    Stream<DynamicNode> interventions() {
+        return session().tests(new InterventionRules(models()));
+    }
+
     /** The deviations file itself. */
     @TestFactory
     @Order(100)

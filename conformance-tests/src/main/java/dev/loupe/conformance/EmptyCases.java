@@ -83,6 +83,13 @@ final class EmptyCases {
         add(new Op.Transpose(List.of(1, 0)), data(0, 7));
         add(new Op.Expand(List.of(-1L, 6L)), data(0, 1));
         add(new Op.SliceScatter(0, 2), data(4, 6), data(0, 6));
+        add(new Op.Unslice(0, 2, 2, 1), data(0, 6), data(4, 6));
+        add(new Op.Unslice(1, 0, Op.Slice.TO_END, 2), data(4, 0), data(4, 0));
+        add(new Op.SplitLike(1), data(2, 3), data(2, 0), data(2, 3));
+        add(new Op.SplitLike(0), data(0, 3), data(0, 3), data(0, 3));
+        add(new Op.ReshapeLike(), data(0, 4), data(2, 0));
+        add(new Op.BroadcastLike(), data(1, 6), data(0, 6));
+        add(new Op.BroadcastLike(), data(), data(3, 0));
         if (type == DType.BOOL) {
             add(new Op.Unary(Op.UnaryKind.NOT), data(0));
         }
@@ -98,6 +105,8 @@ final class EmptyCases {
         add(new Op.TopK(2, 1, true), data(0, 6));
         add(new Op.TopK(0, 0, true), data(7));
         add(new Op.CumSum(0), data(0, 6));
+        add(new Op.CumSum(1, true), data(4, 0));
+        add(new Op.ScatterAdd(1), data(4, 6), indices(4, 0), data(4, 0));
         if (type.isFloating()) {
             add(new Op.Reduce(Op.ReduceKind.MEAN, List.of(0), false), data(0, 3));
             add(new Op.MatMul(), data(4, 0), data(0, 6));
@@ -115,6 +124,10 @@ final class EmptyCases {
         add(new Op.Linear(), data(0, 4), data(4, 6), data(6));
         add(new Op.LayerNorm(1e-5), data(0, 6), data(6), data(6));
         add(new Op.RmsNorm(1e-5), data(2, 0, 6), data(6));
+        add(new Op.ActivationGradient(Op.ActivationKind.GELU_TANH), data(0, 3), data(0, 3));
+        add(new Op.SoftmaxGradient(0), data(4, 0), data(4, 0));
+        add(new Op.LogSoftmaxGradient(1), data(0, 6), data(0, 6));
+        add(new Op.NormGradient(true, 1e-5), data(0, 6), data(0, 6));
         add(new Op.Rotate(), data(2, 0, 3, 4), data(2, 0, 2), data(2, 0, 2));
         add(
                 new Op.Attention(0.5),

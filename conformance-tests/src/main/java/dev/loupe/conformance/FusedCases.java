@@ -60,6 +60,87 @@ final class FusedCases {
         return made.cases;
     }
 
+    /** Names of the composite operations that derivatives are made of. */
+    static List<String> gradients() {
+        return List.of(
+                "gelu_gradient",
+                "gelu_tanh_gradient",
+                "quick_gelu_gradient",
+                "silu_gradient",
+                "softmax_gradient",
+                "log_softmax_gradient",
+                "layer_norm_gradient",
+                "rms_norm_gradient");
+    }
+
+    /** Applications of one of {@link #gradients()}. */
+    static List<OpCase> ofGradient(String operation, DType type, SplittableRandom random) {
+        FusedCases made = new FusedCases(type, random);
+        switch (operation) {
+            case "gelu_gradient" -> made.activationGradient(Op.ActivationKind.GELU);
+            case "gelu_tanh_gradient" -> made.activationGradient(Op.ActivationKind.GELU_TANH);
+            case "quick_gelu_gradient" -> made.activationGradient(Op.ActivationKind.QUICK_GELU);
+            case "silu_gradient" -> made.activationGradient(Op.ActivationKind.SILU);
+            case "softmax_gradient" -> made.softmaxGradient(false);
+            case "log_softmax_gradient" -> made.softmaxGradient(true);
+            case "layer_norm_gradient" -> made.normGradient(true);
+            case "rms_norm_gradient" -> made.normGradient(false);
+            default -> throw new IllegalArgumentException("No cases for " + operation);
+        }
+        return made.cases;
+    }
+
+    private void activationGradient(Op.ActivationKind kind) {
+        for (long size : SIZES) {
+            add("normal values", new Op.ActivationGradient(kind), normal(size), scaled(3, 0, size));
+        }
+        add("a scalar", new Op.ActivationGradient(kind), normal(), normal());
+        add("values far from 0", new Op.ActivationGradient(kind), normal(2, 31), scaled(20, 0, 2, 31));
+        add("at 0", new Op.ActivationGradient(kind), normal(7), scaled(0, 0, 7));
+    }
+
+    // What a softmax gives lies between 0 and 1 and adds up to 1 along the axis.
+    private void softmaxGradient(boolean logarithm) {
+        for (long size : SIZES) {
+            softmaxGradient(logarithm, "normal values", 1, scaled(1, 0, 3, size));
+        }
+        softmaxGradient(logarithm, "along the first axis", 0, normal(31, 6));
+        softmaxGradient(logarithm, "along a middle axis", 1, normal(2, 7, 4));
+        if (!logarithm) {
+            softmaxGradient(false, "some masked", 3, masked(0.5, 2, 2, 7, 7));
+            add("a masked row", new Op.SoftmaxGradient(1), normal(4, 6), scaled(0, 0, 4, 6));
+        }
+    }
+
+    private void softmaxGradient(boolean logarithm, String note, int axis, HostTensor x) {
+        HostTensor y = HostTensor.allocate(type, x.shape());
+        double[] sums = new double[(int) x.shape().elements()];
+        int inner = 1;
+        for (int i = axis + 1; i < x.shape().rank(); i++) {
+            inner *= (int) x.shape().size(i);
+        }
+        int length = (int) x.shape().size(axis);
+        for (int i = 0; i < sums.length; i++) {
+            sums[i / (inner * length) * inner + i % inner] += Math.exp(x.getDouble(i));
+        }
+        for (int i = 0; i < sums.length; i++) {
+            double sum = sums[i / (inner * length) * inner + i % inner];
+            double share = sum == 0 ? 0 : Math.exp(x.getDouble(i)) / sum;
+            y.setDouble(i, logarithm ? Math.log(share) : share);
+        }
+        Op op = logarithm ? new Op.LogSoftmaxGradient(axis) : new Op.SoftmaxGradient(axis);
+        add(note, op, normal(x.shape().toArray()), y);
+    }
+
+    private void normGradient(boolean centres) {
+        for (long size : SIZES) {
+            add("normal values", new Op.NormGradient(centres, 1e-5), normal(3, size), normal(3, size));
+        }
+        add("a large eps", new Op.NormGradient(centres, 0.5), normal(4, 31), scaled(0.1, 0, 4, 31));
+        add("rank 1", new Op.NormGradient(centres, 1e-5), normal(31), normal(31));
+        add("rank 4", new Op.NormGradient(centres, 1e-5), normal(2, 3, 4, 6), normal(2, 3, 4, 6));
+    }
+
     private void add(String note, Op op, HostTensor... operands) {
         cases.add(new OpCase(op, List.of(operands), note));
     }

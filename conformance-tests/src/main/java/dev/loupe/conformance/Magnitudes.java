@@ -36,6 +36,17 @@ final class Magnitudes {
             return layerNorm(one, norm.eps());
         } else if (op instanceof Op.RmsNorm) {
             return new Found(absolute(expected), one.inputs().get(0).shape().size(-1));
+        } else if (op instanceof Op.ScatterAdd scatter) {
+            long length = 1 + one.inputs().get(2).shape().size(scatter.axis());
+            return new Found(oracle.ofMagnitudes(one).toDoubleArray(), length);
+        } else if (op instanceof Op.ActivationGradient) {
+            return new Found(GradientMagnitudes.activation(one), 1);
+        } else if (op instanceof Op.SoftmaxGradient softmax) {
+            return GradientMagnitudes.softmax(one, softmax.axis(), false);
+        } else if (op instanceof Op.LogSoftmaxGradient softmax) {
+            return GradientMagnitudes.softmax(one, softmax.axis(), true);
+        } else if (op instanceof Op.NormGradient norm) {
+            return GradientMagnitudes.norm(one, norm);
         } else if (op instanceof Op.Rotate) {
             return new Found(rotate(one), 2);
         } else if (op instanceof Op.Attention attention) {

@@ -6,6 +6,7 @@ import dev.loupe.array.Shape;
 import dev.loupe.conformance.Inputs.Domain;
 import dev.loupe.conformance.Inputs.Pattern;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -19,12 +20,16 @@ final class MovementCases {
             "gather_elements",
             "scatter_elements",
             "slice",
+            "unslice",
             "concat",
+            "split_like",
             "reshape",
+            "reshape_like",
             "split_axis",
             "merge_axes",
             "transpose",
             "expand",
+            "broadcast_like",
             "slice_scatter");
 
     private final Inputs inputs;
@@ -44,7 +49,11 @@ final class MovementCases {
             case "gather_elements" -> made.gatherElements();
             case "scatter_elements" -> made.scatterElements();
             case "slice" -> made.slice();
+            case "unslice" -> made.unslice();
             case "concat" -> made.concat();
+            case "split_like" -> made.splitLike();
+            case "reshape_like" -> made.reshapeLike();
+            case "broadcast_like" -> made.broadcastLike();
             case "reshape" -> made.reshape();
             case "split_axis" -> made.splitAxis();
             case "merge_axes" -> made.mergeAxes();
@@ -111,6 +120,24 @@ final class MovementCases {
         add(new Op.ScatterElements(axis), data(sizes), indices, inputs.tensor(shape, Pattern.NORMAL, Domain.ANY));
     }
 
+    /** Updates that meet at one place add up. */
+    static List<OpCase> scatterAdd(DType type, SplittableRandom random) {
+        MovementCases made = new MovementCases(type, random);
+        made.scatterAdd(0, new long[] {7}, 31);
+        made.scatterAdd(1, new long[] {4, 64}, 6);
+        made.scatterAdd(0, new long[] {6, 31}, 207);
+        made.scatterAdd(1, new long[] {2, 7, 6}, 1);
+        made.scatterAdd(2, new long[] {2, 3, 4}, 31);
+        return made.cases;
+    }
+
+    private void scatterAdd(int axis, long[] sizes, int count) {
+        Shape shape = Shape.of(sizes).with(axis, count);
+        HostTensor updates = inputs.tensor(shape, Pattern.NORMAL, Domain.ANY);
+        HostTensor data = inputs.tensor(Shape.of(sizes), Pattern.NORMAL, Domain.ANY);
+        add(new Op.ScatterAdd(axis), data, inputs.indices(shape, sizes[axis]), updates);
+    }
+
     /** A step that visits every index once. */
     private long stride(long size) {
         long stride = 1 + random.nextLong(size);
@@ -124,27 +151,64 @@ final class MovementCases {
         return b == 0 ? a : gcd(b, a % b);
     }
 
+    private static final long[][] BOUNDS = {
+        {0, Op.Slice.TO_END, 1},
+        {1, Op.Slice.TO_END, 1},
+        {0, -1, 1},
+        {-3, Op.Slice.TO_END, 1},
+        {2, 5, 1},
+        {0, Op.Slice.TO_END, 2},
+        {1, 6, 3},
+        {-100, 100, 1},
+        {3, 3, 1},
+        {5, 2, 1},
+        {-5, -2, 2},
+        {100, Op.Slice.TO_END, 1},
+        {6, Op.Slice.TO_END, 7}
+    };
+
     private void slice() {
-        long end = Op.Slice.TO_END;
-        long[][] bounds = {
-            {0, end, 1},
-            {1, end, 1},
-            {0, -1, 1},
-            {-3, end, 1},
-            {2, 5, 1},
-            {0, end, 2},
-            {1, 6, 3},
-            {-100, 100, 1},
-            {3, 3, 1},
-            {5, 2, 1},
-            {-5, -2, 2},
-            {100, end, 1},
-            {6, end, 7}
-        };
-        for (long[] bound : bounds) {
+        for (long[] bound : BOUNDS) {
             add(new Op.Slice(0, bound[0], bound[1], bound[2]), data(7));
             add(new Op.Slice(1, bound[0], bound[1], bound[2]), data(4, 31, 2));
         }
+    }
+
+    private void unslice() {
+        for (long[] bound : BOUNDS) {
+            unslice(new Op.Unslice(0, bound[0], bound[1], bound[2]), data(7));
+            unslice(new Op.Unslice(1, bound[0], bound[1], bound[2]), data(4, 31, 2));
+        }
+    }
+
+    private void unslice(Op.Unslice op, HostTensor like) {
+        TensorType type = TensorType.of(like.dtype(), like.shape());
+        Shape sliced = op.slice().infer(List.of(type)).get(0).shape();
+        add(op, data(sliced.toArray()), like);
+    }
+
+    private void splitLike() {
+        add(new Op.SplitLike(0), data(11), data(7), data(4));
+        add(new Op.SplitLike(1), data(4, 38), data(4, 6), data(4, 1), data(4, 31));
+        add(new Op.SplitLike(2), data(2, 3, 5, 4), data(2, 3, 1, 4), data(2, 3, 4, 4));
+        add(new Op.SplitLike(0), data(7), data(7));
+        add(new Op.SplitLike(1), data(2, 7, 3), data(2, 0, 3), data(2, 7, 3));
+        add(new Op.SplitLike(1), data(2, 7, 3), indices(4, 2, 3, 3), inputs.bools(Shape.of(2, 4, 3), 0.5));
+    }
+
+    private void reshapeLike() {
+        add(new Op.ReshapeLike(), data(24), data(4, 6));
+        add(new Op.ReshapeLike(), data(2, 3, 4), indices(3, 24));
+        add(new Op.ReshapeLike(), data(1, 1), data());
+        add(new Op.ReshapeLike(), data(207), data(9, 23));
+    }
+
+    private void broadcastLike() {
+        add(new Op.BroadcastLike(), data(4, 1), data(4, 31));
+        add(new Op.BroadcastLike(), data(), data(2, 7));
+        add(new Op.BroadcastLike(), data(6), indices(3, 2, 4, 6));
+        add(new Op.BroadcastLike(), data(1, 7, 1), inputs.bools(Shape.of(6, 7, 4), 0.5));
+        add(new Op.BroadcastLike(), data(4, 6), data(4, 6));
     }
 
     private void concat() {

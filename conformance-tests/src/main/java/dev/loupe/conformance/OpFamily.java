@@ -88,6 +88,10 @@ record OpFamily(String rule, String operation, Takes takes, Maker maker) {
                     : name.equals("slice_scatter") ? "3.17" : "3.12";
             all.add(new OpFamily(rule, name, Takes.ANYTHING, (t, r) -> MovementCases.of(name, t, r)));
         }
+        all.add(new OpFamily("3.10", "scatter_add", Takes.NUMBERS, MovementCases::scatterAdd));
+        for (String name : FusedCases.gradients()) {
+            all.add(new OpFamily("9.1", name, Takes.FLOATS, (t, r) -> FusedCases.ofGradient(name, t, r)));
+        }
         for (String name : FusedCases.operations()) {
             all.add(new OpFamily(fusedRule(name), name, Takes.FLOATS, (t, r) -> FusedCases.of(name, t, r)));
         }

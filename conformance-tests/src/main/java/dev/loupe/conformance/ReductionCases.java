@@ -82,7 +82,7 @@ final class ReductionCases {
         for (int i = 0; i < SHAPES.size(); i++) {
             Pattern pattern = PATTERNS.get(i % PATTERNS.size());
             cases.add(new OpCase(
-                    new Op.CumSum(AXES[i]),
+                    new Op.CumSum(AXES[i], i % 3 == 2),
                     List.of(inputs.tensor(SHAPES.get(i), pattern, Domain.ANY)),
                     pattern.label()));
         }

@@ -88,6 +88,15 @@ record SymbolicCase(String name, Op op, List<String> inputs) {
                 of("rms-norm", new Op.RmsNorm(1e-5), "batch pos 8", "8"),
                 of("rotate", new Op.Rotate(), "batch pos 4 6", "batch pos 3", "batch pos 3"),
                 of("attention", new Op.Attention(0.4), "batch pos 4 6", "batch key 2 6", "batch key 2 6", MASK),
+                of("cumsum-in-reverse", new Op.CumSum(1, true), "batch pos"),
+                of("scatter-add", new Op.ScatterAdd(2), "batch pos 6", "i:batch pos 3", "batch pos 3"),
+                of("broadcast-like", new Op.BroadcastLike(), "batch 1 8", "batch pos 8"),
+                of("broadcast-scalar", new Op.BroadcastLike(), "", "batch pos 8"),
+                of("unslice-up-to", new Op.Unslice(1, 0, -1, 1), "batch pos-1 8", "batch pos 8"),
+                of("unslice-last", new Op.Unslice(1, -1, end, 1), "batch 1 8", "batch pos 8"),
+                of("unslice-fixed", new Op.Unslice(2, 2, 7, 2), "batch pos 3", "batch pos 8"),
+                of("split-like", new Op.SplitLike(1), "batch past+pos 8", "batch past 8", "batch pos 8"),
+                of("reshape-like", new Op.ReshapeLike(), "batch pos 2 4", "batch pos 8"),
                 of("slice-scatter", new Op.SliceScatter(2, 1), "batch pos 8", "batch pos 6"));
     }
 
@@ -99,10 +108,24 @@ record SymbolicCase(String name, Op op, List<String> inputs) {
         List<Dim> dims = new ArrayList<>();
         for (String size : sizes.split(" ", -1)) {
             if (!size.isEmpty()) {
-                dims.add(Character.isDigit(size.charAt(0)) ? Dim.of(Long.parseLong(size)) : Dim.symbol(size));
+                dims.add(size(size));
             }
         }
         return TensorType.of(type, dims.toArray(new Dim[0]));
+    }
+
+    private static Dim size(String size) {
+        if (Character.isDigit(size.charAt(0))) {
+            return Dim.of(Long.parseLong(size));
+        }
+        int plus = size.indexOf('+');
+        int minus = size.indexOf('-');
+        if (plus > 0) {
+            return Dim.symbol(size.substring(0, plus)).plus(Dim.symbol(size.substring(plus + 1)));
+        } else if (minus > 0) {
+            return Dim.symbol(size.substring(0, minus)).plus(Dim.of(-Long.parseLong(size.substring(minus + 1))));
+        }
+        return Dim.symbol(size);
     }
 
     /** Prepares the op once and holds it against the reference at every size. */

@@ -104,7 +104,7 @@ class MutantsTest {
     @Test
     void aMutantWithoutAFaultPasses() {
         inflict(Fault.NONE);
-        String all = "1,2,3,4.1,4.2,4.3,4.4,4.5,4.6,4.7,4.8,4.9,5.3,6,8";
+        String all = "1,2,3,4.1,4.2,4.3,4.4,4.5,4.6,4.7,4.8,4.9,5.3,6,8,9";
         String models =
                 mutants().map(Mutant::path).filter(path -> path.contains("/")).collect(Collectors.joining(","));
         KitRun run = KitRun.of(MutantConformance.class, all + "," + models, reports);

@@ -37,9 +37,7 @@ public record Keep(Set<String> observed, Set<String> outputs, Set<String> given)
     public Graph apply(Graph graph) {
         BitSet needed = needed(graph);
         Rewriter rewriter = Rewriter.copy(graph, (old, to) -> {
-            boolean kept = old.source() instanceof Value.Hooked hooked
-                    ? observed.contains(hooked.point().name())
-                    : needed.get(old.id()) || isSiblingOfNeeded(old, graph, needed);
+            boolean kept = !isName(old) && (needed.get(old.id()) || isSiblingOfNeeded(old, graph, needed));
             return kept ? to.copy(old, operand -> to.get(behind(operand))) : null;
         });
         for (String name : new TreeSet<>(outputs)) {
@@ -51,11 +49,17 @@ public record Keep(Set<String> observed, Set<String> outputs, Set<String> given)
     // The nearest value that is kept: a wanted hook point stays on the way.
     private Value behind(Value value) {
         Value kept = value;
-        while (kept.source() instanceof Value.Hooked hooked
-                && !observed.contains(hooked.point().name())) {
-            kept = hooked.input();
+        while (isName(kept)) {
+            kept = kept.operands().get(0);
         }
         return kept;
+    }
+
+    // Whether a value is but another name, which nobody wants, for what was computed.
+    private boolean isName(Value value) {
+        return value.source() instanceof Value.Stop
+                || (value.source() instanceof Value.Hooked hooked
+                        && !observed.contains(hooked.point().name()));
     }
 
     // All outputs of one operation stay together.

@@ -36,6 +36,7 @@ public final class Rewriter {
         this.graph = graph;
         this.copies = new Value[graph.values().size()];
         graph.regions().forEach(builder::in);
+        graph.homes().forEach((region, home) -> builder.beside(home, region));
     }
 
     /** Copies a whole graph by a rule. */

@@ -1,5 +1,6 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.architecture.BlockSpec;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
@@ -24,11 +25,13 @@ final class MlpBlock {
         Value input = b.optionalHook(
                 DecoderWeights.inBlock(layer, "hook_mlp_in"), residual, Axis.BATCH, Axis.POS, Axis.D_MODEL);
         Value x = parts.withParameters(norm, parts.normalize(norm, input));
-        Value post = parts.config().gatedMlp() ? gated(parts, scope, x) : plain(parts, scope, x);
+        Value post = parts.config().block(layer).mlp() == BlockSpec.Mlp.GATED
+                ? gated(parts, scope, x)
+                : plain(parts, scope, x);
         Value hidden = b.hook(scope + "hook_post", post, HIDDEN);
         return b.hook(
                 DecoderWeights.inBlock(layer, "hook_mlp_out"),
-                parts.project(hidden, scope, "out"),
+                parts.normalizeAfter(layer, "ln2_post", parts.project(hidden, scope, "out")),
                 Axis.BATCH,
                 Axis.POS,
                 Axis.D_MODEL);

@@ -19,9 +19,12 @@ final class Kernels {
 
     /** Runs an op. */
     static List<PtNDArray> run(TorchDevice on, Op op, PtNDArray[] in) {
-        return op instanceof Op.TopK topK
-                ? on.callForSeveral("top_k", in[0], topK.k(), topK.axis(), topK.largest())
-                : List.of(runForOne(on, op, in));
+        if (op instanceof Op.TopK topK) {
+            return on.callForSeveral("top_k", in[0], topK.k(), topK.axis(), topK.largest());
+        } else if (op instanceof Op.SplitLike split) {
+            return Movement.split(split, in);
+        }
+        return List.of(runForOne(on, op, in));
     }
 
     /** Runs an op that has one output. */
@@ -45,7 +48,13 @@ final class Kernels {
                     ? Torch.argMax(in[0], arg.axis(), arg.keepDims())
                     : Torch.argMin(in[0], arg.axis(), arg.keepDims());
         } else if (op instanceof Op.CumSum cumSum) {
-            return asBefore(in[0], Torch.cumSum(in[0], cumSum.axis()));
+            return asBefore(
+                    in[0],
+                    cumSum.reverse()
+                            ? on.call("cumsum_in_reverse", in[0], cumSum.axis())
+                            : Torch.cumSum(in[0], cumSum.axis()));
+        } else if (op instanceof Op.ScatterAdd scatter) {
+            return on.call("scatter_add", in[0], scatter.axis(), in[1], in[2]);
         } else if (op instanceof Op.Full full) {
             return on.full(full.dtype(), full.shape(), full.value());
         }
@@ -80,6 +89,19 @@ final class Kernels {
             };
         } else if (op instanceof Op.Rotate) {
             return on.call("rotate", in[0], in[1], in[2]);
+        } else if (op instanceof Op.ActivationGradient activation) {
+            return switch (activation.kind()) {
+                case GELU -> on.call("gelu_gradient", in[0], in[1], false);
+                case GELU_TANH -> on.call("gelu_gradient", in[0], in[1], true);
+                case QUICK_GELU -> on.call("quick_gelu_gradient", in[0], in[1]);
+                case SILU -> on.call("silu_gradient", in[0], in[1]);
+            };
+        } else if (op instanceof Op.SoftmaxGradient softmax) {
+            return on.call("softmax_gradient", in[0], in[1], softmax.axis());
+        } else if (op instanceof Op.LogSoftmaxGradient softmax) {
+            return on.call("log_softmax_gradient", in[0], in[1], softmax.axis());
+        } else if (op instanceof Op.NormGradient norm) {
+            return on.call(norm.centres() ? "layer_norm_gradient" : "rms_norm_gradient", in[0], in[1], norm.eps());
         } else if (op instanceof Op.Attention attention) {
             return on.call("attention", in[0], in[1], in[2], in[3], attention.scale(), fuses(on, in[0], in[1]));
         }

@@ -3,6 +3,7 @@ package dev.loupe.backend.pytorch;
 import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -26,7 +27,11 @@ final class Movement {
                 || op instanceof Op.Gather
                 || op instanceof Op.GatherElements
                 || op instanceof Op.ScatterElements
-                || op instanceof Op.SliceScatter;
+                || op instanceof Op.SliceScatter
+                || op instanceof Op.BroadcastLike
+                || op instanceof Op.ReshapeLike
+                || op instanceof Op.SplitLike
+                || op instanceof Op.Unslice;
     }
 
     /** Runs an op of this kind; null if it is none. */
@@ -56,7 +61,26 @@ final class Movement {
         } else if (op instanceof Op.SliceScatter scatter) {
             return on.call("slice_scatter", in[0], in[1], scatter.axis(), scatter.start());
         }
+        if (op instanceof Op.BroadcastLike) {
+            return Torch.expand(in[0], in[1].getShape().getShape());
+        } else if (op instanceof Op.ReshapeLike) {
+            return Torch.reshape(in[0], in[1].getShape().getShape());
+        } else if (op instanceof Op.Unslice slice) {
+            return on.call("unslice", in[0], in[1], slice.axis(), slice.start(), slice.end(), slice.step());
+        }
         return null;
+    }
+
+    /** Pieces of the first along an axis, as long as the others are there. */
+    static List<PtNDArray> split(Op.SplitLike op, PtNDArray[] in) {
+        List<PtNDArray> pieces = new ArrayList<>();
+        long start = 0;
+        for (int i = 1; i < in.length; i++) {
+            long end = start + in[i].getShape().get(op.axis());
+            pieces.add(Torch.slice(in[0], op.axis(), start, end, 1));
+            start = end;
+        }
+        return pieces;
     }
 
     private static long[] split(Op.SplitAxis op, long[] sizes) {

@@ -186,8 +186,8 @@ final class PyTorchBackend extends InterpretingBackend {
                 }
             }
         }
-        if (op instanceof Op.TopK) {
-            return Kernels.run(device, op, arrays).stream().map(this::owned).toList();
+        if (op instanceof Op.TopK || op instanceof Op.SplitLike) {
+            return Results.handles(device, op, Kernels.run(device, op, arrays), inputs);
         }
         PtNDArray result = Kernels.runForOne(device, op, arrays);
         return List.of(Results.handle(device, op, result, inputs));

@@ -80,6 +80,40 @@ class Ops(Module):
   def slice_scatter(self: __torch__.Ops, x: Tensor, update: Tensor, dim: int, start: int) -> Tensor:
     end = torch.add(start, torch.size(update, dim))
     return torch.slice_scatter(x, update, dim, start, end)
+  def scatter_add(self: __torch__.Ops, x: Tensor, dim: int, indices: Tensor, updates: Tensor) -> Tensor:
+    return torch.scatter_add(x, dim, indices, updates)
+  def cumsum_in_reverse(self: __torch__.Ops, x: Tensor, dim: int) -> Tensor:
+    return torch.flip(torch.cumsum(torch.flip(x, [dim]), dim), [dim])
+  def unslice(self: __torch__.Ops, update: Tensor, like: Tensor, dim: int, start: int, end: int, step: int) -> Tensor:
+    zeros = torch.new_zeros(update, torch.size(like))
+    return torch.slice_scatter(zeros, update, dim, start, end, step)
+  def gelu_gradient(self: __torch__.Ops, g: Tensor, x: Tensor, tanh: bool) -> Tensor:
+    if tanh:
+      y = torch.gelu_backward(g, x, approximate="tanh")
+    else:
+      y = torch.gelu_backward(g, x)
+    return y
+  def quick_gelu_gradient(self: __torch__.Ops, g: Tensor, x: Tensor) -> Tensor:
+    scaled = torch.mul(x, 1.702)
+    s = torch.sigmoid(scaled)
+    bend = torch.mul(torch.mul(scaled, s), torch.rsub(s, 1))
+    return torch.mul(g, torch.add(s, bend))
+  def silu_gradient(self: __torch__.Ops, g: Tensor, x: Tensor) -> Tensor:
+    return torch.silu_backward(g, x)
+  def softmax_gradient(self: __torch__.Ops, g: Tensor, y: Tensor, dim: int) -> Tensor:
+    return torch._softmax_backward_data(g, y, dim, ops.prim.dtype(y))
+  def log_softmax_gradient(self: __torch__.Ops, g: Tensor, y: Tensor, dim: int) -> Tensor:
+    return torch._log_softmax_backward_data(g, y, dim, ops.prim.dtype(y))
+  def layer_norm_gradient(self: __torch__.Ops, g: Tensor, x: Tensor, eps: float) -> Tensor:
+    shape = [torch.size(x, -1)]
+    y, mean, rstd = torch.native_layer_norm(x, shape, None, None, eps)
+    gx, gw, gb = torch.native_layer_norm_backward(g, x, shape, mean, rstd, None, None, [True, False, False])
+    return gx
+  def rms_norm_gradient(self: __torch__.Ops, g: Tensor, x: Tensor, eps: float) -> Tensor:
+    inverse = torch.rsqrt(torch.add(torch.mean(torch.mul(x, x), [-1], True), eps))
+    normal = torch.mul(x, inverse)
+    along = torch.mul(normal, torch.mean(torch.mul(g, normal), [-1], True))
+    return torch.mul(torch.sub(g, along), inverse)
   def svd(self: __torch__.Ops, x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     u, s, vh = torch.linalg_svd(x, False)
     return (u, s, vh)

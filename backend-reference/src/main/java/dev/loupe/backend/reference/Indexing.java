@@ -45,6 +45,28 @@ final class Indexing {
         return out;
     }
 
+    /** {@code out[o, indices[o, i, n], n] += updates[o, i, n]}, added up in double. */
+    static HeapTensor scatterAdd(Op.ScatterAdd op, HeapTensor data, HeapTensor indices, HeapTensor updates) {
+        check(op, indices, data.shape().size(op.axis()));
+        HeapTensor out = HeapTensor.zeros(data.dtype(), data.shape());
+        if (data.dtype().isFloating()) {
+            double[] sums = new double[data.size()];
+            double[] added = new double[updates.size()];
+            data.load(0, 1, sums, sums.length);
+            updates.load(0, 1, added, added.length);
+            forEachElement(op.axis(), data, indices, (inData, inIndices) -> sums[inData] += added[inIndices]);
+            out.store(sums, 0, sums.length);
+        } else {
+            long[] sums = new long[data.size()];
+            long[] added = new long[updates.size()];
+            data.load(0, 1, sums, sums.length);
+            updates.load(0, 1, added, added.length);
+            forEachElement(op.axis(), data, indices, (inData, inIndices) -> sums[inData] += added[inIndices]);
+            out.store(sums, 0, sums.length);
+        }
+        return out;
+    }
+
     /** Takes the position of an index, and of the element of the data that it points at. */
     @FunctionalInterface
     private interface Pair {

@@ -3,6 +3,7 @@ package dev.loupe.backend.reference;
 import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Ops that move elements about and compute nothing. */
@@ -71,6 +72,41 @@ final class Layout {
             }
         }
         return strided(x, 0, strides, shape);
+    }
+
+    /** As {@link #expand}, from a shape that may have fewer axes. */
+    HeapTensor broadcast(HeapTensor x, Shape shape) {
+        long[] sizes = new long[shape.rank()];
+        Arrays.fill(sizes, 1);
+        int lead = sizes.length - x.shape().rank();
+        System.arraycopy(x.shape().toArray(), 0, sizes, lead, sizes.length - lead);
+        return expand(x.withShape(Shape.of(sizes)), shape);
+    }
+
+    /** Zeros with the update where the slice would read. */
+    static HeapTensor unslice(HeapTensor update, Op.Unslice op, Shape shape) {
+        HeapTensor out = HeapTensor.zeros(update.dtype(), shape);
+        int inner = Walk.rowMajor(shape)[op.axis()];
+        long size = shape.size(op.axis());
+        int count = (int) update.shape().size(op.axis());
+        int start = (int) Op.Slice.clip(op.start(), size);
+        for (int i = 0; count > 0 && i < update.size() / inner; i++) {
+            int at = (int) (start + i % count * op.step());
+            out.copy(update, i * inner, 1, (int) (i / count * size + at) * inner, inner);
+        }
+        return out;
+    }
+
+    /** Pieces along an axis, as long as the parts are there. */
+    List<HeapTensor> splitLike(HeapTensor x, int axis, List<HeapTensor> parts) {
+        List<HeapTensor> pieces = new ArrayList<>();
+        int[] strides = Walk.rowMajor(x.shape());
+        int start = 0;
+        for (HeapTensor part : parts) {
+            pieces.add(strided(x, start * strides[axis], strides.clone(), part.shape()));
+            start += (int) part.shape().size(axis);
+        }
+        return pieces;
     }
 
     HeapTensor slice(HeapTensor x, Op.Slice op, Shape shape) {

@@ -168,19 +168,21 @@ final class Reductions {
         HeapTensor x = layout.lastAxis(input, op.axis());
         HeapTensor out = HeapTensor.zeros(x.dtype(), x.shape());
         int length = (int) input.shape().size(op.axis());
+        int first = op.reverse() ? length - 1 : 0;
+        int step = op.reverse() ? -1 : 1;
         forRows(length == 0 ? 0 : x.size() / length, length, (row, start) -> {
             if (x.dtype().isFloating()) {
                 double[] sums = new double[length];
                 x.load(start, 1, sums, length);
                 for (int i = 1; i < length; i++) {
-                    sums[i] += sums[i - 1];
+                    sums[first + i * step] += sums[first + (i - 1) * step];
                 }
                 out.store(sums, start, length);
             } else {
                 long[] sums = new long[length];
                 x.load(start, 1, sums, length);
                 for (int i = 1; i < length; i++) {
-                    sums[i] += sums[i - 1];
+                    sums[first + i * step] += sums[first + (i - 1) * step];
                 }
                 out.store(sums, start, length);
             }

@@ -64,7 +64,7 @@ final class ReferenceBackend extends InterpretingBackend {
 
     @Override
     protected boolean implementsComposite(Op op) {
-        return !(op instanceof Op.Rotate || op instanceof Op.Attention);
+        return Rows.has(op) || op instanceof Op.Activation || op instanceof Op.Linear || op instanceof Op.SliceScatter;
     }
 
     @Override
@@ -75,6 +75,8 @@ final class ReferenceBackend extends InterpretingBackend {
         refuseStorageTypes(op, in, types);
         if (op instanceof Op.TopK topK) {
             return List.of(reductions.topK(topK, in.get(0)));
+        } else if (op instanceof Op.SplitLike split) {
+            return List.copyOf(layout.splitLike(in.get(0), split.axis(), in.subList(1, in.size())));
         }
         return List.of(compute(op, in, types.get(0).dtype(), types.get(0).shape()));
     }
@@ -139,14 +141,23 @@ final class ReferenceBackend extends InterpretingBackend {
             return Indexing.gatherElements(gather, x, in.get(1));
         } else if (op instanceof Op.ScatterElements scatter) {
             return Indexing.scatterElements(scatter, x, in.get(1), in.get(2));
-        } else if (op instanceof Op.Reshape || op instanceof Op.SplitAxis || op instanceof Op.MergeAxes) {
+        } else if (op instanceof Op.ScatterAdd scatter) {
+            return Indexing.scatterAdd(scatter, x, in.get(1), in.get(2));
+        } else if (op instanceof Op.Reshape
+                || op instanceof Op.ReshapeLike
+                || op instanceof Op.SplitAxis
+                || op instanceof Op.MergeAxes) {
             return x.withShape(shape);
         } else if (op instanceof Op.Transpose transpose) {
             return layout.transpose(x, transpose.permutation(), shape);
         } else if (op instanceof Op.Expand) {
             return layout.expand(x, shape);
+        } else if (op instanceof Op.BroadcastLike) {
+            return layout.broadcast(x, shape);
         } else if (op instanceof Op.Slice slice) {
             return layout.slice(x, slice, shape);
+        } else if (op instanceof Op.Unslice unslice) {
+            return Layout.unslice(x, unslice, shape);
         } else if (op instanceof Op.Concat concat) {
             return layout.concat(in, concat.axis(), shape);
         } else if (op instanceof Op.SliceScatter scatter) {

@@ -49,7 +49,7 @@ public final class Hollow {
             for (int at = 0; at < output.data().capacity(); at += row) {
                 output.data().put(at, inputs.get(2).data(), 0, row);
             }
-        } else if (op instanceof Op.ScatterElements) {
+        } else if (op instanceof Op.ScatterElements || op instanceof Op.ScatterAdd) {
             output.data().put(0, inputs.get(0).data(), 0, output.data().capacity());
         } else {
             throw new IllegalStateException(

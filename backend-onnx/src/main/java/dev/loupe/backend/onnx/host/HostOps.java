@@ -29,6 +29,9 @@ public final class HostOps {
                 || op instanceof Op.Expand
                 || op instanceof Op.Concat
                 || op instanceof Op.SliceScatter
+                || op instanceof Op.BroadcastLike
+                || op instanceof Op.SplitLike
+                || op instanceof Op.Unslice
                 || op instanceof Op.Full;
     }
 
@@ -48,6 +51,12 @@ public final class HostOps {
             Movement.concat(concat, in, out.get(0));
         } else if (op instanceof Op.SliceScatter scatter) {
             Movement.sliceScatter(scatter, in.get(0), in.get(1), out.get(0));
+        } else if (op instanceof Op.BroadcastLike) {
+            Movement.broadcast(in.get(0), out.get(0));
+        } else if (op instanceof Op.SplitLike split) {
+            Movement.splitLike(split, in.get(0), out);
+        } else if (op instanceof Op.Unslice unslice) {
+            Movement.unslice(unslice, in.get(0), out.get(0));
         } else if (op instanceof Op.Full full) {
             Hollow.fill(out.get(0), full.value());
         } else {

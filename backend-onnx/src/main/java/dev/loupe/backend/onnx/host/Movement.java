@@ -41,6 +41,55 @@ final class Movement {
                 out.shape().toArray());
     }
 
+    static void broadcast(HostTensor in, HostTensor out) {
+        int lead = out.shape().rank() - in.shape().rank();
+        long[] own = Strided.strides(in.shape());
+        long[] strides = new long[out.shape().rank()];
+        for (int i = 0; i < own.length; i++) {
+            strides[lead + i] = in.shape().size(i) == out.shape().size(lead + i) ? own[i] : 0;
+        }
+        Strided.copy(
+                in,
+                0,
+                strides,
+                out,
+                0,
+                Strided.strides(out.shape()),
+                out.shape().toArray());
+    }
+
+    static void splitLike(Op.SplitLike op, HostTensor in, List<HostTensor> out) {
+        long[] strides = Strided.strides(in.shape());
+        long start = 0;
+        for (HostTensor piece : out) {
+            Strided.copy(
+                    in,
+                    (int) (start * strides[op.axis()]),
+                    strides,
+                    piece,
+                    0,
+                    Strided.strides(piece.shape()),
+                    piece.shape().toArray());
+            start += piece.shape().size(op.axis());
+        }
+    }
+
+    static void unslice(Op.Unslice op, HostTensor update, HostTensor out) {
+        Hollow.fill(out, 0);
+        long[] strides = Strided.strides(out.shape());
+        long start = Op.Slice.clip(op.start(), out.shape().size(op.axis()));
+        int first = (int) (start * strides[op.axis()]);
+        strides[op.axis()] *= op.step();
+        Strided.copy(
+                update,
+                0,
+                Strided.strides(update.shape()),
+                out,
+                first,
+                strides,
+                update.shape().toArray());
+    }
+
     static void concat(Op.Concat op, List<HostTensor> in, HostTensor out) {
         long start = 0;
         for (HostTensor part : in) {

@@ -97,10 +97,18 @@ public final class Lowering {
                                 Attribute.of("largest", op.largest() ? 1 : 0)));
         row(
                 Op.CumSum.class,
-                (op, at) -> at.node("CumSum", at.input(0), at.model().scalar(DType.INT64, op.axis())));
+                (op, at) -> at.node(
+                        "CumSum",
+                        at.input(0),
+                        at.model().scalar(DType.INT64, op.axis()),
+                        Attribute.of("reverse", op.reverse() ? 1 : 0)));
         row(Op.Gather.class, (op, at) -> at.all("Gather", Attribute.of("axis", op.axis())));
         row(Op.GatherElements.class, (op, at) -> at.all("GatherElements", Attribute.of("axis", op.axis())));
         row(Op.ScatterElements.class, (op, at) -> at.all("ScatterElements", Attribute.of("axis", op.axis())));
+        row(
+                Op.ScatterAdd.class,
+                (op, at) ->
+                        at.all("ScatterElements", Attribute.of("axis", op.axis()), Attribute.of("reduction", "add")));
         row(
                 Op.Slice.class,
                 (op, at) -> at.node(
@@ -119,6 +127,10 @@ public final class Lowering {
                         "Expand",
                         at.input(0),
                         at.ints(op.sizes().stream().map(size -> Math.abs(size)).toList())));
+        row(Op.BroadcastLike.class, (op, at) -> at.node("Expand", at.input(0), at.node("Shape", at.input(1))));
+        row(Op.Unslice.class, Shapes::unslice);
+        rows(Op.SplitLike.class, Shapes::splitLike);
+        row(Op.ReshapeLike.class, Shapes::reshapeLike);
         row(Op.Reshape.class, Shapes::reshape);
         row(Op.SplitAxis.class, Shapes::splitAxis);
         row(Op.MergeAxes.class, Shapes::mergeAxes);

@@ -38,6 +38,53 @@ final class Shapes {
         return reshape(at, at.out().get(0), op.axis(), op.count(), List.of(-1L));
     }
 
+    static String reshapeLike(Op.ReshapeLike op, Site at) {
+        return at.node("Reshape", at.input(0), at.node("Shape", at.input(1)), Attribute.of("allowzero", 1));
+    }
+
+    static List<String> splitLike(Op.SplitLike op, Site at) {
+        List<String> sizes = new ArrayList<>();
+        for (int i = 1; i < at.in().size(); i++) {
+            sizes.add(size(at, i, op.axis()));
+        }
+        String lengths = sizes.size() == 1 ? sizes.get(0) : at.node("Concat", sizes, Attribute.of("axis", 0));
+        return at.model().nodes("Split", sizes.size(), List.of(at.input(0), lengths), Attribute.of("axis", op.axis()));
+    }
+
+    /**
+     * Zeros before and after the update; where the slice takes steps, zeros between its elements first, but for those
+     * behind the last.
+     */
+    static String unslice(Op.Unslice op, Site at) {
+        String zero = at.model().scalar(at.dtype(), 0);
+        String update = at.input(0);
+        String length = size(at, 0, op.axis());
+        if (op.step() > 1) {
+            String apart = at.node("Unsqueeze", update, at.ints(op.axis() + 1));
+            List<String> pads = List.of(apart, at.ints(0, op.step() - 1), zero, at.ints(op.axis() + 1));
+            String spread = at.node("Pad", pads);
+            String before = at.node("Shape", update, Attribute.of("start", 0), Attribute.of("end", op.axis()));
+            String after = at.node("Shape", update, Attribute.of("start", op.axis() + 1));
+            String spreadLength = at.node("Mul", length, at.ints(op.step()));
+            String sizes = at.node("Concat", List.of(before, spreadLength, after), Attribute.of("axis", 0));
+            String merged = at.node("Reshape", spread, sizes, Attribute.of("allowzero", 1));
+            String end = at.node("Sub", spreadLength, at.ints(op.step() - 1));
+            update = at.node("Slice", List.of(merged, at.ints(0), end, at.ints(op.axis())));
+            length = end;
+        }
+        String whole = size(at, 1, op.axis());
+        String start = op.start() < 0
+                ? at.node("Max", at.node("Add", whole, at.ints(op.start())), at.ints(0))
+                : at.node("Min", whole, at.ints(op.start()));
+        String rest = at.node("Sub", at.node("Sub", whole, start), length);
+        String pads = at.node("Concat", List.of(start, rest), Attribute.of("axis", 0));
+        return at.node("Pad", List.of(update, pads, zero, at.ints(op.axis())));
+    }
+
+    private static String size(Site at, int input, int axis) {
+        return at.node("Shape", at.input(input), Attribute.of("start", axis), Attribute.of("end", axis + 1));
+    }
+
     static String full(Op.Full op, Site at) {
         String scalar = at.model().scalar(op.dtype(), op.dtype() == DType.BOOL && op.value() != 0 ? 1 : op.value());
         return op.shape().rank() == 0
