@@ -63,7 +63,8 @@ final class Kernels {
 
     private static PtNDArray composite(TorchDevice on, Op op, PtNDArray[] in) {
         if (op instanceof Op.Linear) {
-            return in[0].getDataType().equals(DataType.FLOAT32) || in[0].getDataType().equals(DataType.FLOAT64)
+            return in[0].getDataType().equals(DataType.FLOAT32)
+                            || in[0].getDataType().equals(DataType.FLOAT64)
                     ? Torch.linear(in[0], in[1], in[2])
                     : on.call("linear", in[0], in[1], in[2]);
         } else if (op instanceof Op.LayerNorm norm) {
