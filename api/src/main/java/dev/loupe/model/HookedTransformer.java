@@ -23,6 +23,7 @@ import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,7 +50,9 @@ public final class HookedTransformer implements AutoCloseable {
     private final LoadOptions options;
     private final Backend backend;
     private final boolean ownsBackend;
+    private final ArchitectureProvider architecture;
     private final Map<String, Tensor> flatWeights;
+    private final Set<String> borrowedWeights;
     private final Weights weights;
     private final TextTokens text;
     private final HookRegistry registry = new HookRegistry();
@@ -65,6 +68,21 @@ public final class HookedTransformer implements AutoCloseable {
             Graph graph,
             Map<String, Tensor> flatWeights,
             TextTokens text) {
+        this(config, options, architecture, backend, ownsBackend, graph, flatWeights, Set.of(), text);
+    }
+
+    private HookedTransformer(
+            TransformerConfig config,
+            LoadOptions options,
+            ArchitectureProvider architecture,
+            Backend backend,
+            boolean ownsBackend,
+            Graph graph,
+            Map<String, Tensor> flatWeights,
+            Set<String> borrowedWeights,
+            TextTokens text) {
+        this.architecture = architecture;
+        this.borrowedWeights = borrowedWeights;
         this.config = config;
         this.options = options;
         this.backend = backend;
@@ -142,6 +160,42 @@ public final class HookedTransformer implements AutoCloseable {
             LoadOptions options,
             Backend backend) {
         return ModelLoading.given(architecture, config, weights, options, backend);
+    }
+
+    /**
+     * This model with more in its graph, such as a dictionary in the place of an activation. The new model shares the
+     * weights and the backend with this one, which stays as it is and must stay open; hooks that stand on this one don't
+     * stand on the new one. Closing the new one frees what the extensions brought.
+     *
+     * @throws dev.loupe.graph.UnknownHookException if an extension names a point that the model doesn't have
+     * @throws IllegalArgumentException if an extension doesn't fit
+     */
+    public HookedTransformer with(ModelExtension... extensions) {
+        List<ModelExtension> list = List.of(extensions);
+        list.forEach(extension -> extension.check(this));
+        ArchitectureProvider extended = new ExtendedArchitecture(architecture, list, hookNames);
+        Graph graph = extended.build(config, GraphOptions.plain(options.dtype()));
+        Map<String, Tensor> all = new LinkedHashMap<>(flatWeights);
+        Set<String> borrowed = Set.copyOf(flatWeights.keySet());
+        try {
+            for (ModelExtension extension : list) {
+                extension.weights().forEach((name, weight) -> {
+                    if (all.containsKey(name)) {
+                        throw new IllegalArgumentException(
+                                "The model has a weight '" + name + "' already; is " + extension + " in it twice?");
+                    }
+                    all.put(name, tensors().of(weight.to(options.dtype())));
+                });
+            }
+            return new HookedTransformer(config, options, extended, backend, false, graph, all, borrowed, text);
+        } catch (RuntimeException | Error e) {
+            all.forEach((name, weight) -> {
+                if (!borrowed.contains(name)) {
+                    weight.close();
+                }
+            });
+            throw e;
+        }
     }
 
     // What it is.
@@ -603,7 +657,11 @@ public final class HookedTransformer implements AutoCloseable {
     @Override
     public void close() {
         runs.close();
-        flatWeights.values().forEach(Tensor::close);
+        flatWeights.forEach((name, weight) -> {
+            if (!borrowedWeights.contains(name)) {
+                weight.close();
+            }
+        });
         if (ownsBackend) {
             backend.close();
         }

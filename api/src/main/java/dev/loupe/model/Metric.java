@@ -236,7 +236,7 @@ public final class Metric {
             site.feedPositionWeights();
         } else {
             long[] columns = place == Place.LAST_REAL ? site.lastReal(this) : site.column(this, column);
-            long end = site.logitColumns() - 1;
+            long end = (long) site.logitColumns() - 1;
             atEnd = Arrays.stream(columns).allMatch(at -> at == end);
             if (!atEnd) {
                 site.feed(MetricFunction.COLUMNS, HostTensor.of(Shape.of(columns.length, 1), columns));

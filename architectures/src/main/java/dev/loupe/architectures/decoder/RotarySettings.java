@@ -92,6 +92,21 @@ public final class RotarySettings {
         return read(config, settings(config, "full_attention"), dHead, DEFAULT_THETA, maxPositions);
     }
 
+    /**
+     * Checks that all kinds of layers are rotated alike, for families in which they are.
+     *
+     * @throws IllegalArgumentException if the config tells their settings apart
+     */
+    public static void requireOneKind(CheckpointConfig config) {
+        CheckpointConfig byKind = config.object("rope_parameters");
+        Object full = byKind.raw("full_attention");
+        Object sliding = byKind.raw("sliding_attention");
+        if (full instanceof Map && sliding instanceof Map && !full.equals(sliding)) {
+            throw new IllegalArgumentException(byKind.source() + " has settings of its own for 'sliding_attention':"
+                    + " this family has one kind of rotary positions for all layers");
+        }
+    }
+
     private static Rotary read(
             CheckpointConfig config, CheckpointConfig settings, int dims, double defaultTheta, int maxPositions) {
         rejectSettingsByLayer(settings);

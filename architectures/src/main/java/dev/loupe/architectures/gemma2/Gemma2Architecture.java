@@ -8,6 +8,7 @@ import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.DecoderArchitecture;
+import dev.loupe.architectures.decoder.RotarySettings;
 import dev.loupe.architectures.llama.LlamaCheckpoints;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,6 +35,7 @@ public final class Gemma2Architecture extends DecoderArchitecture {
                 .withDefault("head_dim", 256)
                 .withDefault("vocab_size", 256000)
                 .withDefault("hidden_act", config.string("hidden_activation", "gelu_pytorch_tanh"));
+        RotarySettings.requireOneKind(full);
         Integer window = LlamaCheckpoints.window(full, "sliding_window", 4096);
         var slides = LlamaCheckpoints.sliding(full, layer -> layer % 2 == 0);
         Double scoreCap = LlamaCheckpoints.softCap(full, "attn_logit_softcapping", 50.0);

@@ -37,6 +37,12 @@ public final class LlamaCheckpoints {
      */
     public static TransformerConfig.Builder config(
             CheckpointConfig config, String architecture, int maxPositions, int keyValueHeads) {
+        RotarySettings.requireOneKind(config);
+        return configOfKinds(config, architecture, maxPositions, keyValueHeads);
+    }
+
+    private static TransformerConfig.Builder configOfKinds(
+            CheckpointConfig config, String architecture, int maxPositions, int keyValueHeads) {
         int width = config.integer("hidden_size");
         int heads = config.integer("num_attention_heads");
         if (heads < 1 || (!config.has("head_dim") && width % heads != 0)) {
@@ -97,7 +103,7 @@ public final class LlamaCheckpoints {
             throw new IllegalArgumentException(
                     config.source() + ": 'query_pre_attn_scalar' should be a positive number, found " + scalar);
         }
-        return config(tied, architecture, maxPositions, 4)
+        return configOfKinds(tied, architecture, maxPositions, 4)
                 .embeddingScale(Math.sqrt(config.integer("hidden_size")))
                 .attnScale(Math.sqrt(scalar))
                 .bosId(SpecialIds.bos(config, 2, vocabulary))
