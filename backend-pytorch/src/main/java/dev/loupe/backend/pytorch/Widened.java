@@ -2,24 +2,29 @@ package dev.loupe.backend.pytorch;
 
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
+import dev.loupe.array.DType;
+import dev.loupe.backend.TensorHandle;
+import dev.loupe.graph.Op;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
-/**
- * float16 on a CPU, where libtorch has few functions for it and those are some eighty times slower than in float32:
- * operands are widened, and the result is rounded once.
- */
-final class Halves implements AutoCloseable {
+/** Operands of 16 bits in float32, for an op that {@link SixteenBits} has computed so; the result is rounded once. */
+final class Widened implements AutoCloseable {
 
+    private final TorchDevice device;
     private final PtNDArray[] operands;
     private final List<PtNDArray> widened = new ArrayList<>();
+    private @Nullable DType narrow;
 
-    /** Widens those operands that are float16. */
-    Halves(PtNDArray[] operands) {
+    Widened(TorchDevice device, SixteenBits rules, Op op, List<TensorHandle> inputs, PtNDArray[] operands) {
+        this.device = device;
         this.operands = operands.clone();
         try {
             for (int i = 0; i < operands.length; i++) {
-                if (operands[i].getDataType() == DataType.FLOAT16) {
+                DType type = inputs.get(i).dtype();
+                if (rules.widens(op, type)) {
+                    narrow = type;
                     this.operands[i] = Torch.cast(operands[i], DataType.FLOAT32);
                     widened.add(this.operands[i]);
                 }
@@ -30,17 +35,22 @@ final class Halves implements AutoCloseable {
         }
     }
 
+    /** Whether there was nothing to widen. */
+    boolean isAsItWas() {
+        return narrow == null;
+    }
+
     PtNDArray[] operands() {
         return operands;
     }
 
     /** Rounds a result, which is closed. */
     PtNDArray narrow(PtNDArray result) {
-        if (widened.isEmpty() || result.getDataType() != DataType.FLOAT32) {
+        if (narrow == null || result.getDataType() != DataType.FLOAT32) {
             return result;
         }
         try (result) {
-            return Torch.cast(result, DataType.FLOAT16);
+            return TorchTypes.cast(device, result, narrow);
         }
     }
 
