@@ -18,6 +18,7 @@ import java.util.Set;
 public final class LlamaCheckpoints {
 
     private static final String TIED = "tie_word_embeddings";
+    private static final String PARTIAL = "partial_rotary_factor";
 
     private LlamaCheckpoints() {}
 
@@ -63,7 +64,8 @@ public final class LlamaCheckpoints {
                 .bosId(SpecialIds.bos(config, 1, vocabulary))
                 .eosIds(SpecialIds.eos(config, 2, vocabulary))
                 .extra(TIED, config.bool(TIED, false));
-        return RotarySettings.apply(builder, config, headWidth, positions);
+        // As transformers does: these families turn whole heads, whatever their config says.
+        return RotarySettings.apply(builder, config.without(PARTIAL), headWidth, positions);
     }
 
     private static int keyValueHeads(CheckpointConfig config, int heads, int fallback) {
