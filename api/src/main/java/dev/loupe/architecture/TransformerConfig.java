@@ -1,68 +1,272 @@
 package dev.loupe.architecture;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The shape and the choices of one decoder-only transformer. Names follow the original's {@code
  * HookedTransformerConfig}. Make one with {@link #builder()}.
  *
- * @param modelName what the model is called, for messages
- * @param architecture id of the architecture provider that builds the graph
- * @param nLayers number of blocks
- * @param dModel width of the residual stream
- * @param nHeads query heads in a block
- * @param nKeyValueHeads key/value heads; a divisor of nHeads, equal to it where heads aren't grouped
- * @param dHead width of a head
- * @param dMlp width of the MLP
- * @param dVocab number of tokens
- * @param nCtx longest context in tokens
- * @param normalization kind of norm before attention, MLP and unembedding
- * @param eps added to the variance (or mean square) in norms
- * @param activation activation function in the MLP, Hugging Face's name: {@code gelu_new}, {@code silu}, …
- * @param gatedMlp whether the MLP has a gate
- * @param positions how positions enter
- * @param rotary rotary settings, if positions are rotary
- * @param slidingWindow how many positions back a query sees, itself included; null for all
- * @param scaleAttnByInverseLayerIdx whether scores are divided by (layer + 1) as well
- * @param attnScale what scores are divided by, usually sqrt(dHead)
- * @param parallelAttnMlp whether attention and MLP read the same residual
- * @param biases short names of the biases that exist: {@code b_Q}, {@code b_K}, {@code b_V}, {@code b_O},
- *     {@code b_in}, {@code b_out}, {@code b_gate}, {@code b_U}
- * @param bosId begin-of-sequence id, or null
- * @param eosIds end-of-sequence ids; may be empty
- * @param defaultPrependBos whether text gets a BOS in front unless a call says otherwise
- * @param extra what only one architecture knows, by name
+ * <p>What differs from layer to layer stands in {@link #block}; where all layers agree, the accessors of the config
+ * tell it too.
  */
-public record TransformerConfig(
-        String modelName,
-        String architecture,
-        int nLayers,
-        int dModel,
-        int nHeads,
-        int nKeyValueHeads,
-        int dHead,
-        int dMlp,
-        int dVocab,
-        int nCtx,
-        Normalization normalization,
-        double eps,
-        String activation,
-        boolean gatedMlp,
-        Positions positions,
-        @Nullable Rotary rotary,
-        @Nullable Integer slidingWindow,
-        boolean scaleAttnByInverseLayerIdx,
-        double attnScale,
-        boolean parallelAttnMlp,
-        Set<String> biases,
-        @Nullable Long bosId,
-        Set<Long> eosIds,
-        boolean defaultPrependBos,
-        Map<String, Object> extra) {
+public final class TransformerConfig {
+
+    private final String modelName;
+    private final String architecture;
+    private final int nLayers;
+    private final int dModel;
+    private final int nHeads;
+    private final int nKeyValueHeads;
+    private final int dHead;
+    private final int dMlp;
+    private final int dVocab;
+    private final int nCtx;
+    private final Normalization normalization;
+    private final double eps;
+    private final String activation;
+    private final boolean gatedMlp;
+    private final Positions positions;
+    private final @Nullable Rotary rotary;
+    private final @Nullable Integer slidingWindow;
+    private final boolean scaleAttnByInverseLayerIdx;
+    private final double attnScale;
+    private final boolean parallelAttnMlp;
+    private final Set<String> biases;
+    private final @Nullable Long bosId;
+    private final Set<Long> eosIds;
+    private final boolean defaultPrependBos;
+    private final Map<String, Object> extra;
+    private final double embeddingScale;
+    private final @Nullable Double logitSoftCap;
+    private final List<BlockSpec> blocks;
+    private final BiFunction<BlockSpec, Integer, BlockSpec> blockRule;
+
+    private TransformerConfig(Builder b) {
+        this.modelName = b.modelName;
+        this.architecture = b.architecture;
+        this.nLayers = b.nLayers;
+        this.dModel = b.dModel;
+        this.nHeads = b.nHeads;
+        this.nKeyValueHeads = b.nKeyValueHeads == 0 ? b.nHeads : b.nKeyValueHeads;
+        this.dHead = b.dHead == 0 && b.nHeads > 0 ? b.dModel / b.nHeads : b.dHead;
+        this.dMlp = b.dMlp < 0 ? 4 * b.dModel : b.dMlp;
+        this.dVocab = b.dVocab;
+        this.nCtx = b.nCtx;
+        this.normalization = b.normalization;
+        this.eps = b.eps;
+        this.activation = b.activation;
+        this.gatedMlp = b.gatedMlp;
+        this.positions = b.positions;
+        this.rotary = b.rotary;
+        this.slidingWindow = b.slidingWindow;
+        this.scaleAttnByInverseLayerIdx = b.scaleAttnByInverseLayerIdx;
+        this.attnScale = b.attnScale == 0 ? Math.sqrt(dHead) : b.attnScale;
+        this.parallelAttnMlp = b.parallelAttnMlp;
+        this.biases = Set.copyOf(b.biases);
+        this.bosId = b.bosId;
+        this.eosIds = Set.copyOf(b.eosIds);
+        this.defaultPrependBos = b.defaultPrependBos;
+        this.extra = Map.copyOf(b.extra);
+        this.embeddingScale = b.embeddingScale;
+        this.logitSoftCap = b.logitSoftCap;
+        this.blockRule = b.blocks;
+        checkSizes();
+        this.blocks = blocks(b);
+    }
+
+    private void checkSizes() {
+        if (nLayers < 0 || dModel < 1 || nHeads < 1 || dHead < 1 || dMlp < 0 || dVocab < 1 || nCtx < 1) {
+            throw new IllegalArgumentException("Sizes of '" + modelName + "' must be positive: n_layers " + nLayers
+                    + ", d_model " + dModel + ", n_heads " + nHeads + ", d_head " + dHead + ", d_mlp " + dMlp
+                    + ", d_vocab " + dVocab + ", n_ctx " + nCtx);
+        }
+        if (nKeyValueHeads < 1 || nHeads % nKeyValueHeads != 0) {
+            throw new IllegalArgumentException("n_key_value_heads must divide n_heads in '" + modelName + "': "
+                    + nKeyValueHeads + " and " + nHeads);
+        }
+        if ((positions == Positions.ROTARY) != (rotary != null)) {
+            throw new IllegalArgumentException(
+                    "Rotary settings go with rotary positions in '" + modelName + "': " + positions);
+        }
+        if (slidingWindow != null && slidingWindow < 1) {
+            throw new IllegalArgumentException("A sliding window is at least 1, got " + slidingWindow);
+        }
+    }
+
+    private List<BlockSpec> blocks(Builder b) {
+        BlockSpec plain = new BlockSpec(
+                slidingWindow,
+                rotary,
+                attnScale,
+                null,
+                false,
+                BlockSpec.Norms.BEFORE,
+                parallelAttnMlp,
+                dMlp == 0 ? BlockSpec.Mlp.NONE : gatedMlp ? BlockSpec.Mlp.GATED : BlockSpec.Mlp.PLAIN);
+        List<BlockSpec> specs = new ArrayList<>();
+        for (int layer = 0; layer < nLayers; layer++) {
+            double scale = scaleAttnByInverseLayerIdx ? attnScale * (layer + 1) : attnScale;
+            specs.add(b.blocks.apply(plain.withAttnScale(scale), layer));
+        }
+        return List.copyOf(specs);
+    }
+
+    /**
+     * What a block is made of.
+     *
+     * @param layer from 0
+     * @throws IndexOutOfBoundsException if there is no such layer
+     */
+    public BlockSpec block(int layer) {
+        return blocks.get(layer);
+    }
+
+    /** What the model is called, for messages. */
+    public String modelName() {
+        return modelName;
+    }
+
+    /** Id of the architecture provider that builds the graph. */
+    public String architecture() {
+        return architecture;
+    }
+
+    /** Number of blocks. */
+    public int nLayers() {
+        return nLayers;
+    }
+
+    /** Width of the residual stream. */
+    public int dModel() {
+        return dModel;
+    }
+
+    /** Query heads in a block. */
+    public int nHeads() {
+        return nHeads;
+    }
+
+    /** Key/value heads; a divisor of nHeads, equal to it where heads aren't grouped. */
+    public int nKeyValueHeads() {
+        return nKeyValueHeads;
+    }
+
+    /** Width of a head. */
+    public int dHead() {
+        return dHead;
+    }
+
+    /** Width of the MLP. */
+    public int dMlp() {
+        return dMlp;
+    }
+
+    /** Number of tokens. */
+    public int dVocab() {
+        return dVocab;
+    }
+
+    /** Longest context in tokens. */
+    public int nCtx() {
+        return nCtx;
+    }
+
+    /** Kind of norm before attention, MLP and unembedding. */
+    public Normalization normalization() {
+        return normalization;
+    }
+
+    /** Added to the variance (or mean square) in norms. */
+    public double eps() {
+        return eps;
+    }
+
+    /** Activation function in the MLP, Hugging Face's name: {@code gelu_new}, {@code silu}, …. */
+    public String activation() {
+        return activation;
+    }
+
+    /** Whether the MLP has a gate. */
+    public boolean gatedMlp() {
+        return gatedMlp;
+    }
+
+    /** How positions enter. */
+    public Positions positions() {
+        return positions;
+    }
+
+    /** Rotary settings, if positions are rotary. */
+    public @Nullable Rotary rotary() {
+        return rotary;
+    }
+
+    /** How many positions back a query sees, itself included; null for all. */
+    public @Nullable Integer slidingWindow() {
+        return slidingWindow;
+    }
+
+    /** Whether scores are divided by (layer + 1) as well. */
+    public boolean scaleAttnByInverseLayerIdx() {
+        return scaleAttnByInverseLayerIdx;
+    }
+
+    /** What scores are divided by, usually sqrt(dHead). */
+    public double attnScale() {
+        return attnScale;
+    }
+
+    /** Whether attention and MLP read the same residual. */
+    public boolean parallelAttnMlp() {
+        return parallelAttnMlp;
+    }
+
+    /** Short names of the biases that exist: {@code b_Q}, {@code b_K}, {@code b_V}, {@code b_O}, {@code b_in}, {@code b_out}, {@code b_gate}, {@code b_U}. */
+    public Set<String> biases() {
+        return biases;
+    }
+
+    /** Begin-of-sequence id, or null. */
+    public @Nullable Long bosId() {
+        return bosId;
+    }
+
+    /** End-of-sequence ids; may be empty. */
+    public Set<Long> eosIds() {
+        return eosIds;
+    }
+
+    /** Whether text gets a BOS in front unless a call says otherwise. */
+    public boolean defaultPrependBos() {
+        return defaultPrependBos;
+    }
+
+    /** What only one architecture knows, by name. */
+    public Map<String, Object> extra() {
+        return extra;
+    }
+
+    /** What token embeddings were multiplied by, for those who read the weights: 1 in most families. */
+    public double embeddingScale() {
+        return embeddingScale;
+    }
+
+    /** Logits x become {@code cap·tanh(x/cap)} behind {@code unembed.hook_out}; null for none. */
+    public @Nullable Double logitSoftCap() {
+        return logitSoftCap;
+    }
+
+    /** What each block is made of, one for each layer. */
+    public List<BlockSpec> blocks() {
+        return blocks;
+    }
 
     /** Kinds of normalisation; the {@code _PRE} ones have their weights folded into what reads them. */
     public enum Normalization {
@@ -139,32 +343,58 @@ public record TransformerConfig(
         }
     }
 
-    /** Checks that the sizes fit together. */
-    public TransformerConfig {
-        if (nLayers < 0 || dModel < 1 || nHeads < 1 || dHead < 1 || dMlp < 0 || dVocab < 1 || nCtx < 1) {
-            throw new IllegalArgumentException("Sizes of '" + modelName + "' must be positive: n_layers " + nLayers
-                    + ", d_model " + dModel + ", n_heads " + nHeads + ", d_head " + dHead + ", d_mlp " + dMlp
-                    + ", d_vocab " + dVocab + ", n_ctx " + nCtx);
-        }
-        if (nKeyValueHeads < 1 || nHeads % nKeyValueHeads != 0) {
-            throw new IllegalArgumentException("n_key_value_heads must divide n_heads in '" + modelName + "': "
-                    + nKeyValueHeads + " and " + nHeads);
-        }
-        if ((positions == Positions.ROTARY) != (rotary != null)) {
-            throw new IllegalArgumentException(
-                    "Rotary settings go with rotary positions in '" + modelName + "': " + positions);
-        }
-        if (slidingWindow != null && slidingWindow < 1) {
-            throw new IllegalArgumentException("A sliding window is at least 1, got " + slidingWindow);
-        }
-        biases = Set.copyOf(biases);
-        eosIds = Set.copyOf(eosIds);
-        extra = Map.copyOf(extra);
-    }
-
     /** Whether the model has this bias: {@code b_Q}, {@code b_out}, … */
     public boolean hasBias(String shortName) {
         return biases.contains(shortName);
+    }
+
+    private List<Object> all() {
+        return Arrays.asList(
+                modelName,
+                architecture,
+                nLayers,
+                dModel,
+                nHeads,
+                nKeyValueHeads,
+                dHead,
+                dMlp,
+                dVocab,
+                nCtx,
+                normalization,
+                eps,
+                activation,
+                gatedMlp,
+                positions,
+                rotary,
+                slidingWindow,
+                scaleAttnByInverseLayerIdx,
+                attnScale,
+                parallelAttnMlp,
+                biases,
+                bosId,
+                eosIds,
+                defaultPrependBos,
+                extra,
+                embeddingScale,
+                logitSoftCap,
+                blocks);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof TransformerConfig config && all().equals(config.all());
+    }
+
+    @Override
+    public int hashCode() {
+        return all().hashCode();
+    }
+
+    /** The name and the sizes, for messages. */
+    @Override
+    public String toString() {
+        return "TransformerConfig[" + modelName + ": " + architecture + ", n_layers " + nLayers + ", d_model " + dModel
+                + ", n_heads " + nHeads + ", d_vocab " + dVocab + ", n_ctx " + nCtx + "]";
     }
 
     /** A builder with nothing set but the defaults. */
@@ -200,6 +430,9 @@ public record TransformerConfig(
         b.eosIds = eosIds;
         b.defaultPrependBos = defaultPrependBos;
         b.extra.putAll(extra);
+        b.embeddingScale = embeddingScale;
+        b.logitSoftCap = logitSoftCap;
+        b.blocks = blockRule;
         return b;
     }
 
@@ -230,6 +463,9 @@ public record TransformerConfig(
         private Set<Long> eosIds = Set.of();
         private boolean defaultPrependBos = true;
         private final Map<String, Object> extra = new LinkedHashMap<>();
+        private double embeddingScale = 1;
+        private @Nullable Double logitSoftCap;
+        private BiFunction<BlockSpec, Integer, BlockSpec> blocks = (plain, layer) -> plain;
 
         private Builder() {}
 
@@ -387,39 +623,34 @@ public record TransformerConfig(
             return this;
         }
 
+        /** What token embeddings were multiplied by. */
+        public Builder embeddingScale(double value) {
+            embeddingScale = value;
+            return this;
+        }
+
+        /** Soft cap of the logits; null for none. */
+        public Builder logitSoftCap(@Nullable Double value) {
+            logitSoftCap = value;
+            return this;
+        }
+
+        /**
+         * What each block is made of, given what the other settings make of it and its layer: {@code blocks((block,
+         * layer) -> layer % 2 == 0 ? block.withWindow(4096) : block)}.
+         */
+        public Builder blocks(BiFunction<BlockSpec, Integer, BlockSpec> rule) {
+            blocks = rule;
+            return this;
+        }
+
         /**
          * The config.
          *
          * @throws IllegalArgumentException if sizes are missing or don't fit together
          */
         public TransformerConfig build() {
-            int headWidth = dHead == 0 && nHeads > 0 ? dModel / nHeads : dHead;
-            return new TransformerConfig(
-                    modelName,
-                    architecture,
-                    nLayers,
-                    dModel,
-                    nHeads,
-                    nKeyValueHeads == 0 ? nHeads : nKeyValueHeads,
-                    headWidth,
-                    dMlp < 0 ? 4 * dModel : dMlp,
-                    dVocab,
-                    nCtx,
-                    normalization,
-                    eps,
-                    activation,
-                    gatedMlp,
-                    positions,
-                    rotary,
-                    slidingWindow,
-                    scaleAttnByInverseLayerIdx,
-                    attnScale == 0 ? Math.sqrt(headWidth) : attnScale,
-                    parallelAttnMlp,
-                    biases,
-                    bosId,
-                    eosIds,
-                    defaultPrependBos,
-                    extra);
+            return new TransformerConfig(this);
         }
     }
 }

@@ -29,13 +29,21 @@ public record WeightMapping(List<Rule> rules, List<Pattern> ignored) {
      * @param sources names of checkpoint tensors that may hold it; the first that is there counts
      * @param sourceShape the shape that the checkpoint's tensor must have
      * @param layout how its elements are arranged in the weight
+     * @param factor what each element is multiplied by: the width's root for embeddings that a model scales
+     * @param summand what is added then: 1 for weights that are stored as their distance from 1
      */
-    public record Rule(String weight, List<String> sources, List<Long> sourceShape, Layout layout) {
+    public record Rule(
+            String weight, List<String> sources, List<Long> sourceShape, Layout layout, double factor, double summand) {
 
         /** Copies the lists. */
         public Rule {
             sources = List.copyOf(sources);
             sourceShape = List.copyOf(sourceShape);
+        }
+
+        /** Whether elements are taken as they are stored. */
+        public boolean isPlain() {
+            return factor == 1 && summand == 0;
         }
     }
 
@@ -161,7 +169,20 @@ public record WeightMapping(List<Rule> rules, List<Pattern> ignored) {
             for (long size : sourceShape) {
                 shape.add(size);
             }
-            rules.add(new Rule(weight, sources, shape, layout));
+            rules.add(new Rule(weight, sources, shape, layout, 1, 0));
+            return this;
+        }
+
+        /** Multiplies the elements of the weight whose rule was given last, then adds to them. */
+        public Builder scaled(double factor, double summand) {
+            Rule last = rules.remove(rules.size() - 1);
+            rules.add(new Rule(
+                    last.weight(),
+                    last.sources(),
+                    last.sourceShape(),
+                    last.layout(),
+                    last.factor() * factor,
+                    last.summand() * factor + summand));
             return this;
         }
 

@@ -54,6 +54,11 @@ public enum DType {
         return floating;
     }
 
+    /** Whether this is {@link #FLOAT16} or {@link #BFLOAT16}. */
+    public boolean isSixteenBits() {
+        return this == FLOAT16 || this == BFLOAT16;
+    }
+
     /** Whether this is {@link #INT64} or {@link #INT32}. */
     public boolean isInteger() {
         return this == INT64 || this == INT32;

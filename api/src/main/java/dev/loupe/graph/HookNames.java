@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -32,6 +33,7 @@ public final class HookNames {
     private static final Set<String> IN_NORM = Set.of("scale", "normalized");
 
     private final Map<String, HookPoint> points = new LinkedHashMap<>();
+    private final Map<String, HookPoint> gradients = new LinkedHashMap<>();
     private final int layers;
 
     /**
@@ -42,6 +44,7 @@ public final class HookNames {
      */
     public HookNames(Collection<HookPoint> points, int layers) {
         points.forEach(point -> this.points.put(point.name(), point));
+        points.forEach(point -> gradients.put(point.gradient().name(), point.gradient()));
         this.layers = layers;
     }
 
@@ -53,6 +56,11 @@ public final class HookNames {
     /** Whether a full name exists. */
     public boolean has(String fullName) {
         return points.containsKey(fullName);
+    }
+
+    /** The point of the forward or of the backward part that has this full name, if there is one. */
+    public Optional<HookPoint> either(String fullName) {
+        return Optional.ofNullable(points.getOrDefault(fullName, gradients.get(fullName)));
     }
 
     /**

@@ -8,6 +8,7 @@ import dev.loupe.backend.Backend;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.UnknownHookException;
+import dev.loupe.hook.Activations;
 import dev.loupe.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,7 +24,7 @@ import java.util.function.UnaryOperator;
  * Activations of a run by hook point, in the order in which the points fire; the original's {@code ActivationCache}.
  * Each is the value that flowed on, after all hooks. Immutable.
  */
-public final class ActivationCache implements AutoCloseable {
+public final class ActivationCache implements Activations, AutoCloseable {
 
     private final HookedTransformer model;
     private final Map<String, Tensor> activations;
@@ -62,6 +63,9 @@ public final class ActivationCache implements AutoCloseable {
 
     /** Whether the cache has an activation, by full or short name. */
     public boolean has(String name) {
+        if (activations.containsKey(name)) {
+            return true;
+        }
         try {
             return activations.containsKey(names().resolve(name).name());
         } catch (UnknownHookException e) {
@@ -70,13 +74,16 @@ public final class ActivationCache implements AutoCloseable {
     }
 
     /**
-     * An activation by full or short name.
+     * An activation by full or short name; a derivative, in a cache that has them, by its full name alone ({@code
+     * blocks.0.hook_resid_pre_grad}).
      *
      * @throws UnknownHookException if the model has no such point
      * @throws IllegalStateException if it has, but the run didn't observe it
      */
+    @Override
     public Tensor get(String name) {
-        return find(names().resolve(name).name());
+        Tensor known = activations.get(name);
+        return known == null ? find(names().resolve(name).name()) : known;
     }
 
     /**
@@ -140,9 +147,13 @@ public final class ActivationCache implements AutoCloseable {
     /** Some positions of every activation; attention patterns and scores are cut along the query axis. */
     public ActivationCache slicePositions(Index positions) {
         Map<String, Tensor> sliced = new LinkedHashMap<>();
-        activations.forEach((name, tensor) ->
-                sliced.put(name, slicePositions(model.hookNames().resolve(name), tensor, positions, hasBatch)));
+        activations.forEach(
+                (name, tensor) -> sliced.put(name, slicePositions(point(name), tensor, positions, hasBatch)));
         return new ActivationCache(model, sliced, hasBatch);
+    }
+
+    private HookPoint point(String fullName) {
+        return names().either(fullName).orElseGet(() -> names().resolve(fullName));
     }
 
     static Tensor slicePositions(HookPoint point, Tensor tensor, Index positions, boolean hasBatch) {
@@ -185,8 +196,10 @@ public final class ActivationCache implements AutoCloseable {
         try (SafetensorsFile stored = SafetensorsFile.open(file)) {
             Map<String, Tensor> found = new LinkedHashMap<>();
             for (String name : stored.names()) {
-                found.put(
-                        model.hookNames().resolve(name).name(), model.tensors().of(stored.read(name)));
+                HookPoint point = model.hookNames()
+                        .either(name)
+                        .orElseGet(() -> model.hookNames().resolve(name));
+                found.put(point.name(), model.tensors().of(stored.read(name)));
             }
             Map<String, Tensor> ordered = new LinkedHashMap<>();
             model.hookNames().points().forEach(point -> {
@@ -195,6 +208,7 @@ public final class ActivationCache implements AutoCloseable {
                     ordered.put(point.name(), tensor);
                 }
             });
+            found.forEach(ordered::putIfAbsent);
             boolean hasBatch = !"false".equals(stored.metadata().get("loupe.has_batch_dim"));
             return new ActivationCache(model, ordered, hasBatch);
         }

@@ -1,6 +1,6 @@
 package dev.loupe.model;
 
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Edit;
 import java.util.List;
 
 /**
@@ -17,7 +17,7 @@ import java.util.List;
  * @param seed for drawing: the same seed gives the same tokens
  * @param stopAtEos whether a sequence ends at an EOS token
  * @param useKeyValueCache whether keys and values of earlier positions are kept instead of computed again
- * @param hooks hooks that run at every step
+ * @param hooks hooks and interventions of every step
  */
 public record GenerateOptions(
         int maxNewTokens,
@@ -28,7 +28,7 @@ public record GenerateOptions(
         long seed,
         boolean stopAtEos,
         boolean useKeyValueCache,
-        List<Hook> hooks) {
+        List<Edit> hooks) {
 
     /** Checks the ranges. */
     public GenerateOptions {
@@ -104,7 +104,7 @@ public record GenerateOptions(
     }
 
     /** The same options with hooks that run at every step. */
-    public GenerateOptions withHooks(Hook... list) {
+    public GenerateOptions withHooks(Edit... list) {
         return new GenerateOptions(
                 maxNewTokens, temperature, topK, topP, freqPenalty, seed, stopAtEos, useKeyValueCache, List.of(list));
     }

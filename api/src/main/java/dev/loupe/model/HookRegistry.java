@@ -1,11 +1,11 @@
 package dev.loupe.model;
 
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Edit;
 import dev.loupe.hook.HookHandle;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The hooks that stay on a model between runs: permanent ones first, then the others. */
+/** The hooks and interventions that stay on a model between runs: permanent ones first, then the others. */
 final class HookRegistry {
 
     private final List<Entry> permanent = new ArrayList<>();
@@ -13,14 +13,14 @@ final class HookRegistry {
 
     /** Compared by identity, so that one hook can be added twice. */
     private static final class Entry {
-        final Hook hook;
+        final Edit hook;
 
-        Entry(Hook hook) {
+        Entry(Edit hook) {
             this.hook = hook;
         }
     }
 
-    synchronized HookHandle add(Hook hook, boolean isPermanent, boolean prepend) {
+    synchronized HookHandle add(Edit hook, boolean isPermanent, boolean prepend) {
         Entry entry = new Entry(hook);
         List<Entry> list = isPermanent ? permanent : passing;
         list.add(prepend ? 0 : list.size(), entry);
@@ -40,8 +40,8 @@ final class HookRegistry {
     }
 
     /** The hooks of this moment, in the order in which they run. */
-    synchronized List<Hook> snapshot() {
-        List<Hook> hooks = new ArrayList<>();
+    synchronized List<Edit> snapshot() {
+        List<Edit> hooks = new ArrayList<>();
         permanent.forEach(entry -> hooks.add(entry.hook));
         passing.forEach(entry -> hooks.add(entry.hook));
         return hooks;

@@ -14,14 +14,16 @@ import dev.loupe.backend.Backend;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Edit;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.RunRequest.Returns;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -48,7 +50,9 @@ public final class HookedTransformer implements AutoCloseable {
     private final LoadOptions options;
     private final Backend backend;
     private final boolean ownsBackend;
+    private final ArchitectureProvider architecture;
     private final Map<String, Tensor> flatWeights;
+    private final Set<String> borrowedWeights;
     private final Weights weights;
     private final TextTokens text;
     private final HookRegistry registry = new HookRegistry();
@@ -64,6 +68,21 @@ public final class HookedTransformer implements AutoCloseable {
             Graph graph,
             Map<String, Tensor> flatWeights,
             TextTokens text) {
+        this(config, options, architecture, backend, ownsBackend, graph, flatWeights, Set.of(), text);
+    }
+
+    private HookedTransformer(
+            TransformerConfig config,
+            LoadOptions options,
+            ArchitectureProvider architecture,
+            Backend backend,
+            boolean ownsBackend,
+            Graph graph,
+            Map<String, Tensor> flatWeights,
+            Set<String> borrowedWeights,
+            TextTokens text) {
+        this.architecture = architecture;
+        this.borrowedWeights = borrowedWeights;
         this.config = config;
         this.options = options;
         this.backend = backend;
@@ -141,6 +160,42 @@ public final class HookedTransformer implements AutoCloseable {
             LoadOptions options,
             Backend backend) {
         return ModelLoading.given(architecture, config, weights, options, backend);
+    }
+
+    /**
+     * This model with more in its graph, such as a dictionary in the place of an activation. The new model shares the
+     * weights and the backend with this one, which stays as it is and must stay open; hooks that stand on this one don't
+     * stand on the new one. Closing the new one frees what the extensions brought.
+     *
+     * @throws dev.loupe.graph.UnknownHookException if an extension names a point that the model doesn't have
+     * @throws IllegalArgumentException if an extension doesn't fit
+     */
+    public HookedTransformer with(ModelExtension... extensions) {
+        List<ModelExtension> list = List.of(extensions);
+        list.forEach(extension -> extension.check(this));
+        ArchitectureProvider extended = new ExtendedArchitecture(architecture, list, hookNames);
+        Graph graph = extended.build(config, GraphOptions.plain(options.dtype()));
+        Map<String, Tensor> all = new LinkedHashMap<>(flatWeights);
+        Set<String> borrowed = Set.copyOf(flatWeights.keySet());
+        try {
+            for (ModelExtension extension : list) {
+                extension.weights().forEach((name, weight) -> {
+                    if (all.containsKey(name)) {
+                        throw new IllegalArgumentException(
+                                "The model has a weight '" + name + "' already; is " + extension + " in it twice?");
+                    }
+                    all.put(name, tensors().of(weight.to(options.dtype())));
+                });
+            }
+            return new HookedTransformer(config, options, extended, backend, false, graph, all, borrowed, text);
+        } catch (RuntimeException | Error e) {
+            all.forEach((name, weight) -> {
+                if (!borrowed.contains(name)) {
+                    weight.close();
+                }
+            });
+            throw e;
+        }
     }
 
     // What it is.
@@ -238,13 +293,60 @@ public final class HookedTransformer implements AutoCloseable {
     }
 
     /** Logits of a run with hooks, which belong to this run alone. */
-    public Tensor runWithHooks(Tokens tokens, Hook... hooks) {
+    public Tensor runWithHooks(Tokens tokens, Edit... hooks) {
         return run(RunRequest.of(tokens).hooks(hooks).build()).logits();
     }
 
     /** Logits of a text, run with hooks, which belong to this run alone. */
-    public Tensor runWithHooks(String input, Hook... hooks) {
+    public Tensor runWithHooks(String input, Edit... hooks) {
         return runWithHooks(toTokens(input), hooks);
+    }
+
+    /** Logits of a run with interventions, which belong to this run alone. */
+    public Tensor runWith(Tokens tokens, Intervention... interventions) {
+        return runWithHooks(tokens, interventions);
+    }
+
+    /** Logits of a text, run with interventions, which belong to this run alone. */
+    public Tensor runWith(String input, Intervention... interventions) {
+        return runWith(toTokens(input), interventions);
+    }
+
+    // Derivatives.
+
+    /**
+     * Derivatives of a metric with respect to what leaves every standard hook point: {@code model.gradients(tokens,
+     * Metric.logitDifference(model, " Mary", " John"))}.
+     */
+    public GradientCache gradients(Tokens tokens, Metric metric) {
+        return gradients(tokens, metric, HookFilter.standard());
+    }
+
+    /** Derivatives of a metric with respect to what leaves every standard hook point, of a text. */
+    public GradientCache gradients(String input, Metric metric) {
+        return gradients(toTokens(input), metric);
+    }
+
+    /** Derivatives of a metric with respect to what leaves chosen hook points, optional ones too. */
+    public GradientCache gradients(Tokens tokens, Metric metric, HookFilter points) {
+        RunResult result = run(RunRequest.of(tokens)
+                .returns(Returns.NONE)
+                .gradients(metric, points)
+                .build());
+        result.metric().close();
+        return result.gradients();
+    }
+
+    /** Logits, every standard activation, and the derivative of a metric with respect to each. */
+    public GradientRun runWithCacheAndGradients(Tokens tokens, Metric metric) {
+        return runWithCacheAndGradients(tokens, metric, HookFilter.standard());
+    }
+
+    /** Logits, chosen activations, and the derivative of a metric with respect to each. */
+    public GradientRun runWithCacheAndGradients(Tokens tokens, Metric metric, HookFilter points) {
+        RunResult result = run(
+                RunRequest.of(tokens).observe(points).gradients(metric, points).build());
+        return new GradientRun(result.logits(), result.cache(), result.gradients(), result.metric());
     }
 
     /** An empty key/value cache for a batch. */
@@ -255,28 +357,28 @@ public final class HookedTransformer implements AutoCloseable {
     // Hooks that stay.
 
     /**
-     * Adds a hook, after those that are there; it runs until it is removed or the hooks are reset.
+     * Adds a hook or an intervention, after those that are there; it runs until it is removed or the hooks are reset.
      *
      * @throws dev.loupe.graph.UnknownHookException if it names a point that the model doesn't have
      */
-    public HookHandle addHook(Hook hook) {
+    public HookHandle addHook(Edit hook) {
         return addHook(hook, false, false);
     }
 
     /**
-     * Adds a hook.
+     * Adds a hook or an intervention.
      *
      * @param permanent whether it survives {@link #resetHooks()}; permanent hooks run before others
      * @param prepend whether it runs before those of its kind that are there
      * @throws dev.loupe.graph.UnknownHookException if it names a point that the model doesn't have
      */
-    public HookHandle addHook(Hook hook, boolean permanent, boolean prepend) {
+    public HookHandle addHook(Edit hook, boolean permanent, boolean prepend) {
         hook.points().select(hookNames);
         return registry.add(hook, permanent, prepend);
     }
 
     /** Adds a hook that survives {@link #resetHooks()}. */
-    public HookHandle addPermanentHook(Hook hook) {
+    public HookHandle addPermanentHook(Edit hook) {
         return addHook(hook, true, false);
     }
 
@@ -300,12 +402,12 @@ public final class HookedTransformer implements AutoCloseable {
      *
      * @throws dev.loupe.graph.UnknownHookException if one names a point that the model doesn't have; none is added
      */
-    public HookHandle hooks(Hook... hooks) {
-        for (Hook hook : hooks) {
+    public HookHandle hooks(Edit... hooks) {
+        for (Edit hook : hooks) {
             hook.points().select(hookNames);
         }
         List<HookHandle> handles = new ArrayList<>();
-        for (Hook hook : hooks) {
+        for (Edit hook : hooks) {
             handles.add(registry.add(hook, false, false));
         }
         return () -> handles.forEach(HookHandle::close);
@@ -555,7 +657,11 @@ public final class HookedTransformer implements AutoCloseable {
     @Override
     public void close() {
         runs.close();
-        flatWeights.values().forEach(Tensor::close);
+        flatWeights.forEach((name, weight) -> {
+            if (!borrowedWeights.contains(name)) {
+                weight.close();
+            }
+        });
         if (ownsBackend) {
             backend.close();
         }

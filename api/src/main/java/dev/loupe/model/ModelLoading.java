@@ -13,6 +13,7 @@ import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.Backends;
 import dev.loupe.backend.Placement;
 import dev.loupe.graph.Graph;
+import dev.loupe.graph.Op;
 import dev.loupe.graph.Value;
 import dev.loupe.tensor.Tensor;
 import java.util.LinkedHashMap;
@@ -133,6 +134,12 @@ final class ModelLoading {
         }
     }
 
+    private static boolean multipliesBy(Value reader, Value weight) {
+        return reader.source() instanceof Value.Result result
+                && (result.op() instanceof Op.MatMul || result.op() instanceof Op.Linear)
+                && result.inputs().get(1) == weight;
+    }
+
     private static Backend open(LoadOptions options) {
         BackendOptions how =
                 new BackendOptions(options.device(), options.threads(), options.nDevices(), options.backendSettings());
@@ -151,7 +158,8 @@ final class ModelLoading {
         }
         Placement placement = new Placement(
                 Math.max(graph.regions().indexOf(value.region()), 0),
-                graph.regions().size());
+                graph.regions().size(),
+                graph.values().stream().anyMatch(reader -> multipliesBy(reader, value)));
         weights.put(name, Tensor.wrap(backend, backend.upload(weight, placement), name));
     }
 }

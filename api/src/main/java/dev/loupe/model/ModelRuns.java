@@ -16,8 +16,11 @@ import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.Change;
+import dev.loupe.hook.Edit;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFunction;
+import dev.loupe.hook.Intervention;
+import dev.loupe.run.Derivatives;
 import dev.loupe.run.ModelRunner;
 import dev.loupe.run.PlanRequest;
 import dev.loupe.tensor.Tensor;
@@ -30,6 +33,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -65,7 +69,7 @@ final class ModelRuns implements AutoCloseable {
         return graphs.computeIfAbsent(options, key -> architecture.build(config, key));
     }
 
-    RunResult run(RunRequest request, List<Hook> modelHooks) {
+    RunResult run(RunRequest request, List<Edit> modelHooks) {
         HookNames names = model.hookNames();
         boolean cached = request.keyValueCache().isPresent();
         Graph graph =
@@ -74,11 +78,16 @@ final class ModelRuns implements AutoCloseable {
         Geometry geometry = geometry(request, feeds, names);
         check(geometry, feeds, graph);
         Range range = range(request, graph);
-        Map<String, List<HookFunction>> hooks = hooks(request, modelHooks, names, range);
+        InterventionCompiler compiler = new InterventionCompiler(
+                model, geometry, request.logitPositions().orElse(null));
+        PointEdits edits = new PointEdits(compiler, graph);
+        PointEdits backward = new PointEdits(compiler, graph);
+        edits(request, modelHooks, names, range, edits, backward);
         Set<String> observed = observed(request, names, range);
         Set<String> outputs = outputs(request);
-        if (outputs.isEmpty() && observed.isEmpty() && hooks.isEmpty()) {
-            return new RunResult(null, null, Double.NaN, null, new ActivationCache(model, Map.of(), true));
+        Optional<Metric> metric = request.metric();
+        if (outputs.isEmpty() && observed.isEmpty() && edits.isEmpty() && metric.isEmpty()) {
+            return new RunResult(null, null, Double.NaN, null, new ActivationCache(model, Map.of(), true), null, null);
         }
         Map<String, Tensor> given = new HashMap<>(feeds);
         request.keyValueCache().ifPresent(cache -> addPast(cache, given, graph, geometry));
@@ -92,9 +101,23 @@ final class ModelRuns implements AutoCloseable {
             inputs.add(StandardNames.SELECTED_POSITIONS);
         });
         inputs.retainAll(graph.inputs().keySet());
-        Map<String, List<Change>> changes = new HashMap<>();
-        hooks.keySet().forEach(point -> changes.put(point, List.of(new Change.Code(0))));
-        PlanRequest plan = new PlanRequest(inputs, feeds.keySet(), observed, changes, outputs);
+        compiler.feeds().forEach((name, tensor) -> {
+            own.add(tensor);
+            given.put(name, tensor);
+            inputs.add(name);
+        });
+        Derivatives derivatives = null;
+        if (metric.isPresent()) {
+            MetricSite site =
+                    new MetricSite(model, geometry, request.logitPositions().orElse(null));
+            derivatives = derivatives(request, metric.get(), site, names, range, backward);
+            own.addAll(site.made().values());
+            given.putAll(site.made());
+            given.putAll(site.borrowed());
+            inputs.addAll(site.made().keySet());
+            inputs.addAll(site.borrowed().keySet());
+        }
+        PlanRequest plan = new PlanRequest(inputs, feeds.keySet(), observed, edits.changes(), outputs, derivatives);
         ModelRunner.Results results;
         try {
             results = runner.run(
@@ -113,14 +136,44 @@ final class ModelRuns implements AutoCloseable {
                         own.add(made);
                         return made;
                     },
-                    (point, number, activation) ->
-                            apply(hooks.getOrDefault(point.name(), List.of()), point, activation));
+                    (point, number, activation) -> {
+                        HookPoint forward = backward.pointOfGradient(point);
+                        return forward == null
+                                ? apply(edits.code(point, number), point, activation)
+                                : apply(backward.code(forward, number), forward, activation);
+                    });
         } finally {
             // The run may hand an input back as a result only where it was fed by the caller.
             own.forEach(Tensor::close);
         }
         request.keyValueCache().filter(cache -> !cache.isFrozen()).ifPresent(cache -> extend(cache, results, geometry));
-        return result(request, results, geometry);
+        return result(request, results, geometry, derivatives);
+    }
+
+    private Derivatives derivatives(
+            RunRequest request, Metric metric, MetricSite site, HookNames names, Range range, PointEdits backward) {
+        if (request.stopAtLayer().isPresent() && metric.needsTheEnd()) {
+            throw new IllegalArgumentException(
+                    "The metric '" + metric + "' is made of logits, but the run stops at layer "
+                            + request.stopAtLayer().get() + "; let it run to the end, or use Metric.ofPoints");
+        }
+        if (metric.output().equals(StandardNames.LOSS_PER_TOKEN)) {
+            checkHasLoss(request);
+        }
+        Set<String> points = new HashSet<>();
+        for (HookPoint point : request.differentiated().select(names)) {
+            if (range.passes(point)) {
+                points.add(point.name());
+            } else if (request.differentiated().byName()) {
+                throw new IllegalArgumentException("There is no derivative at " + point + ": the run goes "
+                        + span(request) + " and doesn't pass it");
+            }
+        }
+        if (points.isEmpty() && backward.isEmpty()) {
+            throw new IllegalArgumentException("Derivatives of '" + metric + "' are asked for at "
+                    + request.differentiated() + ", which is no point that the run passes: it goes " + span(request));
+        }
+        return new Derivatives(metric.output(), metric.compile(site), points, backward.changes());
     }
 
     // What is fed.
@@ -263,33 +316,93 @@ final class ModelRuns implements AutoCloseable {
         return new Range(from, to, graph);
     }
 
-    private Map<String, List<HookFunction>> hooks(
-            RunRequest request, List<Hook> modelHooks, HookNames names, Range range) {
-        Map<String, List<HookFunction>> byPoint = new LinkedHashMap<>();
-        for (Hook hook : modelHooks) {
-            for (HookPoint point : hook.points().select(names)) {
-                if (range.passes(point)) {
-                    byPoint.computeIfAbsent(point.name(), key -> new ArrayList<>())
-                            .add(hook.function());
+    /** What happens at each point of a run, in order: functions of the graph, and Java code between them. */
+    private static final class PointEdits {
+        private final InterventionCompiler compiler;
+        private final Graph graph;
+        private final Map<String, List<Change>> changes = new LinkedHashMap<>();
+        private final Map<String, List<List<HookFunction>>> code = new HashMap<>();
+        private final Map<String, HookPoint> points = new HashMap<>();
+
+        PointEdits(InterventionCompiler compiler, Graph graph) {
+            this.compiler = compiler;
+            this.graph = graph;
+        }
+
+        void add(Edit edit, HookPoint point) {
+            List<Change> list = changes.computeIfAbsent(point.name(), key -> new ArrayList<>());
+            points.put(HookPoint.gradientOf(point.name()), point);
+            if (edit instanceof Intervention intervention) {
+                Value value = Objects.requireNonNull(graph.hooks().get(point.name()));
+                list.add(new Change.Function(compiler.compile(intervention, point, value.type())));
+            } else if (edit instanceof Hook hook) {
+                List<List<HookFunction>> pieces = code.computeIfAbsent(point.name(), key -> new ArrayList<>());
+                // Hooks that follow one another run as one piece.
+                if (list.isEmpty() || !(list.get(list.size() - 1) instanceof Change.Code)) {
+                    list.add(new Change.Code(pieces.size()));
+                    pieces.add(new ArrayList<>());
+                }
+                pieces.get(pieces.size() - 1).add(hook.function());
+            }
+        }
+
+        boolean isEmpty() {
+            return changes.isEmpty();
+        }
+
+        Map<String, List<Change>> changes() {
+            return changes;
+        }
+
+        /** The point to which a point of the backward part belongs, if anything happens there; otherwise null. */
+        @Nullable
+        HookPoint pointOfGradient(HookPoint gradient) {
+            return points.get(gradient.name());
+        }
+
+        List<HookFunction> code(HookPoint point, int number) {
+            return code.getOrDefault(point.name(), List.of()).get(number);
+        }
+    }
+
+    private void edits(
+            RunRequest request,
+            List<Edit> modelHooks,
+            HookNames names,
+            Range range,
+            PointEdits forward,
+            PointEdits backward) {
+        boolean differentiates = request.metric().isPresent();
+        for (Edit edit : modelHooks) {
+            for (HookPoint point : edit.points().select(names)) {
+                // Backward hooks that stand on the model wait for a run that has a backward part.
+                if (range.passes(point) && (differentiates || !isBackward(edit))) {
+                    (isBackward(edit) ? backward : forward).add(edit, point);
                 }
             }
         }
-        for (Hook hook : request.hooks()) {
-            List<HookPoint> points = hook.points().select(names);
+        for (Edit edit : request.edits()) {
+            if (isBackward(edit) && !differentiates) {
+                throw new IllegalArgumentException(
+                        "The backward hook at " + edit.points()
+                                + " could not fire: the run differentiates nothing. Ask for derivatives with gradients(metric)");
+            }
+            List<HookPoint> points = edit.points().select(names);
             List<HookPoint> passed = points.stream().filter(range::passes).toList();
-            if (passed.isEmpty() || (hook.points().byName() && passed.size() < points.size())) {
+            if (passed.isEmpty() || (edit.points().byName() && passed.size() < points.size())) {
                 List<HookPoint> missed = new ArrayList<>(points);
                 missed.removeAll(passed);
                 throw new IllegalArgumentException(
                         missed.isEmpty()
-                                ? "The hook at " + hook.points() + " matches no hook point"
+                                ? "The hook at " + edit.points() + " matches no hook point"
                                 : "The hook at " + missed + " could not fire: the run goes " + span(request));
             }
-            for (HookPoint point : passed) {
-                byPoint.computeIfAbsent(point.name(), key -> new ArrayList<>()).add(hook.function());
-            }
+            passed.forEach(point -> (isBackward(edit) ? backward : forward).add(edit, point));
         }
-        return byPoint;
+    }
+
+    private static boolean isBackward(Edit edit) {
+        return edit instanceof Hook hook && hook.isBackward();
     }
 
     private Set<String> observed(RunRequest request, HookNames names, Range range) {
@@ -360,11 +473,8 @@ final class ModelRuns implements AutoCloseable {
             int stop = layer(request.stopAtLayer().get(), "stop_at_layer");
             outputs.add(StandardNames.residualEntering(stop));
         }
-        if (loss
-                && (request.logitPositions().isPresent()
-                        || request.keyValueCache().isPresent())) {
-            throw new IllegalArgumentException("The loss needs the logits of all positions in one run:"
-                    + " ask for it without logitsAt and without a key/value cache");
+        if (loss) {
+            checkHasLoss(request);
         }
         if (returns == RunRequest.Returns.LOGITS || returns == RunRequest.Returns.BOTH) {
             outputs.add(StandardNames.LOGITS);
@@ -381,6 +491,13 @@ final class ModelRuns implements AutoCloseable {
         return outputs;
     }
 
+    private static void checkHasLoss(RunRequest request) {
+        if (request.logitPositions().isPresent() || request.keyValueCache().isPresent()) {
+            throw new IllegalArgumentException("The loss needs the logits of all positions in one run:"
+                    + " ask for it without logitsAt and without a key/value cache");
+        }
+    }
+
     private static void extend(KeyValueCache cache, ModelRunner.Results results, Geometry geometry) {
         SortedMap<Integer, Tensor> keys = new TreeMap<>();
         SortedMap<Integer, Tensor> values = new TreeMap<>();
@@ -395,7 +512,8 @@ final class ModelRuns implements AutoCloseable {
         return Objects.requireNonNull(results.outputs().get(name), name);
     }
 
-    private RunResult result(RunRequest request, ModelRunner.Results results, Geometry geometry) {
+    private RunResult result(
+            RunRequest request, ModelRunner.Results results, Geometry geometry, @Nullable Derivatives derivatives) {
         Tensor perToken = results.outputs().get(StandardNames.LOSS_PER_TOKEN);
         double loss = Double.NaN;
         if (perToken != null) {
@@ -404,13 +522,43 @@ final class ModelRuns implements AutoCloseable {
         Tensor residual = request.stopAtLayer()
                 .map(layer -> results.outputs().get(StandardNames.residualEntering(layer(layer, "stop_at_layer"))))
                 .orElse(null);
-        ActivationCache cache = new ActivationCache(model, results.observed(), true);
+        Map<String, Tensor> observed = new LinkedHashMap<>(results.observed());
+        GradientCache gradients = null;
+        if (derivatives != null) {
+            Map<String, Tensor> found = new LinkedHashMap<>();
+            for (HookPoint point : model.hookNames().points()) {
+                Tensor derivative = observed.remove(HookPoint.gradientOf(point.name()));
+                if (derivative != null) {
+                    found.put(point.name(), derivative);
+                }
+            }
+            if (request.inclBackward()) {
+                // Closing one cache must not close the other.
+                found.forEach((name, derivative) -> observed.put(
+                        HookPoint.gradientOf(name),
+                        derivative.reshape(derivative.shape().toArray())));
+            }
+            gradients = new GradientCache(cut(request, found));
+        }
+        return new RunResult(
+                results.outputs().get(StandardNames.LOGITS),
+                perToken,
+                loss,
+                residual,
+                cut(request, observed),
+                gradients,
+                results.outputs().get(Derivatives.METRIC));
+    }
+
+    /** A cache of what was found, at the positions that are wanted. */
+    private ActivationCache cut(RunRequest request, Map<String, Tensor> found) {
+        ActivationCache cache = new ActivationCache(model, found, true);
         if (request.observedPositions().isPresent()) {
             try (ActivationCache whole = cache) {
                 cache = whole.slicePositions(request.observedPositions().get());
             }
         }
-        return new RunResult(results.outputs().get(StandardNames.LOGITS), perToken, loss, residual, cache);
+        return cache;
     }
 
     @Override

@@ -1,8 +1,9 @@
 package dev.loupe.model;
 
 import dev.loupe.array.Index;
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Edit;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.Intervention;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -34,7 +35,7 @@ public final class RunRequest {
     private final Map<String, Tensor> feeds;
     private final HookFilter observed;
     private final @Nullable Index observedPositions;
-    private final List<Hook> hooks;
+    private final List<Edit> edits;
     private final Returns returns;
     private final int @Nullable [] logitPositions;
     private final @Nullable Integer startAtLayer;
@@ -42,13 +43,16 @@ public final class RunRequest {
     private final @Nullable Integer stopAtLayer;
     private final @Nullable KeyValueCache keyValueCache;
     private final boolean modelHooks;
+    private final @Nullable Metric metric;
+    private final HookFilter differentiated;
+    private final boolean inclBackward;
 
     private RunRequest(Builder b) {
         this.tokens = b.tokens;
         this.feeds = new LinkedHashMap<>(b.feeds);
         this.observed = b.observed;
         this.observedPositions = b.observedPositions;
-        this.hooks = List.copyOf(b.hooks);
+        this.edits = List.copyOf(b.edits);
         this.returns = b.returns == null ? (b.stopAtLayer == null ? Returns.LOGITS : Returns.NONE) : b.returns;
         this.logitPositions = b.logitPositions;
         this.startAtLayer = b.startAtLayer;
@@ -56,6 +60,9 @@ public final class RunRequest {
         this.stopAtLayer = b.stopAtLayer;
         this.keyValueCache = b.keyValueCache;
         this.modelHooks = b.modelHooks;
+        this.inclBackward = b.inclBackward;
+        this.metric = b.metric == null && b.inclBackward ? Metric.loss() : b.metric;
+        this.differentiated = b.metric == null ? (b.inclBackward ? b.observed : HookFilter.none()) : b.differentiated;
     }
 
     /** A builder; logits are returned unless it is told otherwise. */
@@ -88,9 +95,9 @@ public final class RunRequest {
         return Optional.ofNullable(observedPositions);
     }
 
-    /** The run's own hooks, in order. */
-    public List<Hook> hooks() {
-        return hooks;
+    /** What the run itself does at hook points, in order. */
+    public List<Edit> edits() {
+        return edits;
     }
 
     /** What is computed beside the observed activations. */
@@ -128,13 +135,28 @@ public final class RunRequest {
         return modelHooks;
     }
 
+    /** What is differentiated, if anything is. */
+    public Optional<Metric> metric() {
+        return Optional.ofNullable(metric);
+    }
+
+    /** The points with respect to which the metric is differentiated. */
+    public HookFilter differentiated() {
+        return differentiated;
+    }
+
+    /** Whether derivatives are put into the cache of activations too. */
+    public boolean inclBackward() {
+        return inclBackward;
+    }
+
     /** Collects a request. */
     public static final class Builder {
         private @Nullable Tokens tokens;
         private final Map<String, Tensor> feeds = new LinkedHashMap<>();
         private HookFilter observed = HookFilter.none();
         private @Nullable Index observedPositions;
-        private final List<Hook> hooks = new ArrayList<>();
+        private final List<Edit> edits = new ArrayList<>();
         private @Nullable Returns returns;
         private int @Nullable [] logitPositions;
         private @Nullable Integer startAtLayer;
@@ -142,6 +164,9 @@ public final class RunRequest {
         private @Nullable Integer stopAtLayer;
         private @Nullable KeyValueCache keyValueCache;
         private boolean modelHooks = true;
+        private @Nullable Metric metric;
+        private HookFilter differentiated = HookFilter.none();
+        private boolean inclBackward;
 
         private Builder() {}
 
@@ -180,15 +205,20 @@ public final class RunRequest {
             return this;
         }
 
-        /** Adds hooks, after those given before. */
-        public Builder hooks(Hook... more) {
+        /** Adds hooks and interventions, after those given before. */
+        public Builder hooks(Edit... more) {
             return hooks(Arrays.asList(more));
         }
 
-        /** Adds hooks, after those given before. */
-        public Builder hooks(List<Hook> more) {
-            hooks.addAll(more);
+        /** Adds hooks and interventions, after those given before. */
+        public Builder hooks(List<? extends Edit> more) {
+            edits.addAll(more);
             return this;
+        }
+
+        /** Adds interventions, after the hooks and interventions given before. */
+        public Builder interventions(Intervention... more) {
+            return hooks(Arrays.asList(more));
         }
 
         /** What to compute beside the observed activations. */
@@ -238,6 +268,36 @@ public final class RunRequest {
         /** Whether the hooks that stand on the model run too, as they do unless told otherwise. */
         public Builder modelHooks(boolean value) {
             modelHooks = value;
+            return this;
+        }
+
+        /**
+         * Asks for derivatives of a metric with respect to what leaves points: in the result's {@link
+         * RunResult#gradients}. Only what lies between those points and the metric is differentiated. Optional points need
+         * no flag.
+         */
+        public Builder gradients(Metric of, HookFilter points) {
+            metric = of;
+            differentiated = points;
+            return this;
+        }
+
+        /** Asks for derivatives of a metric at points by full or short name. */
+        public Builder gradients(Metric of, String... names) {
+            return gradients(of, HookFilter.names(names));
+        }
+
+        /** Asks for derivatives of a metric at every standard point that the run passes. */
+        public Builder gradients(Metric of) {
+            return gradients(of, HookFilter.standard());
+        }
+
+        /**
+         * Puts derivatives into the cache of activations too, each under its point's full name and {@code _grad}. Without
+         * {@code gradients(…)} they are those of the loss, at the observed points.
+         */
+        public Builder inclBackward(boolean value) {
+            inclBackward = value;
             return this;
         }
 

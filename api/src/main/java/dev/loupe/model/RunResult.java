@@ -11,18 +11,24 @@ public final class RunResult implements AutoCloseable {
     private final double loss;
     private final @Nullable Tensor residual;
     private final ActivationCache cache;
+    private final @Nullable GradientCache gradients;
+    private final @Nullable Tensor metric;
 
     RunResult(
             @Nullable Tensor logits,
             @Nullable Tensor lossPerToken,
             double loss,
             @Nullable Tensor residual,
-            ActivationCache cache) {
+            ActivationCache cache,
+            @Nullable GradientCache gradients,
+            @Nullable Tensor metric) {
         this.logits = logits;
         this.lossPerToken = lossPerToken;
         this.loss = loss;
         this.residual = residual;
         this.cache = cache;
+        this.gradients = gradients;
+        this.metric = metric;
     }
 
     /** Logits [batch, pos, d_vocab], or at the chosen positions. */
@@ -51,21 +57,34 @@ public final class RunResult implements AutoCloseable {
         return cache;
     }
 
-    private static Tensor require(@Nullable Tensor tensor, String what, String how) {
-        if (tensor == null) {
+    /** Derivatives of the metric. */
+    public GradientCache gradients() {
+        return require(gradients, "derivatives", "gradients(…)");
+    }
+
+    /** What was differentiated: a scalar, or one number for each sequence [batch]. */
+    public Tensor metric() {
+        return require(metric, "a metric", "gradients(…)");
+    }
+
+    private static <T> T require(@Nullable T value, String what, String how) {
+        if (value == null) {
             throw new IllegalStateException("This run wasn't asked for " + what + "; ask with " + how);
         }
-        return tensor;
+        return value;
     }
 
     /** Frees everything that was returned. */
     @Override
     public void close() {
-        for (Tensor tensor : new @Nullable Tensor[] {logits, lossPerToken, residual}) {
+        for (Tensor tensor : new @Nullable Tensor[] {logits, lossPerToken, residual, metric}) {
             if (tensor != null) {
                 tensor.close();
             }
         }
         cache.close();
+        if (gradients != null) {
+            gradients.close();
+        }
     }
 }

@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -212,8 +211,12 @@ public final class ModelRunner implements AutoCloseable {
                 throw new IllegalArgumentException(message);
             }
         });
-        Graph prepared = request.steps(graph, !backend.compiles()).get("shortcuts");
-        return Divide.divide(Objects.requireNonNull(prepared), request.keep(), backend.compiles(), conflicts);
+        Derivatives derivatives = request.derivatives();
+        if (derivatives != null) {
+            conflicts.putAll(derivatives.conflicts(graph));
+        }
+        Graph prepared = request.prepared(graph, !backend.compiles());
+        return Divide.divide(prepared, request.keep(), backend.compiles(), conflicts);
     }
 
     /** Frees what was prepared. */

@@ -9,10 +9,12 @@ import dev.loupe.graph.pass.TakeShortcuts;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a run asks of a graph, by name. Requests are equal if they ask the same, whatever numbers are fed.
@@ -22,13 +24,15 @@ import java.util.Set;
  * @param observed hook points whose outgoing value is wanted
  * @param changes what happens at hook points, in order
  * @param outputs graph outputs that are wanted
+ * @param derivatives what is differentiated, and at which points; null for none
  */
 public record PlanRequest(
         Set<String> inputs,
         Set<String> fed,
         Set<String> observed,
         Map<String, List<Change>> changes,
-        Set<String> outputs) {
+        Set<String> outputs,
+        @Nullable Derivatives derivatives) {
 
     /** Copies the collections. */
     public PlanRequest {
@@ -41,18 +45,36 @@ public record PlanRequest(
         outputs = Set.copyOf(outputs);
     }
 
+    /** A request without derivatives. */
+    public PlanRequest(
+            Set<String> inputs,
+            Set<String> fed,
+            Set<String> observed,
+            Map<String, List<Change>> changes,
+            Set<String> outputs) {
+        this(inputs, fed, observed, changes, outputs, null);
+    }
+
     /** What the run needs of the graph that the steps before {@link Keep} give. */
     Keep keep() {
-        Set<String> given = new java.util.HashSet<>(inputs);
+        Set<String> given = new HashSet<>(inputs);
         given.addAll(fed);
-        return new Keep(observed, outputs, given);
+        if (derivatives == null) {
+            return new Keep(observed, outputs, given);
+        }
+        Set<String> points = new HashSet<>(observed);
+        points.addAll(derivatives.wanted());
+        Set<String> results = new HashSet<>(outputs);
+        results.add(Derivatives.METRIC);
+        return new Keep(points, results, given);
     }
 
     /**
      * Each step of the run's preparation with the graph after it, in order: {@code given}, {@code feed}, {@code
-     * splice}, {@code shortcuts}.
+     * splice}, {@code shortcuts}; where there are derivatives also {@code measure}, before the shortcuts are taken, and
+     * {@code differentiate} in the end.
      *
-     * @param fusions whether fused ops are wanted
+     * @param fusions whether fused ops are wanted: if not, regions are wanted whole
      */
     Map<String, Graph> steps(Graph graph, boolean fusions) {
         Map<String, Graph> steps = new LinkedHashMap<>();
@@ -61,15 +83,33 @@ public record PlanRequest(
         steps.put("feed", fedGraph);
         Graph spliced = new Splice(changes).apply(fedGraph);
         steps.put("splice", spliced);
-        steps.put("shortcuts", new TakeShortcuts(observed, fusions).apply(spliced));
+        if (derivatives == null) {
+            steps.put("shortcuts", new TakeShortcuts(observed, fusions).apply(spliced));
+            return steps;
+        }
+        Graph measured = derivatives.measure(spliced);
+        steps.put("measure", measured);
+        Set<String> changed = derivatives.changes().keySet();
+        Graph taken = new TakeShortcuts(observed, derivatives.differentiated(), changed, fusions).apply(measured);
+        steps.put("shortcuts", taken);
+        steps.put("differentiate", derivatives.differentiate(taken, !fusions));
         return steps;
     }
 
     /** As {@link #steps}, and after {@link Keep} too: what a run computes, for people to read. */
     public Map<String, Graph> explain(Graph graph, boolean fusions) {
         Map<String, Graph> steps = steps(graph, fusions);
-        List<Graph> all = new ArrayList<>(steps.values());
-        steps.put("keep", keep().apply(all.get(all.size() - 1)));
+        steps.put("keep", keep().apply(last(steps)));
         return steps;
+    }
+
+    /** The graph after all steps before {@link Keep}. */
+    Graph prepared(Graph graph, boolean fusions) {
+        return last(steps(graph, fusions));
+    }
+
+    private static Graph last(Map<String, Graph> steps) {
+        List<Graph> all = new ArrayList<>(steps.values());
+        return all.get(all.size() - 1);
     }
 }

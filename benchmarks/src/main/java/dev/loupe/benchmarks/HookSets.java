@@ -119,7 +119,7 @@ public final class HookSets {
                 Locale.ROOT,
                 "  set %2d, %d edited: %.1f ms, then %.1f ms%n",
                 number,
-                request.hooks().size(),
+                request.edits().size(),
                 first,
                 repeated);
         return first - repeated;

@@ -62,7 +62,7 @@ final class ArchitectureBench implements AutoCloseable {
     List<Path> tensorFiles() {
         try (Stream<Path> files = Files.list(folder)) {
             return files.filter(file -> file.toString().endsWith(".safetensors"))
-                    .filter(file -> !file.endsWith(Goldens.FILE))
+                    .filter(file -> !file.endsWith(Goldens.FILE) && !file.endsWith(Goldens.GRADIENTS_FILE))
                     .sorted()
                     .toList();
         } catch (IOException e) {

@@ -143,6 +143,13 @@ public abstract class BackendConformanceKit {
         return session().tests(new GradientRules(bench()));
     }
 
+    /** Section 10. */
+    @TestFactory
+    @Order(10)
+    Stream<DynamicNode> interventions() {
+        return session().tests(new InterventionRules(models()));
+    }
+
     /** The deviations file itself. */
     @TestFactory
     @Order(100)

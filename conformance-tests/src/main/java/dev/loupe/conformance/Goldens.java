@@ -20,6 +20,9 @@ final class Goldens {
     /** The file's name. */
     static final String FILE = "golden.safetensors";
 
+    /** Derivatives, which may lie beside them. */
+    static final String GRADIENTS_FILE = "gradients.safetensors";
+
     /** The key, in the file's metadata, of the tolerance. */
     static final String TOLERANCE = "tolerance";
 

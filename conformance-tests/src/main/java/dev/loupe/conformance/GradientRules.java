@@ -5,6 +5,7 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.backend.Backend;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
 
@@ -40,8 +41,8 @@ final class GradientRules {
     Stream<Trial> derivativesAreThoseOfCentralDifferences() {
         return GradientCases.of(DType.FLOAT64, new SplittableRandom(0)).keySet().stream()
                 .map(name -> new Trial(name, attempt -> {
-                    List<OpCase> cases =
-                            GradientCases.of(DType.FLOAT64, attempt.random(0)).get(name);
+                    List<OpCase> cases = Objects.requireNonNull(
+                            GradientCases.of(DType.FLOAT64, attempt.random(0)).get(name));
                     attempt.each(cases, OpCase::describe, one -> {
                         GradientCheck check = GradientCheck.of(one, new Inputs(attempt.random(1), DType.FLOAT64));
                         for (DType type : bench.floats()) {

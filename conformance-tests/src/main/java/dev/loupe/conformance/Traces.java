@@ -3,6 +3,7 @@ package dev.loupe.conformance;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.graph.HookPoint;
+import dev.loupe.hook.Edit;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
@@ -52,7 +53,7 @@ final class Traces {
     }
 
     /** Runs a prompt and gives back the logits and every value observed, in the order of the model. */
-    static Trace run(HookedTransformer model, Tokens tokens, Way way, HookFilter observed, List<Hook> hooks) {
+    static Trace run(HookedTransformer model, Tokens tokens, Way way, HookFilter observed, List<? extends Edit> hooks) {
         if (way != Way.CACHED) {
             return values(model, RunRequest.of(tokens).observe(observed).hooks(hooks));
         }

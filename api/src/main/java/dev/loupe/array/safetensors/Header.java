@@ -1,5 +1,6 @@
 package dev.loupe.array.safetensors;
 
+import dev.loupe.array.Json;
 import dev.loupe.array.Shape;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;

@@ -2,6 +2,7 @@ package dev.loupe.array.safetensors;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.Json;
 import dev.loupe.array.Shape;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Derivatives of the operations that make each element out of one element of each input. */
@@ -22,8 +23,12 @@ final class ElementwiseVjps {
     static void enter() {
         unaries();
         binaries();
-        Vjps.enterOne(Op.Unary.class, (op, at, g) -> UNARY.get(op.kind()).pull(op, at, g));
-        Vjps.enterSeveral(Op.Binary.class, (op, at, g) -> BINARY.get(op.kind()).pull(op, at, g));
+        Vjps.enterOne(
+                Op.Unary.class,
+                (op, at, g) -> Objects.requireNonNull(UNARY.get(op.kind())).pull(op, at, g));
+        Vjps.enterSeveral(
+                Op.Binary.class,
+                (op, at, g) -> Objects.requireNonNull(BINARY.get(op.kind())).pull(op, at, g));
         Vjps.enterSeveral(Op.Where.class, ElementwiseVjps::where);
         Vjps.enterOne(
                 Op.Cast.class, (op, at, g) -> at.b().cast(g, at.input(0).type().dtype()));

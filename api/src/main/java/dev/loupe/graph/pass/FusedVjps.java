@@ -20,8 +20,8 @@ final class FusedVjps {
         Vjps.enterOne(
                 Op.LogSoftmax.class, (op, at, g) -> at.b().apply(new Op.LogSoftmaxGradient(op.axis()), g, at.output()));
         Vjps.enterSeveral(Op.Linear.class, FusedVjps::linear);
-        Vjps.enterSeveral(Op.LayerNorm.class, (op, at, g) -> norm(true, op.eps(), op, at, g));
-        Vjps.enterSeveral(Op.RmsNorm.class, (op, at, g) -> norm(false, op.eps(), op, at, g));
+        Vjps.enterSeveral(Op.LayerNorm.class, (op, at, g) -> norm(true, op.eps(), at, g));
+        Vjps.enterSeveral(Op.RmsNorm.class, (op, at, g) -> norm(false, op.eps(), at, g));
         Vjps.enterSeveral(Op.Rotate.class, FusedVjps::rotate);
         Vjps.enterSeveral(Op.Attention.class, FusedVjps::attention);
         Vjps.enter(Op.ActivationGradient.class, FusedVjps::decomposed);
@@ -73,7 +73,7 @@ final class FusedVjps {
                 () -> at.summedTo(g, at.input(2)));
     }
 
-    private static List<@Nullable Value> norm(boolean centres, double eps, Op op, VjpSite at, Value g) {
+    private static List<@Nullable Value> norm(boolean centres, double eps, VjpSite at, Value g) {
         GraphBuilder b = at.b();
         Value x = at.input(0);
         boolean scaled = at.inputs().size() > 1;

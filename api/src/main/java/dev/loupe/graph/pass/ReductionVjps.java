@@ -73,7 +73,7 @@ final class ReductionVjps {
             count = count.times(x.type().dim(axis));
         }
         if (count.isFixed()) {
-            return b.scalar(count.value(), x);
+            return b.scalar((double) count.value(), x);
         }
         Value ones = at.repeated(b.scalar(1, x), x);
         return b.apply(new Op.Reduce(ReduceKind.SUM, op.axes(), true), ones);

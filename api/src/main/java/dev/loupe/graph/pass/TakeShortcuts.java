@@ -15,19 +15,24 @@ import java.util.Set;
  *
  * @param observed full names of the points whose values are wanted
  * @param differentiated full names of the points whose derivatives are wanted
+ * @param derivativesChanged full names of the points at which derivatives are changed on their way: there is no way round
+ *     them
  * @param fusions whether fused ops are wanted: a compiling backend fuses by itself
  */
-public record TakeShortcuts(Set<String> observed, Set<String> differentiated, boolean fusions) implements Pass {
+public record TakeShortcuts(
+        Set<String> observed, Set<String> differentiated, Set<String> derivativesChanged, boolean fusions)
+        implements Pass {
 
     /** Copies the sets. */
     public TakeShortcuts {
         observed = Set.copyOf(observed);
         differentiated = Set.copyOf(differentiated);
+        derivativesChanged = Set.copyOf(derivativesChanged);
     }
 
     /** For a run without derivatives. */
     public TakeShortcuts(Set<String> observed, boolean fusions) {
-        this(observed, Set.of(), fusions);
+        this(observed, Set.of(), Set.of(), fusions);
     }
 
     @Override
@@ -63,6 +68,9 @@ public record TakeShortcuts(Set<String> observed, Set<String> differentiated, bo
 
     private boolean isTaken(Shortcut shortcut) {
         boolean looked = !Collections.disjoint(shortcut.bypassed(), observed);
+        if (!Collections.disjoint(shortcut.bypassed(), derivativesChanged)) {
+            return false;
+        }
         return switch (shortcut.kind()) {
             case FUSION -> fusions && !looked && !isDifferentiated(shortcut);
             case DETOUR_UNLESS_TOUCHED -> !looked;

@@ -52,7 +52,8 @@ record VjpSite(
     }
 
     /** A derivative for each input from {@code first} on that is wanted. */
-    List<@Nullable Value> each(Supplier<Value>... derivatives) {
+    @SafeVarargs
+    final List<@Nullable Value> each(Supplier<Value>... derivatives) {
         @Nullable Value[] all = new Value[derivatives.length];
         for (int i = 0; i < all.length; i++) {
             all[i] = ifNeeded(i, derivatives[i]);

@@ -162,9 +162,9 @@ class GradientsTest {
         b.output("scalar", b.apply(new Op.Reduce(Op.ReduceKind.SUM, List.of(0, 1), false), out));
         Graph full = b.build();
         Graph both = new Gradients("scalar", Set.of("a", "copies"), false)
-                .apply(new TakeShortcuts(Set.of(), Set.of("a", "copies"), true).apply(full));
+                .apply(new TakeShortcuts(Set.of(), Set.of("a", "copies"), Set.of(), true).apply(full));
         Graph one = new Gradients("scalar", Set.of("a"), false)
-                .apply(new TakeShortcuts(Set.of(), Set.of("a"), true).apply(full));
+                .apply(new TakeShortcuts(Set.of(), Set.of("a"), Set.of(), true).apply(full));
         assertThat(both.hooks().get("copies_grad").type())
                 .isEqualTo(both.hooks().get("copies").type());
         assertThat(formula(both.hooks().get("a_grad")))

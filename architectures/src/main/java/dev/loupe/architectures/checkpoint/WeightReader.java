@@ -96,7 +96,16 @@ final class WeightReader implements RawWeights {
         } else {
             gather(file, source, stored, rule.layout(), result);
         }
+        if (!rule.isPlain()) {
+            scale(rule, result);
+        }
         return result;
+    }
+
+    private static void scale(Rule rule, HostTensor result) {
+        for (long i = 0; i < result.shape().elements(); i++) {
+            result.setDouble(i, result.getDouble(i) * rule.factor() + rule.summand());
+        }
     }
 
     private Entry entry(String weight) {

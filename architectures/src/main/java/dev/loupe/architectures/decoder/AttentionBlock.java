@@ -3,6 +3,7 @@ package dev.loupe.architectures.decoder;
 import static dev.loupe.architecture.StandardNames.BATCH;
 import static dev.loupe.architecture.StandardNames.PAST;
 
+import dev.loupe.architecture.BlockSpec;
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.graph.Axis;
@@ -21,6 +22,7 @@ final class AttentionBlock {
     private final DecoderParts parts;
     private final GraphBuilder b;
     private final TransformerConfig config;
+    private final BlockSpec spec;
     private final int layer;
     private final AttentionMask mask;
     private final RotaryAngles angles;
@@ -29,6 +31,7 @@ final class AttentionBlock {
         this.parts = parts;
         this.b = parts.builder();
         this.config = parts.config();
+        this.spec = parts.config().block(layer);
         this.layer = layer;
         this.mask = mask;
         this.angles = angles;
@@ -59,9 +62,17 @@ final class AttentionBlock {
             k = extend(StandardNames.pastKeys(layer), k, StandardNames.keys(layer));
             v = extend(StandardNames.pastValues(layer), v, StandardNames.values(layer));
         }
+        if (spec.queryKeyNorms()) {
+            q = ofEachHead("attn.q_norm", q, Axis.HEAD);
+            k = ofEachHead("attn.k_norm", k, Axis.KV_HEAD);
+        }
         q = angles.rotateQueries(b, q, name("attn.hook_rot_q"));
         k = angles.rotateKeys(b, k, name("attn.hook_rot_k"));
         return output(b.hook(name("attn.hook_z"), attend(q, k, v), ofHeads(Axis.HEAD, Axis.D_HEAD)));
+    }
+
+    private Value ofEachHead(String norm, Value x, Axis heads) {
+        return parts.withParameters(name(norm), parts.normalize(name(norm), x, ofHeads(heads, Axis.D_HEAD)));
     }
 
     // A key/value head that serves a group of query heads reads what its group reads. While nobody edits,
@@ -104,13 +115,16 @@ final class AttentionBlock {
     }
 
     private Value attend(Value q, Value k, Value v) {
-        double scale = 1 / config.attnScale() / (config.scaleAttnByInverseLayerIdx() ? layer + 1 : 1);
+        double scale = 1 / spec.attnScale();
         Value raw = Decompositions.attentionScores(b, q, k);
-        Value scaled = b.mul(raw, b.scalar(scale, raw));
+        Value scaled = parts.softCapped(b.mul(raw, b.scalar(scale, raw)), spec.scoreSoftCap());
         Value masked = b.where(mask.allowed(), scaled, b.scalar(Double.NEGATIVE_INFINITY, scaled));
         Value scores = b.hook(name("attn.hook_attn_scores"), masked, SQUARE);
         Value pattern = b.hook(name("attn.hook_pattern"), b.softmax(scores, -1), SQUARE);
         Value full = Decompositions.weightedValues(b, pattern, v);
+        if (spec.scoreSoftCap() != null) {
+            return full;
+        }
         Value fused = b.apply(new Op.Attention(scale), q, k, v, mask.allowed());
         return b.shortcut(full, fused, Shortcut.Kind.FUSION);
     }
@@ -124,9 +138,10 @@ final class AttentionBlock {
             sum = b.add(sum, parts.weight(name("attn.b_O")));
         }
         Value joint = parts.project(b.merge(z, 2, 2), name("attn."), "O");
+        Value written = b.shortcut(sum, joint, Shortcut.Kind.DETOUR_UNLESS_TOUCHED);
         return b.hook(
                 name("hook_attn_out"),
-                b.shortcut(sum, joint, Shortcut.Kind.DETOUR_UNLESS_TOUCHED),
+                parts.normalizeAfter(layer, "ln1_post", written),
                 Axis.BATCH,
                 Axis.POS,
                 Axis.D_MODEL);

@@ -13,13 +13,13 @@ import dev.loupe.graph.Value;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which keys a query may look at, computed once for all layers.
+ * Which keys a query may look at, computed once for all layers that have one window.
  *
  * @param allowed bool {@code [batch, 1, pos, keys]}
  */
 record AttentionMask(Value allowed) {
 
-    static AttentionMask build(DecoderParts parts) {
+    static AttentionMask build(DecoderParts parts, @Nullable Integer window) {
         GraphBuilder b = parts.builder();
         Dim keys = parts.keyCount();
         Value realKeys = parts.input(StandardNames.ATTENTION_MASK, DType.BOOL, BATCH, keys);
@@ -27,11 +27,7 @@ record AttentionMask(Value allowed) {
         // Without a cache the keys are the queries: one input less.
         Value keyIndex =
                 parts.options().keyValueCache() ? parts.input(StandardNames.KEY_INDEX, DType.INT64, keys) : queryIndex;
-        Value visible = visible(
-                b,
-                b.unsqueeze(queryIndex, 1),
-                b.unsqueeze(keyIndex, 0),
-                parts.config().slidingWindow());
+        Value visible = visible(b, b.unsqueeze(queryIndex, 1), b.unsqueeze(keyIndex, 0), window);
         Value real = b.unsqueeze(b.unsqueeze(realKeys, 1), 1);
         return new AttentionMask(b.binary(Op.BinaryKind.AND, real, visible));
     }

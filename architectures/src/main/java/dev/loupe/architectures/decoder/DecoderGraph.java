@@ -1,5 +1,6 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.architecture.BlockSpec;
 import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
@@ -7,6 +8,10 @@ import dev.loupe.graph.Axis;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 
 /**
  * Builds the graph of a decoder-only transformer from its config: embedding, blocks of attention and MLP (one
@@ -18,15 +23,11 @@ import dev.loupe.graph.Value;
  * matrix product for all heads instead of one for each.
  *
  * <p>What varies: layer norm or RMS norm, with parameters or without; learned, rotary or no positions; grouped
- * heads; sliding window; plain or gated MLP, or none ({@code d_mlp} 0); every bias; parallel attention and MLP.
+ * heads; every bias; a soft cap of the logits; and from block to block what {@link BlockSpec} says: window, rotary
+ * settings, soft cap of the scores, norms of queries and keys, norms behind attention and MLP, plain or gated MLP or
+ * none, attention and MLP side by side.
  */
 public final class DecoderGraph {
-
-    /**
-     * Key in {@link TransformerConfig#extra} of a {@link Double}: logits x become {@code cap·tanh(x/cap)}, behind
-     * {@code unembed.hook_out}.
-     */
-    public static final String LOGITS_SOFT_CAP = "output_logits_soft_cap";
 
     private DecoderGraph() {}
 
@@ -42,12 +43,28 @@ public final class DecoderGraph {
         GraphBuilder b = parts.builder();
         b.region("embed");
         Value residual = Embedding.build(parts);
-        AttentionMask mask = AttentionMask.build(parts);
-        RotaryAngles angles = config.rotary() == null ? RotaryAngles.NONE : RotaryAngles.build(parts, config.rotary());
+        // Blocks of one kind share a mask and the angles by which they rotate.
+        Map<Optional<Integer>, AttentionMask> masks = new LinkedHashMap<>();
+        Map<Optional<TransformerConfig.Rotary>, RotaryAngles> angles = new LinkedHashMap<>();
+        for (int layer = 0; layer < config.nLayers(); layer++) {
+            BlockSpec spec = config.block(layer);
+            masks.computeIfAbsent(
+                    Optional.ofNullable(spec.window()), window -> AttentionMask.build(parts, window.orElse(null)));
+            angles.computeIfAbsent(
+                    Optional.ofNullable(spec.rotary()),
+                    rotary -> rotary.map(settings -> RotaryAngles.build(parts, settings, angles.size()))
+                            .orElse(RotaryAngles.NONE));
+        }
         b.output(StandardNames.residualEntering(0), residual);
         for (int layer = 0; layer < config.nLayers(); layer++) {
             b.region("blocks." + layer);
-            residual = block(parts, layer, residual, mask, angles);
+            BlockSpec spec = config.block(layer);
+            residual = block(
+                    parts,
+                    layer,
+                    residual,
+                    Objects.requireNonNull(masks.get(Optional.ofNullable(spec.window()))),
+                    Objects.requireNonNull(angles.get(Optional.ofNullable(spec.rotary()))));
             b.output(StandardNames.residualEntering(layer + 1), residual);
         }
         b.region("unembed");
@@ -57,14 +74,14 @@ public final class DecoderGraph {
 
     private static Value block(DecoderParts parts, int layer, Value entering, AttentionMask mask, RotaryAngles angles) {
         GraphBuilder b = parts.builder();
-        TransformerConfig config = parts.config();
+        BlockSpec spec = parts.config().block(layer);
         Value before =
                 b.hook(DecoderWeights.inBlock(layer, "hook_resid_pre"), entering, Axis.BATCH, Axis.POS, Axis.D_MODEL);
         Value attention = new AttentionBlock(parts, layer, mask, angles).build(before);
         Value after;
-        if (config.dMlp() == 0) {
+        if (spec.mlp() == BlockSpec.Mlp.NONE) {
             after = b.add(before, attention);
-        } else if (config.parallelAttnMlp()) {
+        } else if (spec.parallel()) {
             Value mlp = MlpBlock.build(parts, layer, before);
             after = b.add(b.add(before, attention), mlp);
         } else {

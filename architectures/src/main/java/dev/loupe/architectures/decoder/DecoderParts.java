@@ -14,6 +14,7 @@ import dev.loupe.graph.Shortcut;
 import dev.loupe.graph.Value;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** What the parts of a decoder share: the builder, the settings, weights by name, projections and norms. */
 final class DecoderParts {
@@ -96,17 +97,45 @@ final class DecoderParts {
      * @return what leaves {@code hook_normalized}
      */
     Value normalize(String scope, Value input) {
+        return normalize(scope, input, Axis.BATCH, Axis.POS, Axis.D_MODEL);
+    }
+
+    /** As {@link #normalize(String, Value)}, of an activation with other axes. */
+    Value normalize(String scope, Value input, Axis... axes) {
         GraphBuilder b = builder;
         DType dtype = options.dtype();
         boolean centres = config.normalization().centres();
         Value x = b.cast(input, wideType());
         Value spread = centres ? b.sub(x, b.reduce(Op.ReduceKind.MEAN, x, -1)) : x;
         Value root = Decompositions.rootMeanSquare(b, spread, config.eps());
-        Value scale = b.cast(
-                b.hook(scope + ".hook_scale", b.cast(root, dtype), Axis.BATCH, Axis.POS, Axis.SINGLE), wideType());
+        Value scale = b.cast(b.hook(scope + ".hook_scale", b.cast(root, dtype), ofSingle(axes)), wideType());
         Op fused = centres ? new Op.LayerNorm(config.eps()) : new Op.RmsNorm(config.eps());
         Value normalized = b.shortcut(b.div(spread, scale), b.apply(fused, x), Shortcut.Kind.FUSION);
-        return b.hook(scope + ".hook_normalized", b.cast(normalized, dtype), Axis.BATCH, Axis.POS, Axis.D_MODEL);
+        return b.hook(scope + ".hook_normalized", b.cast(normalized, dtype), axes);
+    }
+
+    private static Axis[] ofSingle(Axis... axes) {
+        Axis[] single = axes.clone();
+        single[single.length - 1] = Axis.SINGLE;
+        return single;
+    }
+
+    /** A norm behind attention or MLP, hook points and parameters included; the value itself if there is none. */
+    Value normalizeAfter(int layer, String scope, Value written) {
+        if (!config.block(layer).norms().after()) {
+            return written;
+        }
+        String name = DecoderWeights.inBlock(layer, scope);
+        return withParameters(name, normalize(name, written));
+    }
+
+    /** {@code cap·tanh(x/cap)}; the value itself if there is no cap. */
+    Value softCapped(Value x, @Nullable Double cap) {
+        if (cap == null) {
+            return x;
+        }
+        Value bounded = builder.unary(Op.UnaryKind.TANH, builder.mul(x, builder.scalar(1 / cap, x)));
+        return builder.mul(bounded, builder.scalar(cap, x));
     }
 
     /** What readers of a norm see: the normalised value times the weight plus the bias, unless they are folded. */

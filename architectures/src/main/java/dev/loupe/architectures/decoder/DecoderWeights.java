@@ -1,5 +1,6 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.architecture.BlockSpec;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.Shape;
 import java.util.LinkedHashMap;
@@ -45,10 +46,21 @@ public final class DecoderWeights {
         for (int layer = 0; layer < config.nLayers(); layer++) {
             String block = inBlock(layer, "");
             norm(shapes, config, block + "ln1");
+            BlockSpec spec = config.block(layer);
             attention(shapes, config, block + "attn.");
-            if (config.dMlp() > 0) {
+            if (spec.queryKeyNorms()) {
+                parameters(shapes, config, block + "attn.q_norm", config.dHead());
+                parameters(shapes, config, block + "attn.k_norm", config.dHead());
+            }
+            if (spec.norms().after()) {
+                parameters(shapes, config, block + "ln1_post", width);
+            }
+            if (spec.mlp() != BlockSpec.Mlp.NONE) {
                 norm(shapes, config, block + "ln2");
-                mlp(shapes, config, block + "mlp.");
+                mlp(shapes, config, block + "mlp.", spec.mlp() == BlockSpec.Mlp.GATED);
+                if (spec.norms().after()) {
+                    parameters(shapes, config, block + "ln2_post", width);
+                }
             }
         }
         norm(shapes, config, "ln_final");
@@ -57,12 +69,16 @@ public final class DecoderWeights {
     }
 
     private static void norm(Map<String, Shape> shapes, TransformerConfig config, String prefix) {
-        if (config.normalization().folded()) {
-            return;
+        if (!config.normalization().folded()) {
+            parameters(shapes, config, prefix, config.dModel());
         }
-        shapes.put(prefix + ".w", Shape.of(config.dModel()));
+    }
+
+    // Nothing but the norm itself reads what these norms give, so there is nothing to fold them into.
+    private static void parameters(Map<String, Shape> shapes, TransformerConfig config, String prefix, int width) {
+        shapes.put(prefix + ".w", Shape.of(width));
         if (config.normalization().centres()) {
-            shapes.put(prefix + ".b", Shape.of(config.dModel()));
+            shapes.put(prefix + ".b", Shape.of(width));
         }
     }
 
@@ -75,8 +91,8 @@ public final class DecoderWeights {
         matrix(shapes, config, prefix, "O", queries, config.dModel());
     }
 
-    private static void mlp(Map<String, Shape> shapes, TransformerConfig config, String prefix) {
-        if (config.gatedMlp()) {
+    private static void mlp(Map<String, Shape> shapes, TransformerConfig config, String prefix, boolean gated) {
+        if (gated) {
             matrix(shapes, config, prefix, "gate", config.dModel(), config.dMlp());
         }
         matrix(shapes, config, prefix, "in", config.dModel(), config.dMlp());

@@ -1,5 +1,6 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.architecture.BlockSpec;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
@@ -23,12 +24,20 @@ final class MlpBlock {
         String norm = DecoderWeights.inBlock(layer, "ln2");
         Value input = b.optionalHook(
                 DecoderWeights.inBlock(layer, "hook_mlp_in"), residual, Axis.BATCH, Axis.POS, Axis.D_MODEL);
-        Value x = parts.withParameters(norm, parts.normalize(norm, input));
-        Value post = parts.config().gatedMlp() ? gated(parts, scope, x) : plain(parts, scope, x);
+        // What the MLP itself reads, where circuit-tracer's transcoders do.
+        Value x = b.optionalHook(
+                scope + "hook_in",
+                parts.withParameters(norm, parts.normalize(norm, input)),
+                Axis.BATCH,
+                Axis.POS,
+                Axis.D_MODEL);
+        Value post = parts.config().block(layer).mlp() == BlockSpec.Mlp.GATED
+                ? gated(parts, scope, x)
+                : plain(parts, scope, x);
         Value hidden = b.hook(scope + "hook_post", post, HIDDEN);
         return b.hook(
                 DecoderWeights.inBlock(layer, "hook_mlp_out"),
-                parts.project(hidden, scope, "out"),
+                parts.normalizeAfter(layer, "ln2_post", parts.project(hidden, scope, "out")),
                 Axis.BATCH,
                 Axis.POS,
                 Axis.D_MODEL);

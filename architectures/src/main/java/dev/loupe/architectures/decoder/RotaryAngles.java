@@ -14,8 +14,8 @@ import dev.loupe.graph.Value;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cosines and sines by which queries and keys are rotated, computed once for all layers; none in a model
- * without rotary positions.
+ * Cosines and sines by which queries and keys are rotated, computed once for all layers that have one kind of
+ * rotation; none where nothing is rotated.
  */
 final class RotaryAngles {
 
@@ -34,11 +34,16 @@ final class RotaryAngles {
         this.keys = keys;
     }
 
-    static RotaryAngles build(DecoderParts parts, TransformerConfig.Rotary rotary) {
+    /**
+     * The angles of one kind of layers.
+     *
+     * @param number of the kind, 0 for the first
+     */
+    static RotaryAngles build(DecoderParts parts, TransformerConfig.Rotary rotary, int number) {
         GraphBuilder b = parts.builder();
         double[] numbers = rotary.inverseFrequencies();
         HostTensor constant = HostTensor.of(Shape.of(numbers.length), numbers).to(parts.wideType());
-        Value frequencies = b.constant(FREQUENCIES, constant);
+        Value frequencies = b.constant(number == 0 ? FREQUENCIES : FREQUENCIES + "." + number, constant);
         Turn queries = turn(parts, parts.positions(), frequencies, rotary.attentionScaling());
         if (!parts.options().keyValueCache()) {
             return new RotaryAngles(queries, queries);

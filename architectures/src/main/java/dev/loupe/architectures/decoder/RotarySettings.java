@@ -24,7 +24,7 @@ public final class RotarySettings {
      *
      * @param builder gets rotary positions, and remembers how far they reach if that is limited
      * @param config the checkpoint's config
-     * @param dHead width of a head, of which {@code partial_rotary_factor} is rotated
+     * @param dHead width of a head, all of which is rotated
      * @param maxPositions the config's {@code max_position_embeddings}
      * @return the builder
      * @throws IllegalArgumentException if the kind of scaling is not known, or lacks one of its numbers
@@ -32,7 +32,41 @@ public final class RotarySettings {
     public static TransformerConfig.Builder apply(
             TransformerConfig.Builder builder, CheckpointConfig config, int dHead, int maxPositions) {
         builder.rotary(read(config, dHead, maxPositions));
-        return type(settings(config)).equals("dynamic") ? builder.extra(REACH, maxPositions) : builder;
+        return reaching(builder, config, maxPositions);
+    }
+
+    /**
+     * As {@link #apply}, of a family that rotates {@code partial_rotary_factor} of each head. Others ignore that
+     * setting, as transformers does.
+     */
+    public static TransformerConfig.Builder applyPartial(
+            TransformerConfig.Builder builder, CheckpointConfig config, int dHead, int maxPositions) {
+        CheckpointConfig settings = settings(config, "");
+        double part = settings.number("partial_rotary_factor", config.number("partial_rotary_factor", 1));
+        if (!(part > 0 && part <= 1)) {
+            throw new IllegalArgumentException(
+                    config.source() + ": 'partial_rotary_factor' should be over 0 and at most 1," + " found " + part);
+        }
+        builder.rotary(read(config, settings, (int) (dHead * part), DEFAULT_THETA, maxPositions));
+        return reaching(builder, config, maxPositions);
+    }
+
+    private static TransformerConfig.Builder reaching(
+            TransformerConfig.Builder builder, CheckpointConfig config, int maxPositions) {
+        return type(settings(config, "")).equals("dynamic") ? builder.extra(REACH, maxPositions) : builder;
+    }
+
+    /**
+     * The settings of one kind of layers, where a config may tell them apart: {@code rope_parameters} by kind
+     * (transformers 5), or {@code rope_theta} and {@code rope_scaling} for all.
+     *
+     * @param kind {@code full_attention} or {@code sliding_attention}
+     * @param dHead width of a head, all of which is rotated
+     * @param defaultTheta the family's base, where the config tells none
+     */
+    public static Rotary ofKind(
+            CheckpointConfig config, String kind, int dHead, double defaultTheta, int maxPositions) {
+        return read(config, settings(config, kind), dHead, defaultTheta, maxPositions);
     }
 
     /** Checks that rotary positions reach as far as the context, which somebody may have made longer. */
@@ -44,9 +78,10 @@ public final class RotarySettings {
         }
     }
 
-    private static CheckpointConfig settings(CheckpointConfig config) {
+    private static CheckpointConfig settings(CheckpointConfig config, String kind) {
         CheckpointConfig old = config.object("rope_scaling");
-        return old.keys().isEmpty() ? config.object("rope_parameters") : old;
+        CheckpointConfig settings = old.keys().isEmpty() ? config.object("rope_parameters") : old;
+        return settings.raw(kind) instanceof Map ? settings.object(kind) : settings;
     }
 
     private static String type(CheckpointConfig settings) {
@@ -54,14 +89,35 @@ public final class RotarySettings {
     }
 
     static Rotary read(CheckpointConfig config, int dHead, int maxPositions) {
-        CheckpointConfig settings = settings(config);
+        return read(config, settings(config, "full_attention"), dHead, DEFAULT_THETA, maxPositions);
+    }
+
+    /**
+     * Checks that all kinds of layers are rotated alike, for families in which they are.
+     *
+     * @throws IllegalArgumentException if the config tells their settings apart
+     */
+    public static void requireOneKind(CheckpointConfig config) {
+        CheckpointConfig byKind = config.object("rope_parameters");
+        Object full = byKind.raw("full_attention");
+        Object sliding = byKind.raw("sliding_attention");
+        if (full instanceof Map && sliding instanceof Map && !full.equals(sliding)) {
+            throw new IllegalArgumentException(byKind.source() + " has settings of its own for 'sliding_attention':"
+                    + " this family has one kind of rotary positions for all layers");
+        }
+    }
+
+    private static Rotary read(
+            CheckpointConfig config, CheckpointConfig settings, int dims, double defaultTheta, int maxPositions) {
         rejectSettingsByLayer(settings);
-        double theta = settings.number("rope_theta", config.number("rope_theta", DEFAULT_THETA));
-        double part = settings.number("partial_rotary_factor", config.number("partial_rotary_factor", 1));
-        int dims = (int) (dHead * part);
+        double theta = settings.number("rope_theta", config.number("rope_theta", defaultTheta));
+        if (!(theta > 0) || Double.isInfinite(theta)) {
+            throw new IllegalArgumentException(
+                    config.source() + ": 'rope_theta' should be a positive number, found " + theta);
+        }
         if (dims < 2 || dims % 2 != 0) {
             throw new IllegalArgumentException(config.source() + ": rotary positions turn pairs of entries, but " + dims
-                    + " of a head's " + dHead + " entries can't be paired");
+                    + " entries of a head can't be paired");
         }
         double[] plain = frequencies(theta, dims);
         String type = type(settings);

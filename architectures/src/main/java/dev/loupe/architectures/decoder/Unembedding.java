@@ -24,22 +24,13 @@ final class Unembedding {
             normalized = b.gather(normalized, 1, selected);
         }
         Value x = b.hook("unembed.hook_in", parts.withParameters(NORM, normalized), Axis.BATCH, Axis.POS, Axis.D_MODEL);
-        Value logits = softCapped(
-                parts,
-                b.hook("unembed.hook_out", parts.project(x, "unembed.", "U"), Axis.BATCH, Axis.POS, Axis.D_VOCAB));
+        Value logits = parts.softCapped(
+                b.hook("unembed.hook_out", parts.project(x, "unembed.", "U"), Axis.BATCH, Axis.POS, Axis.D_VOCAB),
+                parts.config().logitSoftCap());
         b.output(StandardNames.LOGITS, logits);
         if (!parts.options().selectPositions() && !parts.options().keyValueCache()) {
             b.output(StandardNames.LOSS_PER_TOKEN, loss(parts, logits));
         }
-    }
-
-    private static Value softCapped(DecoderParts parts, Value logits) {
-        if (!(parts.config().extra().get(DecoderGraph.LOGITS_SOFT_CAP) instanceof Double cap)) {
-            return logits;
-        }
-        GraphBuilder b = parts.builder();
-        Value bounded = b.unary(Op.UnaryKind.TANH, b.mul(logits, b.scalar(1 / cap, logits)));
-        return b.mul(bounded, b.scalar(cap, logits));
     }
 
     // 16 bits hold about three digits of a logarithm: the loss is computed in at least 32.

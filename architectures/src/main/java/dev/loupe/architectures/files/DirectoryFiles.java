@@ -2,6 +2,7 @@ package dev.loupe.architectures.files;
 
 import dev.loupe.array.safetensors.SafetensorsFile;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -33,6 +34,15 @@ public final class DirectoryFiles implements ModelFiles {
             return Files.readAllBytes(existing(file));
         } catch (IOException e) {
             throw new UncheckedIOException("Can't read " + resolve(file) + ": " + e, e);
+        }
+    }
+
+    @Override
+    public InputStream stream(String file) {
+        try {
+            return Files.newInputStream(existing(file));
+        } catch (IOException e) {
+            throw new UncheckedIOException("Can't read " + file + " of " + source() + ": " + e, e);
         }
     }
 

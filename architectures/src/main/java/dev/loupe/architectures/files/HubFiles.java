@@ -3,6 +3,7 @@ package dev.loupe.architectures.files;
 import dev.loupe.architectures.hub.HubRepository;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,6 +34,15 @@ public final class HubFiles implements ModelFiles {
             return Files.readAllBytes(path(file));
         } catch (IOException e) {
             throw new UncheckedIOException("Can't read " + file + " of " + repository + ": " + e, e);
+        }
+    }
+
+    @Override
+    public InputStream stream(String file) {
+        try {
+            return Files.newInputStream(path(file));
+        } catch (IOException e) {
+            throw new UncheckedIOException("Can't read " + file + " of " + source() + ": " + e, e);
         }
     }
 

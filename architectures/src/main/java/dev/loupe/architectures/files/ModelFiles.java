@@ -1,6 +1,8 @@
 package dev.loupe.architectures.files;
 
 import dev.loupe.array.safetensors.SafetensorsFile;
+import java.io.ByteArrayInputStream;
+import java.io.InputStream;
 import java.util.List;
 
 /** The files of one checkpoint, by name. */
@@ -31,6 +33,16 @@ public interface ModelFiles {
      * @throws java.io.UncheckedIOException if it can't be read
      */
     SafetensorsFile openTensors(String file);
+
+    /**
+     * The content of a file of any size, to be read once and closed.
+     *
+     * @throws IllegalArgumentException if there is none
+     * @throws java.io.UncheckedIOException if it can't be read
+     */
+    default InputStream stream(String file) {
+        return new ByteArrayInputStream(read(file));
+    }
 
     /** Those of some files that are there. */
     default List<String> present(List<String> candidates) {

@@ -3,40 +3,23 @@ package dev.loupe.architectures.gpt2;
 import com.google.auto.service.AutoService;
 import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.architecture.CheckpointConfig;
-import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.ActivationFunctions;
-import dev.loupe.architectures.decoder.DecoderGraph;
+import dev.loupe.architectures.decoder.DecoderArchitecture;
 import dev.loupe.architectures.decoder.SpecialIds;
-import dev.loupe.graph.Graph;
-import dev.loupe.plugin.SpiVersion;
 import java.util.List;
 
 /** Radford et al. 2019; checkpoints of Hugging Face's {@code GPT2LMHeadModel}. */
 @AutoService(ArchitectureProvider.class)
-public final class Gpt2Architecture implements ArchitectureProvider {
+public final class Gpt2Architecture extends DecoderArchitecture {
 
     private static final int END_OF_TEXT = 50256;
 
     /** Made by the service loader. */
-    public Gpt2Architecture() {}
-
-    @Override
-    public String id() {
-        return "gpt2";
-    }
-
-    @Override
-    public int spiVersion() {
-        return SpiVersion.CURRENT;
-    }
-
-    @Override
-    public boolean accepts(CheckpointConfig config) {
-        return config.modelType().equals("gpt2")
-                || (config.modelType().isEmpty() && config.architectures().contains("GPT2LMHeadModel"));
+    public Gpt2Architecture() {
+        super("gpt2", "GPT2LMHeadModel", "gpt2");
     }
 
     @Override
@@ -72,11 +55,6 @@ public final class Gpt2Architecture implements ArchitectureProvider {
     @Override
     public WeightMapping weights(TransformerConfig config) {
         return Gpt2Weights.mapping(config);
-    }
-
-    @Override
-    public Graph build(TransformerConfig config, GraphOptions options) {
-        return DecoderGraph.build(config, options);
     }
 
     @Override

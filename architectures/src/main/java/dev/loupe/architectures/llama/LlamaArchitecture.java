@@ -3,38 +3,21 @@ package dev.loupe.architectures.llama;
 import com.google.auto.service.AutoService;
 import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.architecture.CheckpointConfig;
-import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
-import dev.loupe.architectures.decoder.DecoderGraph;
-import dev.loupe.graph.Graph;
-import dev.loupe.plugin.SpiVersion;
+import dev.loupe.architectures.decoder.DecoderArchitecture;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 
 /** Touvron et al. 2023; checkpoints of Hugging Face's {@code LlamaForCausalLM}, from LLaMA 1 to 3. */
 @AutoService(ArchitectureProvider.class)
-public final class LlamaArchitecture implements ArchitectureProvider {
+public final class LlamaArchitecture extends DecoderArchitecture {
 
     /** Made by the service loader. */
-    public LlamaArchitecture() {}
-
-    @Override
-    public String id() {
-        return "llama";
-    }
-
-    @Override
-    public int spiVersion() {
-        return SpiVersion.CURRENT;
-    }
-
-    @Override
-    public boolean accepts(CheckpointConfig config) {
-        return config.modelType().equals("llama")
-                || (config.modelType().isEmpty() && config.architectures().contains("LlamaForCausalLM"));
+    public LlamaArchitecture() {
+        super("llama", "LlamaForCausalLM", "llama");
     }
 
     @Override
@@ -58,11 +41,6 @@ public final class LlamaArchitecture implements ArchitectureProvider {
     @Override
     public WeightMapping weights(TransformerConfig config) {
         return LlamaCheckpoints.weights(config);
-    }
-
-    @Override
-    public Graph build(TransformerConfig config, GraphOptions options) {
-        return DecoderGraph.build(config, options);
     }
 
     @Override

@@ -3,20 +3,17 @@ package dev.loupe.architectures.mistral;
 import com.google.auto.service.AutoService;
 import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.architecture.CheckpointConfig;
-import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
-import dev.loupe.architectures.decoder.DecoderGraph;
+import dev.loupe.architectures.decoder.DecoderArchitecture;
 import dev.loupe.architectures.llama.LlamaCheckpoints;
-import dev.loupe.graph.Graph;
-import dev.loupe.plugin.SpiVersion;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Jiang et al. 2023; checkpoints of Hugging Face's {@code MistralForCausalLM}. */
 @AutoService(ArchitectureProvider.class)
-public final class MistralArchitecture implements ArchitectureProvider {
+public final class MistralArchitecture extends DecoderArchitecture {
 
     // What Hugging Face's MistralConfig takes where a config leaves the key out.
     private static final int POSITIONS = 4096 * 32;
@@ -24,22 +21,8 @@ public final class MistralArchitecture implements ArchitectureProvider {
     private static final int WINDOW = 4096;
 
     /** Made by the service loader. */
-    public MistralArchitecture() {}
-
-    @Override
-    public String id() {
-        return "mistral";
-    }
-
-    @Override
-    public int spiVersion() {
-        return SpiVersion.CURRENT;
-    }
-
-    @Override
-    public boolean accepts(CheckpointConfig config) {
-        return config.modelType().equals("mistral")
-                || (config.modelType().isEmpty() && config.architectures().contains("MistralForCausalLM"));
+    public MistralArchitecture() {
+        super("mistral", "MistralForCausalLM", "mistral");
     }
 
     @Override
@@ -61,11 +44,6 @@ public final class MistralArchitecture implements ArchitectureProvider {
     @Override
     public WeightMapping weights(TransformerConfig config) {
         return LlamaCheckpoints.weights(config);
-    }
-
-    @Override
-    public Graph build(TransformerConfig config, GraphOptions options) {
-        return DecoderGraph.build(config, options);
     }
 
     @Override

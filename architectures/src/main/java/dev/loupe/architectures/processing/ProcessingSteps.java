@@ -2,9 +2,9 @@ package dev.loupe.architectures.processing;
 
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.TransformerConfig;
-import dev.loupe.architectures.decoder.DecoderGraph;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /**
  * Which steps are done to one model: those that were asked for and mean something for it.
@@ -25,15 +25,17 @@ record ProcessingSteps(
         boolean foldLn = options.foldLn() && !norm.folded();
         boolean refactor = options.refactorFactoredAttnMatrices();
         boolean valueBiases = config.hasBias("b_V") || (foldLn && norm.centres());
+        boolean normed = IntStream.range(0, config.nLayers())
+                .anyMatch(layer -> config.block(layer).queryKeyNorms());
         boolean rotary = config.positions() == TransformerConfig.Positions.ROTARY;
         return new ProcessingSteps(
                 config,
                 foldLn,
                 options.centerWritingWeights() && norm.centres(),
-                options.centerUnembed() && !config.extra().containsKey(DecoderGraph.LOGITS_SOFT_CAP),
+                options.centerUnembed() && config.logitSoftCap() == null,
                 // Factors of W_V·W_O carry no b_V of their own.
                 (options.foldValueBiases() || refactor) && valueBiases,
-                refactor && !rotary,
+                refactor && !rotary && !normed,
                 refactor);
     }
 

@@ -91,6 +91,7 @@ class DecoderGraphTest {
                         "hook_mlp_in",
                         "ln2.hook_scale",
                         "ln2.hook_normalized",
+                        "mlp.hook_in",
                         "mlp.hook_pre",
                         "mlp.hook_post",
                         "hook_mlp_out",
@@ -122,7 +123,7 @@ class DecoderGraphTest {
     }
 
     @Test
-    void fivePointsOfABlockAreOptional() {
+    void theInputsOfTheHeadsTheirResultsAndTheMlpsInputsAreOptional() {
         assertThat(names(DecoderGraph.build(gpt2().nLayers(1).build(), PLAIN), true))
                 .containsExactlyInAnyOrder(
                         "blocks.0.hook_attn_in",
@@ -130,7 +131,8 @@ class DecoderGraphTest {
                         "blocks.0.hook_k_input",
                         "blocks.0.hook_v_input",
                         "blocks.0.attn.hook_result",
-                        "blocks.0.hook_mlp_in");
+                        "blocks.0.hook_mlp_in",
+                        "blocks.0.mlp.hook_in");
     }
 
     @Test

@@ -57,7 +57,7 @@ class OptionalPointsTest {
     void anEditReachesTheLogits(String fixture, String point) {
         try (HookedTransformer model = load(fixture)) {
             // A norm forgets the scale of what it reads, so that something is added.
-            Hook hook = Hook.at("blocks.1." + point, (act, p) -> act.with(at(all(), 4, 1), 0.7));
+            Hook hook = Hook.at("blocks.1." + point, (act, p) -> act.with(at(all(), 4, act.size(2) - 1), 0.7));
             Hook mlp = Hook.at("blocks.1." + point, (act, p) -> act.with(at(all(), 4), 0.7));
             Tensor edited = model.runWithHooks(TOKENS, point.equals("hook_mlp_in") ? mlp : hook);
             double[] before = model.forward(TOKENS).toHost().toDoubleArray();
@@ -143,9 +143,13 @@ class OptionalPointsTest {
                     .build());
             Tensor results = result.cache().get("result", 2);
             assertThat(results.get(at(0, 3, 0, 5)).item()).isEqualTo(0.25);
-            assertEqual(
-                    result.cache().get("attn_out", 2),
-                    results.sum(2).add(model.b_O().get(at(2))));
+            Tensor sum = results.sum(2).add(model.b_O().get(at(2)));
+            if (model.config().block(2).norms().after()) {
+                Tensor scale =
+                        sum.square().mean(-1).add(model.config().eps()).sqrt().unsqueeze(-1);
+                sum = sum.div(scale).mul(model.weight("blocks.2.ln1_post.w"));
+            }
+            assertEqual(result.cache().get("attn_out", 2), sum);
         }
     }
 

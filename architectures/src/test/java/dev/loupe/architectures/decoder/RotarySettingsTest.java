@@ -5,9 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.TransformerConfig.Rotary;
-import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -170,7 +171,15 @@ class RotarySettingsTest {
 
     @Test
     void aPartOfAHeadCanBeRotated() {
-        Rotary rotary = read(Map.of("partial_rotary_factor", 0.25), 16, 64);
+        CheckpointConfig config = new CheckpointConfig("config.json", Map.of("partial_rotary_factor", 0.25));
+        TransformerConfig.Builder builder = TransformerConfig.builder()
+                .nLayers(1)
+                .dModel(16)
+                .nHeads(1)
+                .dVocab(5)
+                .nCtx(64);
+        Rotary rotary = Objects.requireNonNull(
+                RotarySettings.applyPartial(builder, config, 16, 64).build().rotary());
         assertThat(rotary.dims()).isEqualTo(4);
         assertFrequencies(rotary, 1, 0.01);
     }
@@ -197,17 +206,18 @@ class RotarySettingsTest {
 
     @Test
     void settingsThatDifferFromLayerToLayerAreRefused() {
-        Map<String, ?> config =
-                Map.of("rope_parameters", Map.of("full_attention", Map.of("rope_theta", 1.0), "other", List.of()));
-        assertThatThrownBy(() -> read(config, 16, 64))
+        Map<String, ?> config = Map.of(
+                "rope_parameters",
+                Map.of("full_attention", Map.of("rope_theta", 1.0), "sliding_attention", Map.of("rope_theta", 2.0)));
+        assertThatThrownBy(() -> RotarySettings.requireOneKind(new CheckpointConfig("config.json", config)))
                 .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("'full_attention'");
+                .hasMessageContaining("'sliding_attention'");
     }
 
     @Test
     void anOddNumberOfEntriesCanNotBeRotated() {
         assertThatThrownBy(() -> read(Map.of(), 5, 64))
                 .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("5 of a head's 5");
+                .hasMessageContaining("5 entries of a head");
     }
 }

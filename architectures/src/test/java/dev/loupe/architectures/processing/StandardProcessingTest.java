@@ -11,7 +11,6 @@ import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.TransformerConfig.Normalization;
 import dev.loupe.architecture.WeightMapping;
-import dev.loupe.architectures.decoder.DecoderGraph;
 import dev.loupe.architectures.decoder.DecoderWeights;
 import dev.loupe.architectures.gpt2.Gpt2Architecture;
 import dev.loupe.architectures.support.MapWeights;
@@ -100,7 +99,7 @@ class StandardProcessingTest {
         models.put(
                 "layer norm without parameters",
                 gpt2().normalization(Normalization.LN_PRE).build());
-        models.put("soft cap", gpt2().extra(DecoderGraph.LOGITS_SOFT_CAP, 2.0).build());
+        models.put("soft cap", gpt2().logitSoftCap(2.0).build());
         return models;
     }
 
@@ -314,8 +313,7 @@ class StandardProcessingTest {
         MapWeights processed = MapWeights.random(config, SEED).processed(processing(config, centre));
         assertThat(largestRowMean(processed.read("unembed.W_U"))).isLessThan(1e-12);
         assertThat(largestRowMean(processed.read("unembed.b_U"))).isLessThan(1e-12);
-        TransformerConfig capped =
-                gpt2().extra(DecoderGraph.LOGITS_SOFT_CAP, 2.0).build();
+        TransformerConfig capped = gpt2().logitSoftCap(2.0).build();
         MapWeights kept = MapWeights.random(capped, SEED).processed(processing(capped, centre));
         assertThat(largestRowMean(kept.read("unembed.W_U"))).isGreaterThan(0.01);
     }

@@ -26,7 +26,7 @@ final class Failures {
     }
 
     static RuntimeException receiving(TorchDevice device, PtNDArray array, EngineException e) {
-        return explain("a copy of " + array.getDataType().name() + " " + array.getShape() + " on " + device.name(), e);
+        return explain("a copy of " + TorchTypes.of(array) + " " + array.getShape() + " on " + device.name(), e);
     }
 
     static RuntimeException decomposing(TorchDevice device, Tensor matrices, EngineException e) {

@@ -63,7 +63,10 @@ final class Kernels {
 
     private static PtNDArray composite(TorchDevice on, Op op, PtNDArray[] in) {
         if (op instanceof Op.Linear) {
-            return Torch.linear(in[0], in[1], in[2]);
+            return in[0].getDataType().equals(DataType.FLOAT32)
+                            || in[0].getDataType().equals(DataType.FLOAT64)
+                    ? Torch.linear(in[0], in[1], in[2])
+                    : on.call("linear", in[0], in[1], in[2]);
         } else if (op instanceof Op.LayerNorm norm) {
             return in.length == 1
                     ? on.call("layer_norm", in[0], norm.eps())
@@ -75,7 +78,9 @@ final class Kernels {
         } else if (op instanceof Op.Softmax softmax) {
             return softmax(on, in[0], softmax.axis());
         } else if (op instanceof Op.LogSoftmax softmax) {
-            return Torch.logSoftmax(in[0], softmax.axis());
+            return TorchTypes.isBfloat16(in[0])
+                    ? on.call("log_softmax", in[0], softmax.axis())
+                    : Torch.logSoftmax(in[0], softmax.axis());
         } else if (op instanceof Op.Activation activation) {
             return switch (activation.kind()) {
                 case GELU -> Torch.gelu(in[0]);
@@ -126,12 +131,12 @@ final class Kernels {
     }
 
     private static PtNDArray one(TorchDevice on, PtNDArray x) {
-        return on.scalar(TorchTypes.fromTorch(x.getDataType()), 1);
+        return on.scalar(TorchTypes.of(x), 1);
     }
 
     // libtorch's sign of NaN is 0.
     private static PtNDArray sign(PtNDArray x) {
-        if (!x.getDataType().isFloating()) {
+        if (!TorchTypes.of(x).isFloating()) {
             return Torch.unary(UnaryKind.SIGN, x);
         }
         try (PtNDArray sign = Torch.unary(UnaryKind.SIGN, x);
@@ -168,7 +173,7 @@ final class Kernels {
 
     /** libtorch sums int32 in int64; the result's type is the operand's. */
     private static PtNDArray asBefore(PtNDArray x, PtNDArray result) {
-        if (x.getDataType().isFloating() || result.getDataType() == x.getDataType()) {
+        if (TorchTypes.of(x).isFloating() || result.getDataType() == x.getDataType()) {
             return result;
         }
         try (result) {
@@ -179,7 +184,7 @@ final class Kernels {
     // libtorch gives NaN for a row that is -inf throughout, and so for every element of it; Loupe wants zeros there.
     // Such rows are rare, so a look at the first element of each row tells whether the slower function is needed.
     private static PtNDArray softmax(TorchDevice on, PtNDArray x, int axis) {
-        if (!on.isCpu()) {
+        if (!on.isCpu() || TorchTypes.isBfloat16(x)) {
             return on.call("softmax", x, axis);
         }
         PtNDArray result = Torch.softmax(x, axis);

@@ -51,7 +51,7 @@ final class Movement {
         } else if (op instanceof Op.Concat concat) {
             return Torch.cat(in, concat.axis());
         } else if (op instanceof Op.Cast cast) {
-            return Torch.cast(in[0], TorchTypes.toTorch(cast.to()));
+            return TorchTypes.cast(on, in[0], cast.to());
         } else if (op instanceof Op.Gather gather) {
             return gather(on, in[0], in[1], gather.axis());
         } else if (op instanceof Op.GatherElements gather) {

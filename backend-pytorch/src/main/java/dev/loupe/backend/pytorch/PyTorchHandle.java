@@ -119,7 +119,7 @@ final class PyTorchHandle implements TensorHandle {
     public DType dtype() {
         DType known = dtype;
         if (known == null) {
-            known = TorchTypes.fromTorch(array.getDataType());
+            known = TorchTypes.of(array);
             dtype = known;
         }
         return known;

@@ -24,7 +24,8 @@ public final class PyTorchTensors {
     /**
      * A copy of a tensor as DJL's array, which no manager looks after: whoever calls closes it, or attaches it.
      *
-     * @throws IllegalArgumentException if the tensor is not on the backend {@code pytorch}
+     * @throws IllegalArgumentException if the tensor is not on the backend {@code pytorch}, or is bfloat16, which DJL
+     *     has no name for
      * @throws IllegalStateException if the tensor is closed
      */
     public static NDArray toNDArray(Tensor tensor) {
@@ -36,8 +37,8 @@ public final class PyTorchTensors {
     /**
      * A copy of a tensor as DJL's array, attached to a manager.
      *
-     * @throws IllegalArgumentException if the tensor is not on the backend {@code pytorch}, or the manager is not one
-     *     of DJL's PyTorch engine
+     * @throws IllegalArgumentException if the tensor is not on the backend {@code pytorch}, or is bfloat16, which DJL
+     *     has no name for, or the manager is not one of DJL's PyTorch engine
      * @throws IllegalStateException if the tensor is closed
      */
     public static NDArray toNDArray(Tensor tensor, NDManager manager) {
@@ -52,6 +53,10 @@ public final class PyTorchTensors {
 
     private static PtNDArray copy(Tensor tensor) {
         PyTorchHandle handle = handle(tensor);
+        if (tensor.dtype() == DType.BFLOAT16) {
+            throw new IllegalArgumentException("DJL has no bfloat16, which this tensor is: " + tensor.describe()
+                    + ". Convert it first: to(DType.FLOAT32), in which every bfloat16 is exact");
+        }
         boolean gradients = Torch.enter();
         PtNDArray array = handle.acquire();
         try {

@@ -91,12 +91,12 @@ final class Torch {
         return JniUtils.clone(x);
     }
 
-    /** Another type; the same memory if it is the type already. */
+    /** Another type that DJL has a name for; the same memory if it is the type already. */
     static PtNDArray cast(PtNDArray x, DataType type) {
         return JniUtils.to(x, type, x.getManager().getDevice());
     }
 
-    /** A copy attached to a manager, on the manager's device. */
+    /** A copy attached to a manager, on the manager's device. Of a type that DJL has a name for. */
     static PtNDArray move(PtNDArray x, PtNDManager target) {
         Device device = target.getDevice();
         if (device.equals(x.getDevice())) {
@@ -231,10 +231,12 @@ final class Torch {
         return JniUtils.cumSum(x, axis);
     }
 
+    /** Of a type that DJL has a name for. */
     static PtNDArray softmax(PtNDArray x, int axis) {
         return JniUtils.softmax(x, axis, x.getDataType());
     }
 
+    /** Of a type that DJL has a name for. */
     static PtNDArray logSoftmax(PtNDArray x, int axis) {
         return JniUtils.logSoftmax(x, axis, x.getDataType());
     }
@@ -316,6 +318,12 @@ final class Torch {
     static PtNDArray call(PtSymbolBlock module, String method, PtNDArray first, Object... others) {
         try (IValue result = run(module, method, first, others)) {
             return result.toTensor(first.getManager());
+        }
+    }
+
+    static boolean test(PtSymbolBlock module, String method, PtNDArray first) {
+        try (IValue result = run(module, method, first)) {
+            return result.toBoolean();
         }
     }
 

@@ -71,7 +71,12 @@ final class TorchDevice implements AutoCloseable {
     }
 
     PtNDArray full(DType dtype, Shape shape, double value) {
-        DataType type = TorchTypes.toTorch(dtype);
+        if (dtype == DType.BFLOAT16) {
+            try (PtNDArray wide = full(DType.FLOAT32, shape, value)) {
+                return call("to_bfloat16", wide);
+            }
+        }
+        DataType type = TorchTypes.carrier(dtype);
         double element = switch (dtype) {
             case BOOL -> value != 0 ? 1 : 0;
             case INT32 -> (int) value;
@@ -84,6 +89,11 @@ final class TorchDevice implements AutoCloseable {
     /** Runs one of the functions in {@code ops.py}. */
     PtNDArray call(String function, PtNDArray first, Object... others) {
         return Torch.call(functions, function, first, others);
+    }
+
+    /** Runs one of the functions in {@code ops.py} that answer a question. */
+    boolean test(String function) {
+        return Torch.test(functions, function, scalar(DType.FLOAT32, 0));
     }
 
     /** Runs one of the functions in {@code ops.py} that have several results. */

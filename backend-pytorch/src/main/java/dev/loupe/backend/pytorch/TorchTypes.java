@@ -1,42 +1,51 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.ndarray.types.DataType;
+import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.array.DType;
-import java.util.Set;
 
-/** The data types of Loupe and of DJL. */
+/**
+ * The data types of Loupe and of DJL.
+ *
+ * <p>DJL has no name for libtorch's bfloat16: an array of it reads as {@link DataType#UNKNOWN}, and DJL's native
+ * library ends the process when it is asked to make one. So no function of DJL that takes a type is ever given that;
+ * TorchScript makes such arrays, {@linkplain #carrier carried} in and out as the bits of float16.
+ */
 final class TorchTypes {
-
-    /** All but bfloat16: DJL's native library ends the process when it is asked for that. */
-    static final Set<DType> SUPPORTED =
-            Set.of(DType.FLOAT32, DType.FLOAT64, DType.FLOAT16, DType.INT64, DType.INT32, DType.BOOL);
 
     private TorchTypes() {}
 
-    /**
-     * DJL's name of a type.
-     *
-     * @throws UnsupportedOperationException if this backend doesn't have it
-     */
-    static DataType toTorch(DType type) {
+    /** The type as which an array's bytes go in and out: DJL's own, and float16 for the bits of bfloat16. */
+    static DataType carrier(DType type) {
         return switch (type) {
             case FLOAT32 -> DataType.FLOAT32;
             case FLOAT64 -> DataType.FLOAT64;
-            case FLOAT16 -> DataType.FLOAT16;
+            case FLOAT16, BFLOAT16 -> DataType.FLOAT16;
             case INT64 -> DataType.INT64;
             case INT32 -> DataType.INT32;
             case BOOL -> DataType.BOOLEAN;
-            case BFLOAT16 ->
-                throw new UnsupportedOperationException("The backend 'pytorch' doesn't have " + type
-                        + " (DJL's native library can't make such tensors); it has float32, float64, float16, int64,"
-                        + " int32 and bool. Convert to float32, in which every bfloat16 is exact");
         };
+    }
+
+    /** Whether an array of this backend, which has no other type without a name, is bfloat16. */
+    static boolean isBfloat16(PtNDArray array) {
+        return array.getDataType() == DataType.UNKNOWN;
+    }
+
+    /** The type of an array of this backend. */
+    static DType of(PtNDArray array) {
+        return isBfloat16(array) ? DType.BFLOAT16 : fromTorch(array.getDataType());
+    }
+
+    /** An array in a type; the same memory if it has it already. */
+    static PtNDArray cast(TorchDevice on, PtNDArray array, DType type) {
+        return type == DType.BFLOAT16 ? on.call("to_bfloat16", array) : Torch.cast(array, carrier(type));
     }
 
     /**
      * Loupe's name of a type.
      *
-     * @throws UnsupportedOperationException if Loupe doesn't have it
+     * @throws UnsupportedOperationException if Loupe doesn't have it, or DJL has no name for it
      */
     static DType fromTorch(DataType type) {
         return switch (type) {
@@ -47,9 +56,9 @@ final class TorchTypes {
             case INT32 -> DType.INT32;
             case BOOLEAN -> DType.BOOL;
             default ->
-                throw new UnsupportedOperationException(
-                        "Loupe's backend 'pytorch' doesn't have DJL's type " + type.name()
-                                + "; it has float32, float64, float16, int64, int32 and bool. Convert with toType first");
+                throw new UnsupportedOperationException("Loupe's backend 'pytorch' can't take an array of DJL's type "
+                        + type.name()
+                        + "; it takes float32, float64, float16, int64, int32 and bool. Convert with toType first");
         };
     }
 }

@@ -22,13 +22,34 @@ final class Transfer {
 
     private Transfer() {}
 
-    static PtNDArray upload(TorchDevice device, HostTensor data, DataType type) {
-        PtNDArray array = filled(device.host(), data, type);
-        if (device.isCpu()) {
+    static PtNDArray upload(TorchDevice device, HostTensor data, boolean columnsInRows) {
+        PtNDArray array = filled(device.host(), data, TorchTypes.carrier(data.dtype()));
+        if (!device.isCpu()) {
+            try (PtNDArray staged = array) {
+                array = Torch.move(staged, device.manager());
+            }
+        }
+        if (data.dtype() == DType.BFLOAT16) {
+            try (PtNDArray bits = array) {
+                array = device.call("bits_as_bfloat16", bits);
+            }
+        }
+        if (!columnsInRows) {
             return array;
         }
-        try (array) {
+        try (PtNDArray rows = array) {
+            return device.call("columns_in_a_row", rows);
+        }
+    }
+
+    /** A copy on a device of an array from anywhere. */
+    static PtNDArray copy(TorchDevice device, PtNDArray array) {
+        if (!TorchTypes.isBfloat16(array)) {
             return Torch.move(array, device.manager());
+        }
+        try (PtNDArray bits = device.call("bits_as_float16", array);
+                PtNDArray moved = Torch.move(bits, device.manager())) {
+            return device.call("bits_as_bfloat16", moved);
         }
     }
 
@@ -59,6 +80,17 @@ final class Transfer {
         HostTensor into = shape.elements() * dtype.bytes() < LARGE
                 ? HostTensor.allocateHeap(dtype, shape)
                 : HostTensor.allocate(dtype, shape);
+        if (dtype == DType.BFLOAT16) {
+            try (PtNDArray bits = device.call("bits_as_float16", array)) {
+                read(device, bits, into);
+            }
+        } else {
+            read(device, array, into);
+        }
+        return into;
+    }
+
+    private static void read(TorchDevice device, PtNDArray array, HostTensor into) {
         if (device.isCpu()) {
             read(array, into);
         } else {
@@ -66,7 +98,6 @@ final class Transfer {
                 read(staged, into);
             }
         }
-        return into;
     }
 
     private static void read(PtNDArray array, HostTensor into) {

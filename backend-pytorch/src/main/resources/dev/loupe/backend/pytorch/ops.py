@@ -117,3 +117,21 @@ class Ops(Module):
   def svd(self: __torch__.Ops, x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     u, s, vh = torch.linalg_svd(x, False)
     return (u, s, vh)
+  def to_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.to(x, 15)
+  def bits_as_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.view_copy(x, 15)
+  def bits_as_float16(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.view_copy(x, 5)
+  def is_bfloat16(self: __torch__.Ops, x: Tensor) -> bool:
+    return torch.eq(ops.prim.dtype(x), 15)
+  def columns_in_a_row(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.t(torch.contiguous(torch.t(x)))
+  def linear(self: __torch__.Ops, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.linear(x, torch.t(weight), bias)
+  def log_softmax(self: __torch__.Ops, x: Tensor, dim: int) -> Tensor:
+    return torch.log_softmax(x, dim)
+  def has_bfloat16_products(self: __torch__.Ops, x: Tensor) -> bool:
+    return ops.mkldnn._is_mkldnn_bf16_supported()
+  def has_float16_products(self: __torch__.Ops, x: Tensor) -> bool:
+    return ops.mkldnn._is_mkldnn_fp16_supported()

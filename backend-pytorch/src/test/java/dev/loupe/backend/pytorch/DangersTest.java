@@ -151,18 +151,15 @@ class DangersTest {
         assertThat(failure.get()).isNull();
     }
 
-    @ParameterizedTest
-    @EnumSource(names = "BFLOAT16")
-    void typesThatEndTheProcessAreRefused(DType type) {
-        HostTensor host = HostTensor.allocate(type, Shape.of(2));
-        assertThatThrownBy(() -> backend.upload(host, Placement.ANYWHERE))
-                .isInstanceOf(UnsupportedOperationException.class)
-                .hasMessageContainingAll("'pytorch'", type.label(), "float32");
-        assertThatThrownBy(() -> tensors.full(type, 1, 2)).isInstanceOf(UnsupportedOperationException.class);
-        try (Tensor x = tensors.randn(1, 2)) {
-            assertThatThrownBy(() -> x.to(type)).isInstanceOf(UnsupportedOperationException.class);
+    @Test
+    void aTypeThatDjlHasNoNameForNeverGetsToDjl() {
+        try (Tensor brain = tensors.full(DType.BFLOAT16, 1.5, 2);
+                NDManager manager = NDManager.newBaseManager(ai.djl.Device.cpu(), "PyTorch")) {
+            assertThatThrownBy(() -> PyTorchTensors.toNDArray(brain, manager))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll("bfloat16", "to(DType.FLOAT32)");
+            assertThat(brain.toFloatArray()).containsExactly(1.5f, 1.5f);
         }
-        assertThat(backend.capabilities().dtypes()).doesNotContain(type);
     }
 
     @ParameterizedTest

@@ -1,0 +1,78 @@
+package dev.loupe.backend.pytorch;
+
+import dev.loupe.array.DType;
+import dev.loupe.graph.Op;
+import java.util.EnumMap;
+import java.util.EnumSet;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Which ops libtorch computes well in 16 bits on a device. The others are computed in float32 between widening the
+ * operands and rounding the result once.
+ *
+ * <p>Products and what goes element by element keep float32 inside and round once where libtorch has functions for the
+ * type: on GPUs for both types; on a CPU for bfloat16, the products only if the processor has AVX-512 (oneDNN asks for
+ * it). float16 on a CPU is some eighty times slower than float32 in libtorch, but for products where the processor has
+ * instructions for it. Long sums that libtorch would round at every step never stay in 16 bits.
+ */
+final class SixteenBits {
+
+    private enum Kind {
+        /** Products of matrices. */
+        PRODUCT,
+        /** One element at a time, or float32 inside: libtorch rounds the result once. */
+        ROUNDED_ONCE,
+        /** Sums whose steps libtorch would round, and functions that it has no good one for. */
+        WIDE
+    }
+
+    private final Map<DType, Set<Kind>> computed = new EnumMap<>(DType.class);
+
+    SixteenBits(TorchDevice device) {
+        if (!device.isCpu()) {
+            computed.put(DType.FLOAT16, EnumSet.of(Kind.PRODUCT, Kind.ROUNDED_ONCE));
+            computed.put(DType.BFLOAT16, EnumSet.of(Kind.PRODUCT, Kind.ROUNDED_ONCE));
+            return;
+        }
+        Set<Kind> brain = EnumSet.of(Kind.ROUNDED_ONCE);
+        Set<Kind> half = EnumSet.noneOf(Kind.class);
+        if (device.test("has_bfloat16_products")) {
+            brain.add(Kind.PRODUCT);
+        }
+        if (device.test("has_float16_products")) {
+            half.add(Kind.PRODUCT);
+        }
+        computed.put(DType.BFLOAT16, brain);
+        computed.put(DType.FLOAT16, half);
+    }
+
+    /** Whether the products of a 16-bit type are libtorch's own here. */
+    boolean hasProducts(DType type) {
+        return computed.getOrDefault(type, Set.of()).contains(Kind.PRODUCT);
+    }
+
+    /** Whether an operand of an op has to be widened. */
+    boolean widens(Op op, DType operand) {
+        return operand.isSixteenBits()
+                && !Movement.moves(op)
+                && !computed.getOrDefault(operand, Set.of()).contains(kind(op));
+    }
+
+    private static Kind kind(Op op) {
+        if (op instanceof Op.MatMul || op instanceof Op.Linear || op instanceof Op.Attention) {
+            return Kind.PRODUCT;
+        } else if (op instanceof Op.Unary unary && unary.kind() == Op.UnaryKind.ERF) {
+            // libtorch's own for bfloat16 loses the numbers near 0.
+            return Kind.WIDE;
+        } else if (op instanceof Op.CumSum || op instanceof Op.RmsNorm || op instanceof Op.Rotate) {
+            return Kind.WIDE;
+        } else if (op instanceof Op.Reduce reduce) {
+            return switch (reduce.kind()) {
+                case MAX, MIN -> Kind.ROUNDED_ONCE;
+                case SUM, MEAN, PROD -> Kind.WIDE;
+            };
+        }
+        return Kind.ROUNDED_ONCE;
+    }
+}

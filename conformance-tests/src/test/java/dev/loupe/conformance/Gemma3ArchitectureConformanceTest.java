@@ -1,0 +1,25 @@
+package dev.loupe.conformance;
+
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.Architectures;
+import dev.loupe.fixtures.Fixtures;
+import java.nio.file.Path;
+
+/** The architecture 'gemma3' against goldens of independent implementations. */
+class Gemma3ArchitectureConformanceTest extends ArchitectureConformanceKit {
+
+    @Override
+    protected ArchitectureProvider provider() {
+        return Architectures.byId("gemma3");
+    }
+
+    @Override
+    protected Path goldens() {
+        return Fixtures.directory(Fixtures.GEMMA3);
+    }
+
+    @Override
+    protected Path reportFolder() {
+        return Path.of("target", "conformance", Fixtures.GEMMA3);
+    }
+}

@@ -1,0 +1,174 @@
+package dev.loupe.dictionaries;
+
+import dev.loupe.architectures.files.DirectoryFiles;
+import dev.loupe.architectures.files.HubFiles;
+import dev.loupe.architectures.files.ModelFiles;
+import dev.loupe.architectures.hub.HubClient;
+import dev.loupe.architectures.hub.HubSettings;
+import dev.loupe.architectures.hub.Repository;
+import dev.loupe.array.Nearest;
+import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.dictionaries.formats.DictionaryFormats;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.URL;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/** Where dictionaries come from: bundled ones, directories, repositories on the Hugging Face Hub. */
+public final class Dictionaries {
+
+    private static final List<String> BUNDLED = List.of(
+            "mlp_0.transcoder",
+            "mlp_1.transcoder",
+            "mlp_2.transcoder",
+            "mlp_3.transcoder",
+            "resid_post_1.jumprelu",
+            "resid_post_2.topk",
+            "resid_pre_3.standard");
+
+    /** The name of the bundled transcoders, one for each layer of {@code toy-gpt2}. */
+    public static final String BUNDLED_SET = "toy-gpt2.transcoders";
+
+    private Dictionaries() {}
+
+    /** Names of the dictionaries that come with Loupe, all for {@code toy-gpt2}. */
+    public static List<String> bundled() {
+        return BUNDLED;
+    }
+
+    /**
+     * Loads a dictionary.
+     *
+     * @param name a bundled one ({@code resid_post_2.topk}), a directory, or {@code org/name:path} on the Hub
+     * @throws IllegalArgumentException if there is none, or it can't be understood; says what was looked for
+     * @throws UncheckedIOException if it can't be read or fetched
+     */
+    public static Dictionary load(String name) {
+        return load(name, null);
+    }
+
+    /**
+     * Loads a dictionary whose files don't say where it stands.
+     *
+     * @param at full name of the hook point that it reads and replaces; null if its files or its place tell
+     */
+    public static Dictionary load(String name, @Nullable String at) {
+        if (BUNDLED.contains(name)) {
+            return DictionaryFormats.read(new BundledDictionary(name), "", name, at);
+        }
+        Optional<Path> path = path(name);
+        if (path.isPresent() && Files.isDirectory(path.get())) {
+            return DictionaryFormats.read(new DirectoryFiles(path.get()), "", name, at);
+        }
+        if (path.isPresent() && Files.isRegularFile(path.get())) {
+            throw new IllegalArgumentException(
+                    "'" + name + "' is a file. Give the directory it is in: a dictionary is a"
+                            + " directory with cfg.json and sae_weights.safetensors, or with params.npz");
+        }
+        int colon = name.indexOf(':');
+        String repository = colon < 0 ? name : name.substring(0, colon);
+        String folder = colon < 0 ? "" : strip(name.substring(colon + 1));
+        Optional<Repository> found = colon < 0 ? Optional.empty() : Repository.parse(repository, "main");
+        if (found.isEmpty()) {
+            throw new IllegalArgumentException("There is no dictionary '" + name + "'. Near it are "
+                    + Nearest.to(name, BUNDLED, 3) + "; a dictionary is named by one of the bundled " + BUNDLED
+                    + ", by a directory, or by org/name:path/in/the/repository on the Hugging Face Hub");
+        }
+        HubClient hub = new HubClient(HubSettings.from(System.getenv()));
+        ModelFiles files = new HubFiles(hub.open(found.get()));
+        return DictionaryFormats.read(files, folder.isEmpty() ? "" : folder + "/", name, at);
+    }
+
+    /**
+     * Loads a set of transcoders, one for each layer: {@code config.yaml} and {@code layer_N.safetensors}.
+     *
+     * @param name a directory, or {@code org/name:path} on the Hub; {@code toy-gpt2.transcoders} is bundled
+     */
+    public static List<Dictionary> loadSet(String name) {
+        if (name.equals(BUNDLED_SET)) {
+            return BUNDLED.stream()
+                    .filter(bundled -> bundled.endsWith(".transcoder"))
+                    .map(Dictionaries::load)
+                    .toList();
+        }
+        Optional<Path> path = path(name);
+        if (path.isPresent() && Files.isDirectory(path.get())) {
+            return DictionaryFormats.readSet(new DirectoryFiles(path.get()), "", name);
+        }
+        int colon = name.indexOf(':');
+        Optional<Repository> found = Repository.parse(colon < 0 ? name : name.substring(0, colon), "main");
+        if (found.isEmpty()) {
+            throw new IllegalArgumentException("There is no set of transcoders '" + name + "': give " + BUNDLED_SET
+                    + ", a directory with config.yaml, or org/name:path on the Hugging Face Hub");
+        }
+        String folder = colon < 0 ? "" : strip(name.substring(colon + 1));
+        ModelFiles files = new HubFiles(new HubClient(HubSettings.from(System.getenv())).open(found.get()));
+        return DictionaryFormats.readSet(files, folder.isEmpty() ? "" : folder + "/", name);
+    }
+
+    private static String strip(String folder) {
+        String stripped = folder;
+        while (stripped.endsWith("/")) {
+            stripped = stripped.substring(0, stripped.length() - 1);
+        }
+        return stripped;
+    }
+
+    private static Optional<Path> path(String name) {
+        try {
+            return name.isBlank() ? Optional.empty() : Optional.of(Path.of(name));
+        } catch (InvalidPathException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** Files among the resources of this module. */
+    private static final class BundledDictionary implements ModelFiles {
+        private final String name;
+
+        BundledDictionary(String name) {
+            this.name = name;
+        }
+
+        @Override
+        public String source() {
+            return name;
+        }
+
+        private @Nullable URL url(String file) {
+            return Dictionaries.class.getResource("bundled/" + name + "/" + file);
+        }
+
+        @Override
+        public boolean has(String file) {
+            return url(file) != null;
+        }
+
+        @Override
+        public byte[] read(String file) {
+            URL url = url(file);
+            if (url == null) {
+                throw new IllegalArgumentException(name + " has no file " + file);
+            }
+            try (InputStream in = url.openStream()) {
+                return in.readAllBytes();
+            } catch (IOException e) {
+                throw new UncheckedIOException("Can't read " + file + " of " + name, e);
+            }
+        }
+
+        @Override
+        public SafetensorsFile openTensors(String file) {
+            byte[] content = read(file);
+            ByteBuffer direct = ByteBuffer.allocateDirect(content.length);
+            return SafetensorsFile.of(name + "/" + file, direct.put(content).flip());
+        }
+    }
+}

@@ -1,0 +1,114 @@
+package dev.loupe.dictionaries.formats;
+
+import dev.loupe.architectures.files.ModelFiles;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.dictionaries.Dictionary;
+import dev.loupe.dictionaries.DictionaryConfig;
+import dev.loupe.dictionaries.DictionaryConfig.Activation;
+import dev.loupe.dictionaries.DictionaryConfig.Normalization;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Gemma Scope's layout: {@code params.npz}, in its second edition {@code params.safetensors}, JumpReLU throughout. What a
+ * dictionary reads is told by the name of its repository ({@code -res}, {@code -mlp}, {@code -att}, {@code
+ * -transcoders}) and of its folder ({@code layer_20/width_16k/average_l0_71}).
+ */
+final class GemmaScopeFormat {
+
+    static final String NPZ = "params.npz";
+    static final String TENSORS = "params.safetensors";
+
+    private static final Pattern LAYER = Pattern.compile("(?:^|[/:_-])layer_(\\d+)");
+    private static final Pattern SITE =
+            Pattern.compile("(?:^|[/:_-])(res|resid_post|mlp|mlp_out|att|attn_out|transcoders?)(?:$|[/:_-])");
+
+    private GemmaScopeFormat() {}
+
+    static Dictionary read(ModelFiles files, String folder, String name, @Nullable String at) {
+        Map<String, HostTensor> weights = new LinkedHashMap<>();
+        String file = files.has(folder + NPZ) ? NPZ : TENSORS;
+        if (file.equals(NPZ)) {
+            try (InputStream in = files.stream(folder + NPZ)) {
+                weights.putAll(NpzReader.read(in, DictionaryFormats.where(files, folder) + " " + NPZ));
+            } catch (IOException e) {
+                throw new UncheckedIOException("Can't read " + DictionaryFormats.where(files, folder) + " " + NPZ, e);
+            }
+        } else {
+            try (SafetensorsFile tensors = files.openTensors(folder + TENSORS)) {
+                for (String array : tensors.names()) {
+                    weights.put(spelled(array), tensors.read(array).to(DType.FLOAT32));
+                }
+            }
+        }
+        HostTensor encoder = weights.get("W_enc");
+        HostTensor decoder = weights.get("W_dec");
+        if (encoder == null
+                || decoder == null
+                || encoder.shape().rank() != 2
+                || decoder.shape().rank() != 2) {
+            throw new IllegalArgumentException(DictionaryFormats.where(files, folder) + " " + file
+                    + " lacks the matrices W_enc and W_dec; it has " + weights.keySet());
+        }
+        String[] hooks = at == null ? hooks(name) : new String[] {at, at};
+        Activation activation = weights.containsKey("threshold") ? Activation.JUMPRELU : Activation.RELU;
+        DictionaryConfig config = new DictionaryConfig(
+                name,
+                activation,
+                0,
+                Math.toIntExact(encoder.shape().size(0)),
+                Math.toIntExact(decoder.shape().size(1)),
+                Math.toIntExact(encoder.shape().size(1)),
+                hooks[0],
+                hooks[1],
+                false,
+                Normalization.NONE,
+                false,
+                hooks[0].matches("blocks\\.\\d+\\.attn\\.hook_z"),
+                null,
+                Map.of());
+        return new Dictionary(config, weights);
+    }
+
+    /** The second edition writes names in lower case. */
+    private static String spelled(String array) {
+        return switch (array) {
+            case "w_enc" -> "W_enc";
+            case "w_dec" -> "W_dec";
+            case "affine_skip_connection", "w_skip" -> "W_skip";
+            default -> array;
+        };
+    }
+
+    private static String[] hooks(String name) {
+        Matcher layer = LAYER.matcher(name);
+        Matcher site = SITE.matcher(name.toLowerCase(Locale.ROOT));
+        String found = site.find() ? site.group(1) : "";
+        if (name.contains("embedding/")) {
+            return new String[] {"hook_embed", "hook_embed"};
+        }
+        if (!layer.find() || found.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "Nothing in '" + name + "' tells where this dictionary stands: the name of"
+                            + " a Gemma Scope repository ends in -res, -mlp, -att or -transcoders, its folders are"
+                            + " layer_N/width_…; give the hook point with it (--at blocks.20.hook_resid_post)");
+        }
+        String block = "blocks." + layer.group(1) + ".";
+        return switch (found) {
+            case "res", "resid_post" -> new String[] {block + "hook_resid_post", block + "hook_resid_post"};
+            case "mlp", "mlp_out" -> new String[] {block + "hook_mlp_out", block + "hook_mlp_out"};
+            case "att" -> new String[] {block + "attn.hook_z", block + "attn.hook_z"};
+            case "attn_out" -> new String[] {block + "hook_attn_out", block + "hook_attn_out"};
+            default -> new String[] {block + "ln2.hook_normalized", block + "hook_mlp_out"};
+        };
+    }
+}

@@ -1,0 +1,136 @@
+package dev.loupe.dictionaries.formats;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import dev.loupe.architectures.files.ModelFiles;
+import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.dictionaries.Dictionary;
+import dev.loupe.dictionaries.DictionaryConfig;
+import dev.loupe.dictionaries.DictionaryConfig.Activation;
+import dev.loupe.dictionaries.DictionaryConfig.Normalization;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * circuit-tracer's sets of transcoders: {@code config.yaml}, which tells the hook points, and {@code layer_N.safetensors}
+ * with {@code W_enc} [features, d_model], {@code W_dec} [features, d_model], biases, and for JumpReLU {@code
+ * activation_function.threshold}.
+ */
+final class TranscoderSetFormat {
+
+    static final String CONFIG = "config.yaml";
+
+    private static final Map<String, String> HOOKS = Map.of(
+            "mlp.hook_in", "mlp.hook_in",
+            "mlp.hook_out", "hook_mlp_out");
+
+    private TranscoderSetFormat() {}
+
+    static List<Dictionary> read(ModelFiles files, String folder, String name) {
+        JsonNode yaml;
+        String where = DictionaryFormats.where(files, folder) + " " + CONFIG;
+        try {
+            yaml = new YAMLMapper().readTree(files.read(folder + CONFIG));
+        } catch (JsonProcessingException e) {
+            throw new IllegalArgumentException(where + " is no YAML: " + e.getOriginalMessage(), e);
+        } catch (IOException e) {
+            throw new UncheckedIOException("Can't read " + where, e);
+        }
+        String kind = text(yaml, "model_kind");
+        if (kind != null && !kind.equals("transcoder_set")) {
+            throw new IllegalArgumentException(where + ": 'model_kind' is '" + kind + "'; known is transcoder_set");
+        }
+        String in = hook(yaml, "feature_input_hook", where);
+        String out = hook(yaml, "feature_output_hook", where);
+        List<Dictionary> layers = new ArrayList<>();
+        for (int layer = 0; files.has(folder + "layer_" + layer + ".safetensors"); layer++) {
+            layers.add(layer(files, folder, name, layer, in, out, text(yaml, "model_name")));
+        }
+        if (layers.isEmpty()) {
+            throw new IllegalArgumentException(
+                    DictionaryFormats.where(files, folder) + " has " + CONFIG + " but no layer_0.safetensors");
+        }
+        return List.copyOf(layers);
+    }
+
+    private static @Nullable String text(@Nullable JsonNode yaml, String key) {
+        JsonNode value = yaml == null ? null : yaml.get(key);
+        return value == null || value.isNull() ? null : value.asText();
+    }
+
+    private static String hook(@Nullable JsonNode yaml, String key, String where) {
+        String hook = text(yaml, key);
+        if (hook == null) {
+            throw new IllegalArgumentException(where + " lacks '" + key + "'");
+        }
+        return HOOKS.getOrDefault(hook, hook);
+    }
+
+    private static Dictionary layer(
+            ModelFiles files, String folder, String name, int layer, String in, String out, @Nullable String model) {
+        String file = folder + "layer_" + layer + ".safetensors";
+        Map<String, HostTensor> weights = new LinkedHashMap<>();
+        try (SafetensorsFile tensors = files.openTensors(file)) {
+            for (String array : tensors.names()) {
+                HostTensor weight = tensors.read(array).to(DType.FLOAT32);
+                weights.put(array.equals("activation_function.threshold") ? "threshold" : array, weight);
+            }
+        }
+        HostTensor encoder = weights.get("W_enc");
+        HostTensor decoder = weights.get("W_dec");
+        if (encoder == null
+                || decoder == null
+                || encoder.shape().rank() != 2
+                || decoder.shape().rank() != 2) {
+            throw new IllegalArgumentException(
+                    files.source() + " " + file + " lacks the matrices W_enc and W_dec; it has " + weights.keySet());
+        }
+        int features = Math.toIntExact(encoder.shape().size(0));
+        weights.put("W_enc", transposed(encoder));
+        HostTensor threshold = weights.get("threshold");
+        if (threshold != null && threshold.shape().elements() == 1) {
+            HostTensor each = HostTensor.allocate(DType.FLOAT32, Shape.of(features));
+            for (int i = 0; i < features; i++) {
+                each.setDouble(i, threshold.getDouble(0));
+            }
+            weights.put("threshold", each);
+        }
+        DictionaryConfig config = new DictionaryConfig(
+                name + " layer " + layer,
+                threshold == null ? Activation.RELU : Activation.JUMPRELU,
+                0,
+                Math.toIntExact(encoder.shape().size(1)),
+                Math.toIntExact(decoder.shape().size(1)),
+                features,
+                "blocks." + layer + "." + in,
+                "blocks." + layer + "." + out,
+                false,
+                Normalization.NONE,
+                false,
+                false,
+                model,
+                Map.of());
+        return new Dictionary(config, weights);
+    }
+
+    private static HostTensor transposed(HostTensor matrix) {
+        int rows = Math.toIntExact(matrix.shape().size(0));
+        int columns = Math.toIntExact(matrix.shape().size(1));
+        HostTensor result = HostTensor.allocate(DType.FLOAT32, Shape.of(columns, rows));
+        for (int row = 0; row < rows; row++) {
+            for (int column = 0; column < columns; column++) {
+                result.setDouble((long) column * rows + row, matrix.getDouble((long) row * columns + column));
+            }
+        }
+        return result;
+    }
+}

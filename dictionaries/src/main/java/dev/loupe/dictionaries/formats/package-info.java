@@ -1,0 +1,5 @@
+/** The file formats in which dictionaries are published. */
+@NullMarked
+package dev.loupe.dictionaries.formats;
+
+import org.jspecify.annotations.NullMarked;
