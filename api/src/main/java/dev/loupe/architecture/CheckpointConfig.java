@@ -133,16 +133,6 @@ public final class CheckpointConfig {
         return new CheckpointConfig(source, more);
     }
 
-    /** This config without a key, for families that don't obey it. */
-    public CheckpointConfig without(String key) {
-        if (!values.containsKey(key)) {
-            return this;
-        }
-        Map<String, Object> fewer = new LinkedHashMap<>(values);
-        fewer.remove(key);
-        return new CheckpointConfig(source, fewer);
-    }
-
     private <T> T require(String key, Class<T> type, String kind) {
         Object value = values.get(key);
         if (value == null) {

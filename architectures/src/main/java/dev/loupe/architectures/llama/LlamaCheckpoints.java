@@ -22,7 +22,6 @@ import org.jspecify.annotations.Nullable;
 public final class LlamaCheckpoints {
 
     private static final String TIED = "tie_word_embeddings";
-    private static final String PARTIAL = "partial_rotary_factor";
 
     private LlamaCheckpoints() {}
 
@@ -74,8 +73,7 @@ public final class LlamaCheckpoints {
                 .bosId(SpecialIds.bos(config, 1, vocabulary))
                 .eosIds(SpecialIds.eos(config, 2, vocabulary))
                 .extra(TIED, config.bool(TIED, false));
-        // As transformers does: these families turn whole heads, whatever their config says.
-        return RotarySettings.apply(builder, config.without(PARTIAL), headWidth, positions);
+        return RotarySettings.apply(builder, config, headWidth, positions);
     }
 
     private static int keyValueHeads(CheckpointConfig config, int heads, int fallback) {

@@ -2,14 +2,20 @@ package dev.loupe.architectures.checkpoint;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assertions.assertTimeout;
 
 import dev.loupe.architecture.Checkpoint;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architectures.hub.HubSettings;
+import dev.loupe.architectures.support.Models;
+import dev.loupe.array.HostTensor;
+import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.model.HookedTransformer;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.net.URL;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -126,6 +132,23 @@ class UntrustedFilesTest {
                 .withMessageContainingAll("config.json", "quantised (gptq)", "Load the model it was made from");
     }
 
+    /** Expected values: transformers 5.18, which leaves {@code partial_rotary_factor} of a LLaMA config alone. */
+    @Test
+    void llamaTurnsWholeHeadsWhateverItsConfigSays() {
+        Path llama = original("llama-partial-rotary");
+        try (SafetensorsFile expected = SafetensorsFile.open(llama.resolve("expected.safetensors"));
+                HookedTransformer model = Models.load(llama, LoadOptions.noProcessing())) {
+            HostTensor ids = expected.read("tokens");
+            long[] tokens = new long[5];
+            Arrays.setAll(tokens, i -> ids.getLong(i));
+            HostTensor logits = expected.read("logits");
+            double[][] found = Models.logits(model, tokens);
+            for (int i = 0; i < 5 * 40; i++) {
+                assertThat(found[i / 40][i % 40]).isCloseTo(logits.getDouble(i), within(1e-4));
+            }
+        }
+    }
+
     @Test
     void anAdapterNamesItsBaseModel() throws IOException {
         Files.writeString(directory.resolve("adapter_config.json"), "{\"base_model_name_or_path\": \"some/base\"}");
@@ -191,7 +214,7 @@ class UntrustedFilesTest {
 
     /** One of: a number replaced, a byte changed, a stretch cut out, a stretch doubled, all cut off. */
     private static byte[] mutated(byte[] original, int from, int to, Random random) {
-        String text = new String(original, java.nio.charset.StandardCharsets.ISO_8859_1);
+        String text = new String(original, StandardCharsets.ISO_8859_1);
         int at = from + random.nextInt(to - from);
         int end = Math.min(to, at + 1 + random.nextInt(20));
         String result = switch (random.nextInt(5)) {
@@ -201,7 +224,7 @@ class UntrustedFilesTest {
             case 3 -> text.substring(0, end) + text.substring(at);
             default -> text.substring(0, at);
         };
-        byte[] bytes = result.getBytes(java.nio.charset.StandardCharsets.ISO_8859_1);
+        byte[] bytes = result.getBytes(StandardCharsets.ISO_8859_1);
         return Arrays.copyOf(bytes, bytes.length);
     }
 
