@@ -140,7 +140,7 @@ class UntrustedFilesTest {
                 HookedTransformer model = Models.load(llama, LoadOptions.noProcessing())) {
             HostTensor ids = expected.read("tokens");
             long[] tokens = new long[5];
-            Arrays.setAll(tokens, i -> ids.getLong(i));
+            Arrays.setAll(tokens, i -> (long) ids.getDouble(i));
             HostTensor logits = expected.read("logits");
             double[][] found = Models.logits(model, tokens);
             for (int i = 0; i < 5 * 40; i++) {
