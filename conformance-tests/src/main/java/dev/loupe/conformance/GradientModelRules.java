@@ -269,8 +269,10 @@ final class GradientModelRules {
         Metric norm = Metric.ofPoints(
                 "square",
                 scope -> scope.value("blocks.0.hook_resid_post").square().sum());
-        RunRequest request =
-                everywhere(tokens, norm).returns(RunRequest.Returns.NONE).stopAtLayer(1).build();
+        RunRequest request = everywhere(tokens, norm)
+                .returns(RunRequest.Returns.NONE)
+                .stopAtLayer(1)
+                .build();
         compare(pair.mine(), gradients(pair.mine(), request), gradients(pair.truth(), request), attempt);
     }
 
@@ -381,7 +383,10 @@ final class GradientModelRules {
             compare(
                     pair.mine(),
                     Map.of(above, Objects.requireNonNull(halved.get(above))),
-                    Map.of(above, HostTensor.of(Objects.requireNonNull(halved.get(above)).shape(), expected)),
+                    Map.of(
+                            above,
+                            HostTensor.of(
+                                    Objects.requireNonNull(halved.get(above)).shape(), expected)),
                     attempt);
             Map<String, HostTensor> stopped = gradients(
                     pair.mine(),
