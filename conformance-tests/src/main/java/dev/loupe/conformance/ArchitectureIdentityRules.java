@@ -42,14 +42,15 @@ final class ArchitectureIdentityRules {
         int last = tokens.positions() - 1;
         try (Tensor all = model.forward(tokens)) {
             attempt.each(
-                    List.of(new int[] {last}, new int[] {0, last / 2}, IntStream.rangeClosed(0, last)
-                            .toArray()),
+                    List.of(
+                            new int[] {last},
+                            new int[] {0, last / 2},
+                            IntStream.rangeClosed(0, last).toArray()),
                     Arrays::toString,
                     chosen -> {
-                        try (RunResult some = model.run(
-                                RunRequest.of(tokens).logitsAt(chosen).build())) {
-                            long[] rows =
-                                    Arrays.stream(chosen).asLongStream().toArray();
+                        try (RunResult some =
+                                model.run(RunRequest.of(tokens).logitsAt(chosen).build())) {
+                            long[] rows = Arrays.stream(chosen).asLongStream().toArray();
                             near("the logits at " + Arrays.toString(chosen), some.logits(), all.pick(1, rows));
                         }
                     });
@@ -66,8 +67,7 @@ final class ArchitectureIdentityRules {
                             List.of(whole, Arrays.copyOf(whole, whole.length / 2)),
                             model.config().dVocab() - 1,
                             left);
-                    HostTensor logarithms =
-                            model.forward(tokens).logSoftmax(-1).toHost();
+                    HostTensor logarithms = model.forward(tokens).logSoftmax(-1).toHost();
                     HostTensor losses = model.lossPerToken(tokens).toHost();
                     int vocabulary = model.config().dVocab();
                     int width = tokens.positions() - 1;
@@ -80,7 +80,10 @@ final class ArchitectureIdentityRules {
                         }
                     }
                     HostTensor wanted = HostTensor.of(losses.shape(), expected);
-                    near("the loss of each token", model.tensors().of(losses), model.tensors().of(wanted));
+                    near(
+                            "the loss of each token",
+                            model.tensors().of(losses),
+                            model.tensors().of(wanted));
                 }));
     }
 
@@ -110,11 +113,13 @@ final class ArchitectureIdentityRules {
                 .hooks(hooks)
                 .build();
         try (RunResult result = model.run(request)) {
-            List<Integer> layers = IntStream.range(0, model.config().nLayers())
-                    .boxed()
-                    .toList();
-            attempt.each(layers, layer -> "layer " + layer, layer -> new Block(model, result.cache(), layer, edited)
-                    .check(bench.goldens().tokens()));
+            List<Integer> layers =
+                    IntStream.range(0, model.config().nLayers()).boxed().toList();
+            attempt.each(
+                    layers,
+                    layer -> "layer " + layer,
+                    layer -> new Block(model, result.cache(), layer, edited)
+                            .check(bench.goldens().tokens()));
         }
     }
 
@@ -126,13 +131,14 @@ final class ArchitectureIdentityRules {
             BlockSpec spec = config.block(layer);
             boolean between = spec.mlp() != BlockSpec.Mlp.NONE && !spec.parallel();
             if (between) {
-                is("hook_resid_mid", "resid_pre + attn_out", () -> at("hook_resid_pre")
-                        .add(at("hook_attn_out")));
+                is(
+                        "hook_resid_mid",
+                        "resid_pre + attn_out",
+                        () -> at("hook_resid_pre").add(at("hook_attn_out")));
             }
             is("hook_resid_post", "what came in and what was written", () -> {
-                Tensor in = between
-                        ? at("hook_resid_mid")
-                        : at("hook_resid_pre").add(at("hook_attn_out"));
+                Tensor in =
+                        between ? at("hook_resid_mid") : at("hook_resid_pre").add(at("hook_attn_out"));
                 return spec.mlp() == BlockSpec.Mlp.NONE ? in : in.add(at("hook_mlp_out"));
             });
             normalized("ln1", "hook_resid_pre");
@@ -142,8 +148,10 @@ final class ArchitectureIdentityRules {
             rotated("attn.hook_rot_q", "attn.hook_q", "attn.q_norm", spec, tokens);
             rotated("attn.hook_rot_k", "attn.hook_k", "attn.k_norm", spec, tokens);
             masked(spec, tokens);
-            is("attn.hook_pattern", "softmax(scores)", () -> at("attn.hook_attn_scores")
-                    .softmax(-1));
+            is(
+                    "attn.hook_pattern",
+                    "softmax(scores)",
+                    () -> at("attn.hook_attn_scores").softmax(-1));
             int group = config.nHeads() / config.nKeyValueHeads();
             is("attn.hook_z", "pattern · v", () -> {
                 Tensor values = at("attn.hook_v").permute(0, 2, 1, 3);
@@ -152,10 +160,11 @@ final class ArchitectureIdentityRules {
                         .toArray();
                 return at("attn.hook_pattern").matmul(values.pick(1, heads)).permute(0, 2, 1, 3);
             });
-            written("hook_attn_out", "ln1_post", "Σ result + b_O", () -> at("attn.hook_result")
-                    .sum(2)
-                    .squeeze(2)
-                    .add(model.b_O().select(0, layer)));
+            written(
+                    "hook_attn_out",
+                    "ln1_post",
+                    "Σ result + b_O",
+                    () -> at("attn.hook_result").sum(2).add(model.b_O().select(0, layer)));
         }
 
         /** What attention wrote, or what the norm behind it made of that. */
@@ -171,15 +180,15 @@ final class ArchitectureIdentityRules {
 
         private void normalized(String norm, String input) {
             if (has(norm + ".hook_scale")) {
-                is(norm + ".hook_normalized", input + " / scale", () -> centred(at(input))
-                        .div(at(norm + ".hook_scale")));
+                is(
+                        norm + ".hook_normalized",
+                        input + " / scale",
+                        () -> centred(at(input)).div(at(norm + ".hook_scale")));
             }
         }
 
         private Tensor centred(Tensor x) {
-            return model.config().normalization().centres()
-                    ? x.sub(x.mean(-1).reshape(withLastOne(x)))
-                    : x;
+            return model.config().normalization().centres() ? x.sub(x.mean(-1).reshape(withLastOne(x))) : x;
         }
 
         private static long[] withLastOne(Tensor x) {

@@ -13,8 +13,14 @@ import java.util.Set;
 final class StandardHooks {
 
     /** Points that are computed only when somebody asks. */
-    private static final Set<String> OPTIONAL =
-            Set.of("hook_attn_in", "hook_q_input", "hook_k_input", "hook_v_input", "attn.hook_result", "hook_mlp_in", "mlp.hook_in");
+    private static final Set<String> OPTIONAL = Set.of(
+            "hook_attn_in",
+            "hook_q_input",
+            "hook_k_input",
+            "hook_v_input",
+            "attn.hook_result",
+            "hook_mlp_in",
+            "mlp.hook_in");
 
     private StandardHooks() {}
 
