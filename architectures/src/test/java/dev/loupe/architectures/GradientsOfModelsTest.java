@@ -63,16 +63,21 @@ class GradientsOfModelsTest {
     @Test
     void derivativesAreFoundByAnyNameOfTheirPoint() {
         try (GradientCache gradients = model.gradients(TOKENS, DIFFERENCE)) {
-            assertThat(gradients.size()).isEqualTo(model.hookNames().points().stream()
-                    .filter(point -> !point.optional())
-                    .count());
+            assertThat(gradients.size())
+                    .isEqualTo(model.hookNames().points().stream()
+                            .filter(point -> !point.optional())
+                            .count());
             assertThat(gradients.get("resid_post", -1)).isSameAs(gradients.get("blocks.2.hook_resid_post"));
             assertThat(gradients.get("scale", 1, "ln2")).isSameAs(gradients.get("blocks.1.ln2.hook_scale"));
             assertThat(gradients.keys()).first().isEqualTo("hook_embed");
             assertThat(gradients.has("hook_result")).isFalse();
             assertThatThrownBy(() -> gradients.get("result", 1)).isInstanceOf(IllegalStateException.class);
             assertThatThrownBy(() -> gradients.get("resid_pots1")).isInstanceOf(UnknownHookException.class);
-            assertThat(gradients.slicePositions(Index.pick(-1)).get("pattern0").shape().toArray())
+            assertThat(gradients
+                            .slicePositions(Index.pick(-1))
+                            .get("pattern0")
+                            .shape()
+                            .toArray())
                     .containsExactly(2, 3, 1, 5);
         }
     }
@@ -110,10 +115,10 @@ class GradientsOfModelsTest {
         try (Tensor logits = model.forward(TOKENS)) {
             Tensor last = logits.select(1, -1);
             Tensor logProbs = last.logSoftmax(-1);
-            assertThat(metric(Metric.logit(7))).isCloseTo(last.select(1, 7).mean().item(), within(1e-12));
+            assertThat(metric(Metric.logit(7)))
+                    .isCloseTo(last.select(1, 7).mean().item(), within(1e-12));
             assertThat(metric(Metric.logProbability(new long[] {7, 8})))
-                    .isCloseTo(
-                            (logProbs.get(0, 7).item() + logProbs.get(1, 8).item()) / 2, within(1e-12));
+                    .isCloseTo((logProbs.get(0, 7).item() + logProbs.get(1, 8).item()) / 2, within(1e-12));
             assertThat(metric(Metric.loss())).isCloseTo(model.loss(TOKENS), within(1e-12));
             assertThat(metric(Metric.logit(7).at(0)))
                     .isCloseTo(logits.select(1, 0).select(1, 7).mean().item(), within(1e-12));
@@ -124,7 +129,8 @@ class GradientsOfModelsTest {
             Tensor p = other.select(1, -1).logSoftmax(-1);
             assertThat(metric(Metric.klDivergence(other)))
                     .isCloseTo(p.exp().mul(p.sub(logProbs)).sum(-1).mean().item(), within(1e-12));
-            assertThat(metric(Metric.of("largest", x -> x.max()))).isCloseTo(logits.max().item(), within(1e-12));
+            assertThat(metric(Metric.of("largest", x -> x.max())))
+                    .isCloseTo(logits.max().item(), within(1e-12));
         }
     }
 
@@ -138,7 +144,8 @@ class GradientsOfModelsTest {
     void eachRowOfABatchHasANumberAndItsOwnDerivative() {
         Tokens padded = Tokens.pad(List.of(new long[] {3, 1, 4, 1, 5}, new long[] {9, 2}), 0, false);
         try (RunResult both = run(RunRequest.of(padded).gradients(DIFFERENCE.perRow(), "resid_pre1"));
-                RunResult alone = run(RunRequest.of(Tokens.of(new long[][] {{9, 2}})).gradients(DIFFERENCE, "resid_pre1"))) {
+                RunResult alone =
+                        run(RunRequest.of(Tokens.of(new long[][] {{9, 2}})).gradients(DIFFERENCE, "resid_pre1"))) {
             assertThat(numbers(both.metric())[1]).isCloseTo(alone.metric().item(), within(1e-12));
             double[] expected = numbers(alone.gradients().get("resid_pre1"));
             double[] found = numbers(both.gradients().batchRow(1).get("resid_pre1"));
@@ -150,7 +157,8 @@ class GradientsOfModelsTest {
 
     @Test
     void aCacheMayHoldDerivativesToo(@TempDir Path folder) {
-        RunRequest.Builder request = RunRequest.of(TOKENS).observe("resid_pre1", "pattern0").inclBackward(true);
+        RunRequest.Builder request =
+                RunRequest.of(TOKENS).observe("resid_pre1", "pattern0").inclBackward(true);
         try (RunResult result = run(request);
                 GradientCache loss = model.gradients(TOKENS, Metric.loss(), HookFilter.names("pattern0"))) {
             ActivationCache cache = result.cache();
@@ -162,7 +170,8 @@ class GradientsOfModelsTest {
                             "blocks.0.attn.hook_pattern_grad");
             assertThat(numbers(cache.get("blocks.0.attn.hook_pattern_grad"))).isEqualTo(numbers(loss.get("pattern0")));
             cache.save(folder.resolve("cache.safetensors"));
-            assertThat(ActivationCache.load(folder.resolve("cache.safetensors"), model).keys())
+            assertThat(ActivationCache.load(folder.resolve("cache.safetensors"), model)
+                            .keys())
                     .containsExactlyInAnyOrderElementsOf(cache.keys());
         }
     }
@@ -214,7 +223,8 @@ class GradientsOfModelsTest {
     @Test
     void aMetricOfPointsNeedsNoLogits() {
         Metric square = Metric.ofPoints(
-                "square", scope -> scope.value("blocks.1.hook_resid_pre").square().sum());
+                "square",
+                scope -> scope.value("blocks.1.hook_resid_pre").square().sum());
         try (RunResult result = run(RunRequest.of(TOKENS)
                 .stopAtLayer(2)
                 .observe("resid_pre1")
@@ -237,7 +247,8 @@ class GradientsOfModelsTest {
         assertThatThrownBy(() -> model.gradients(TOKENS, Metric.of("all", x -> x)))
                 .hasMessageContaining("'metric' is float64 [batch, pos, 113]")
                 .hasMessageContaining("Take its mean");
-        assertThatThrownBy(() -> model.gradients(TOKENS, Metric.of("best", x -> x.argmax(-1).max(1))))
+        assertThatThrownBy(() -> model.gradients(
+                        TOKENS, Metric.of("best", x -> x.argmax(-1).max(1))))
                 .hasMessageContaining("int64");
         assertThatThrownBy(() -> model.gradients(TOKENS, Metric.of("seven", x -> x.constant(7))))
                 .hasMessageContaining("depends on no activation");
@@ -260,8 +271,7 @@ class GradientsOfModelsTest {
 
     @Test
     void pointsThatTheRunDoesNotPassAreNamed() {
-        try (RunResult before =
-                model.run(RunRequest.of(TOKENS).stopAtLayer(1).build())) {
+        try (RunResult before = model.run(RunRequest.of(TOKENS).stopAtLayer(1).build())) {
             RunRequest.Builder later = RunRequest.of(TOKENS).startAtLayer(1, before.residual());
             assertThatThrownBy(() -> run(later.gradients(DIFFERENCE, "resid_pre0")))
                     .hasMessageContaining("no derivative at blocks.0.hook_resid_pre")
@@ -288,7 +298,8 @@ class GradientsOfModelsTest {
                 .hasMessageContaining("logits at [0] alone");
         assertThatThrownBy(() -> run(RunRequest.of(TOKENS).logitsAt(0).gradients(Metric.loss(), "z1")))
                 .hasMessageContaining("The loss needs the logits of all positions");
-        assertThatThrownBy(() -> model.gradients(TOKENS, Metric.klDivergence(model.tensors().zeros(DType.FLOAT64, 2, 4, 113))))
+        assertThatThrownBy(() -> model.gradients(
+                        TOKENS, Metric.klDivergence(model.tensors().zeros(DType.FLOAT64, 2, 4, 113))))
                 .hasMessageContaining("[2, 4, 113]")
                 .hasMessageContaining("[2, 5, 113]");
         assertThatThrownBy(() -> Metric.of("own", x -> x.sum()).perRow()).hasMessageContaining("[batch]");
@@ -317,9 +328,10 @@ class GradientsOfModelsTest {
     @Test
     void stoppedDerivativesFreezeAPoint() {
         try (RunResult frozen = run(RunRequest.of(TOKENS)
-                        .interventions(Intervention.stopGradient("pattern0"))
-                        .gradients(DIFFERENCE, "attn_scores0", "pattern0", "v0"))) {
-            assertThat(frozen.gradients().get("attn_scores0").abs().max().item()).isZero();
+                .interventions(Intervention.stopGradient("pattern0"))
+                .gradients(DIFFERENCE, "attn_scores0", "pattern0", "v0"))) {
+            assertThat(frozen.gradients().get("attn_scores0").abs().max().item())
+                    .isZero();
             assertThat(frozen.gradients().get("pattern0").abs().max().item()).isPositive();
             assertThat(frozen.gradients().get("v0").abs().max().item()).isPositive();
         }
@@ -345,7 +357,8 @@ class GradientsOfModelsTest {
                 sum = sum == null ? part : sum.add(part);
             }
             Tensor expected = sum.mul(model.weight("blocks.1.ln1.w"));
-            assertThat(gradients.get("blocks.1.ln1.hook_normalized").maxAbsDifference(expected)).isLessThan(1e-12);
+            assertThat(gradients.get("blocks.1.ln1.hook_normalized").maxAbsDifference(expected))
+                    .isLessThan(1e-12);
         }
     }
 }

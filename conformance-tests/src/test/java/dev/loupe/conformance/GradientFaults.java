@@ -16,8 +16,7 @@ final class GradientFaults {
     static final class UpdatesOverwrite extends Fault {
         @Override
         List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
-            return sound.run(
-                    op instanceof Op.ScatterAdd scatter ? new Op.ScatterElements(scatter.axis()) : op, inputs);
+            return sound.run(op instanceof Op.ScatterAdd scatter ? new Op.ScatterElements(scatter.axis()) : op, inputs);
         }
     }
 
@@ -61,8 +60,7 @@ final class GradientFaults {
     static final class NormForgetsToCentre extends Fault {
         @Override
         List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
-            return sound.run(
-                    op instanceof Op.NormGradient norm ? new Op.NormGradient(false, norm.eps()) : op, inputs);
+            return sound.run(op instanceof Op.NormGradient norm ? new Op.NormGradient(false, norm.eps()) : op, inputs);
         }
     }
 

@@ -57,8 +57,7 @@ class GradientMutantsTest {
         Graph apply(Graph graph) {
             return Rewriter.rewrite(graph, (old, to) -> {
                 if (!old.region().equals(FORWARD) && old.source() instanceof Value.Result result) {
-                    List<Value> operands =
-                            result.inputs().stream().map(to::get).toList();
+                    List<Value> operands = result.inputs().stream().map(to::get).toList();
                     Value instead = fault.instead(result.op(), operands, to.builder());
                     if (instead != null) {
                         return instead;
@@ -128,9 +127,7 @@ class GradientMutantsTest {
                         "a norm's scale taken for a constant",
                         "layer_norm",
                         (op, in, b) -> op instanceof Op.NormGradient norm
-                                ? b.sub(
-                                        b.apply(norm, in.get(0), in.get(1)),
-                                        b.mul(b.scalar(0.1, in.get(1)), in.get(1)))
+                                ? b.sub(b.apply(norm, in.get(0), in.get(1)), b.mul(b.scalar(0.1, in.get(1)), in.get(1)))
                                 : null),
                 new Mutant(
                         "a norm that forgets that it centres",
@@ -232,8 +229,8 @@ class GradientMutantsTest {
     }
 
     private static void check(KinkCases kink, Mutant mutant) {
-        List<HostTensor> found = GradientCheck.unweighted(kink.one())
-                .gradients(reference, DType.FLOAT64, DType.FLOAT64, mutant::apply);
+        List<HostTensor> found =
+                GradientCheck.unweighted(kink.one()).gradients(reference, DType.FLOAT64, DType.FLOAT64, mutant::apply);
         for (int i = 0; i < found.size(); i++) {
             double[] right = kink.expected().get(i);
             double[] allowed = new double[right.length];
