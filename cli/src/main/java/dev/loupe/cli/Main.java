@@ -19,6 +19,7 @@ import picocli.CommandLine.Spec;
             LogitsCommand.class,
             CacheCommand.class,
             GradientsCommand.class,
+            AttributeCommand.class,
             FeaturesCommand.class,
             ExportOnnxCommand.class,
             GenerateCommand.class,
