@@ -140,7 +140,7 @@ public abstract class BackendConformanceKit {
     @TestFactory
     @Order(9)
     Stream<DynamicNode> gradients() {
-        return session().tests(new GradientRules(bench()));
+        return session().tests(new GradientRules(bench()), new GradientModelRules(bench(), models()));
     }
 
     /** Section 10. */

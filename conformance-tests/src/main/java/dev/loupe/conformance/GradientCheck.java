@@ -14,6 +14,7 @@ import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.Gradients;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -35,6 +36,19 @@ final class GradientCheck {
         this.one = one;
         this.types = types;
         this.fed = fed;
+    }
+
+    /** The check of a case whose outputs are added up as they are. */
+    static GradientCheck unweighted(OpCase one) {
+        List<HostTensor> fed = new ArrayList<>(one.inputs());
+        for (TensorType output : one.op().infer(one.inputTypes())) {
+            if (output.dtype().isFloating()) {
+                double[] ones = new double[(int) output.shape().elements()];
+                Arrays.fill(ones, 1);
+                fed.add(HostTensor.of(output.shape(), ones));
+            }
+        }
+        return new GradientCheck(one, one.inputTypes(), fed);
     }
 
     /** The check of a case. The weights of the outputs are normal numbers. */

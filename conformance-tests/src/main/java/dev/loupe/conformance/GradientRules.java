@@ -38,6 +38,13 @@ final class GradientRules {
     }
 
     @Rule("9.2")
+    Stream<Trial> derivativesWithSymbolicSizesAreThoseOfTheReference() {
+        return SymbolicCase.all().stream()
+                .filter(SymbolicCase::isDifferentiable)
+                .map(one -> new Trial("symbolic/" + one.name(), attempt -> one.runBackward(bench, attempt)));
+    }
+
+    @Rule("9.2")
     Stream<Trial> derivativesAreThoseOfCentralDifferences() {
         return GradientCases.of(DType.FLOAT64, new SplittableRandom(0)).keySet().stream()
                 .map(name -> new Trial(name, attempt -> {
@@ -52,19 +59,46 @@ final class GradientRules {
                 }));
     }
 
+    @Rule("9.3")
+    Stream<Trial> whereThereAreSeveralAnswersTheOneThatIsChosen() {
+        return bench.floats().stream()
+                .map(type -> new Trial(
+                        type.label(),
+                        attempt -> attempt.each(KinkCases.all(), KinkCases::name, kink -> {
+                            List<HostTensor> found =
+                                    GradientCheck.unweighted(kink.one()).gradients(bench.backend(), type, type);
+                            for (int i = 0; i < found.size(); i++) {
+                                double[] right = kink.expected().get(i);
+                                HostTensor expected = HostTensor.of(found.get(i).shape(), right);
+                                double[] allowed = new double[right.length];
+                                Arrays.fill(allowed, 8 * Precision.eps(type));
+                                Comparison.of(found.get(i), expected, allowed)
+                                        .check("the derivative with respect to operand " + i + ", " + kink.name());
+                            }
+                        })));
+    }
+
     private void check(OpCase one, GradientCheck check, DType type) {
+        List<HostTensor> exact = againstTheReference(bench, one, check, type);
+        for (int i = 0; i < exact.size() && type == DType.FLOAT64; i++) {
+            int input = check.inputs().get(i);
+            againstDifferences(bench.reference(), one, check, input, exact.get(i), what(one, input, type));
+        }
+    }
+
+    private static String what(OpCase one, int input, DType type) {
+        return "the derivative of " + one.op().name() + " with respect to input " + input + " in " + type.label();
+    }
+
+    /** Holds derivatives against the reference in float64, and gives the latter. */
+    static List<HostTensor> againstTheReference(Bench bench, OpCase one, GradientCheck check, DType type) {
         List<HostTensor> found = check.gradients(bench.backend(), type, type);
         List<HostTensor> exact = check.gradients(bench.reference(), DType.FLOAT64, type);
         for (int i = 0; i < found.size(); i++) {
-            int input = check.inputs().get(i);
-            String what =
-                    "the derivative of " + one.op().name() + " with respect to input " + input + " in " + type.label();
-            if (type == DType.FLOAT64) {
-                againstDifferences(bench.reference(), one, check, input, exact.get(i), what);
-            }
             Comparison.of(found.get(i), exact.get(i), allowed(exact.get(i), type))
-                    .check(what);
+                    .check(what(one, check.inputs().get(i), type));
         }
+        return exact;
     }
 
     // Sums of a few dozen numbers of magnitude 1, some of which cancel.

@@ -143,6 +143,25 @@ record SymbolicCase(String name, Op op, List<String> inputs) {
         }
     }
 
+    /** Whether it gives numbers that derivatives flow through, made of such. */
+    boolean isDifferentiable() {
+        List<TensorType> types =
+                inputs.stream().map(input -> type(input, DType.FLOAT32)).toList();
+        return op.infer(types).stream().anyMatch(output -> output.dtype().isFloating())
+                && types.stream().anyMatch(input -> input.dtype().isFloating());
+    }
+
+    /** Derives the op once, with its symbols, and holds the derivatives against the reference at every size. */
+    void runBackward(Bench bench, Attempt attempt) {
+        DType type = DType.FLOAT32;
+        List<TensorType> types = inputs.stream().map(input -> type(input, type)).toList();
+        attempt.each(SIZES, Map::toString, sizes -> {
+            OpCase one = new OpCase(op, operands(types, sizes, attempt), "derived, at " + sizes);
+            GradientCheck check = GradientCheck.of(one, types, new Inputs(attempt.random(7), type));
+            GradientRules.againstTheReference(bench, one, check, type);
+        });
+    }
+
     private static List<HostTensor> operands(List<TensorType> types, Map<String, Long> sizes, Attempt attempt) {
         List<HostTensor> operands = new ArrayList<>();
         for (TensorType type : types) {

@@ -97,13 +97,27 @@ final class Backward {
     }
 
     // A value is active if it lies between a wanted value and a seed: among what the seeds are made of, or among what a
-    // twin is made of and they aren't.
+    // twin is made of and they aren't. What a twin takes its derivative from is wanted for its sake.
     private void findActive() {
         BitSet side = Uses.above(twins.keySet());
         side.andNot(main);
+        Set<Value> ends = new HashSet<>(wanted);
+        boolean settled = false;
+        while (!settled) {
+            findActive(side, ends);
+            settled = true;
+            for (Map.Entry<Value, Value> twin : twins.entrySet()) {
+                if (active.get(twin.getKey().id()) && ends.add(twin.getValue())) {
+                    settled = false;
+                }
+            }
+        }
+    }
+
+    private void findActive(BitSet side, Set<Value> ends) {
         for (Value value : values) {
             int id = value.id();
-            boolean leads = wanted.contains(value);
+            boolean leads = ends.contains(value);
             if (letsThrough(value)) {
                 for (Value operand : value.operands()) {
                     leads |= active.get(operand.id()) && main.get(operand.id()) == main.get(id);

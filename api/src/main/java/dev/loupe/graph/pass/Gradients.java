@@ -8,8 +8,11 @@ import dev.loupe.graph.Op;
 import dev.loupe.graph.Shortcut;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Deque;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -130,21 +133,28 @@ public record Gradients(String scalar, Set<String> points, boolean wholeRegions)
 
     // Java code is opaque: past it there is no derivative, and saying zero would be wrong.
     private void checkReachable(Graph graph, List<Value> asked, BitSet above) {
-        BitSet leads = new BitSet();
-        asked.forEach(value -> leads.set(value.id()));
-        for (Value value : graph.values()) {
-            for (Value operand : value.operands()) {
-                if (leads.get(operand.id()) && !(value.source() instanceof Value.Stop)) {
-                    leads.set(value.id());
-                }
+        Uses uses = Uses.of(graph);
+        Map<Value, Value> shortcuts = new HashMap<>();
+        graph.shortcuts().forEach(shortcut -> shortcuts.put(shortcut.target(), shortcut.replacement()));
+        BitSet reached = new BitSet();
+        Deque<Value> open = new ArrayDeque<>(asked);
+        while (!open.isEmpty()) {
+            Value value = open.pop();
+            if (reached.get(value.id()) || value.source() instanceof Value.Stop) {
+                continue;
             }
-            boolean between = leads.get(value.id()) && above.get(value.id());
-            if (between && value.source() instanceof Value.Callback callback) {
+            reached.set(value.id());
+            if (value.source() instanceof Value.Callback callback && above.get(value.id())) {
                 throw new IllegalArgumentException("Java code at '" + callback.point() + "' stands between '" + scalar
                         + "' and " + upstream(asked, value)
                         + ": no derivative goes through it. Make the change there an"
                         + " intervention (zero, add, scale, set, patch, a function of Expr), observe the point instead of"
                         + " hooking it, or ask for points further down");
+            }
+            open.addAll(uses.of(value));
+            Value replacement = shortcuts.get(value);
+            if (replacement != null) {
+                open.push(replacement);
             }
         }
     }
@@ -155,6 +165,10 @@ public record Gradients(String scalar, Set<String> points, boolean wholeRegions)
         asked.stream()
                 .filter(value -> above.get(value.id()))
                 .forEach(value -> names.add(point(value).name()));
+        // Optional points, which the run goes round, are upstream by way of what stands for them.
+        if (names.isEmpty()) {
+            asked.forEach(value -> names.add(point(value).name()));
+        }
         return names;
     }
 
