@@ -104,6 +104,11 @@ final class TorchEngine {
         }
     }
 
+    /** The CPU, treated as a GPU is: for what can be seen of that without one. */
+    TorchDevice cpuLikeAGpu() {
+        return new TorchDevice("like-a-gpu", (PtNDManager) engine.newBaseManager(Device.cpu()), functions, false);
+    }
+
     /** A device under a name, which may be one of several for the same processor. */
     TorchDevice device(String name, Device device) {
         return new TorchDevice(name, (PtNDManager) engine.newBaseManager(device), functions);
