@@ -43,6 +43,7 @@ final class TorchEngine {
         // to its makers. What the user has set stays.
         setIfAbsent("ai.djl.offline");
         setIfAbsent("OPT_OUT_TRACKING");
+        NativeLibraries.setFlavorOfOwnLibtorch();
         try {
             PtEngineProvider provider = new PtEngineProvider();
             Engine.registerEngine(provider);
