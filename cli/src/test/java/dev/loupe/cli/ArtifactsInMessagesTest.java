@@ -43,7 +43,8 @@ class ArtifactsInMessagesTest {
                         ? Files.isDirectory(
                                 Path.of("..").resolve(artifact.group(2).replaceFirst("^loupe-", "")))
                         : EXIST.contains(artifact.group());
-                if (!exists) {
+                // One that ends in a hyphen is completed by the id of one of our backends.
+                if (!exists && !artifact.group().endsWith("-")) {
                     unknown.add(file + ": " + artifact.group());
                 }
             }
