@@ -65,7 +65,13 @@ class GoldensTest {
             try (CachedRun run = model.runWithCache(tokens(golden.read("tokens")), HookFilter.names(names))) {
                 for (String name : names) {
                     try (Tensor expected = model.tensors().of(golden.read(prefix + name))) {
-                        assertThat(run.cache().get(name).maxAbsDifference(expected))
+                        Tensor found = run.cache().get(name);
+                        // The goldens' unembedding is centred under a soft cap too; Loupe leaves it as it is there.
+                        boolean centred = prefix.equals("proc.")
+                                && name.equals("unembed.hook_out")
+                                && model.config().logitSoftCap() != null;
+                        Tensor same = centred ? found.sub(found.mean(-1).unsqueeze(-1)) : found;
+                        assertThat(same.maxAbsDifference(expected))
                                 .as(fixture + " " + prefix + name)
                                 .isLessThan(TOLERANCE);
                     }
