@@ -166,16 +166,19 @@ public final class PretrainedLoader implements CheckpointLoader {
 
     private Checkpoint open(String name, ModelFiles files, LoadOptions options) {
         if (!files.has(CONFIG)) {
+            ForeignForms.rejectAdapter(files);
             throw new IllegalArgumentException(files.source() + " has no " + CONFIG
                     + ". A checkpoint is a directory with config.json and model.safetensors, as Hugging Face"
                     + " transformers' save_pretrained writes it.");
         }
         CheckpointConfig json = JsonFiles.config(files, CONFIG);
+        ForeignForms.rejectQuantized(json);
         ArchitectureProvider architecture = Architectures.accepting(json);
         TransformerConfig whole = architecture.configure(json).toBuilder()
                 .modelName(name)
                 .eosIds(endOfSequence(architecture.configure(json), files))
                 .build();
+        CheckpointTensors.checkLayers(files, whole);
         TransformerConfig wanted = cut(whole, options);
         WeightMapping stored = architecture.weights(whole);
         Map<String, Shape> cutShapes = new HashMap<>();
@@ -208,12 +211,7 @@ public final class PretrainedLoader implements CheckpointLoader {
     private static Set<Long> endOfSequence(TransformerConfig config, ModelFiles files) {
         Set<Long> ids = new TreeSet<>(config.eosIds());
         if (files.has(GENERATION)) {
-            Object value = JsonFiles.config(files, GENERATION).raw("eos_token_id");
-            for (Object id : value instanceof List<?> list ? list : value == null ? List.of() : List.of(value)) {
-                if (id instanceof Number number) {
-                    ids.add(number.longValue());
-                }
-            }
+            ids.addAll(JsonFiles.config(files, GENERATION).ids("eos_token_id"));
         }
         return ids;
     }
