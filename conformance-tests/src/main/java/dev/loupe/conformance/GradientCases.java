@@ -103,6 +103,7 @@ final class GradientCases {
 
     private void reductions() {
         add(new Op.MatMul(), normal(3, 4), normal(4, 2));
+        add(new Op.MatMul(), normal(3, 3), normal(3, 3));
         add(new Op.MatMul(), normal(2, 3, 4), normal(4, 5));
         add(new Op.MatMul(), normal(2, 1, 3, 4), normal(5, 4, 2));
         add(new Op.MatMul(), normal(1, 4), normal(3, 4, 1));

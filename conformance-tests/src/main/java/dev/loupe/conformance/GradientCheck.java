@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 
 /**
@@ -120,8 +121,13 @@ final class GradientCheck {
      * @param numbers the type to which what is fed is rounded first
      */
     List<HostTensor> gradients(Backend backend, DType type, DType numbers) {
+        return gradients(backend, type, numbers, UnaryOperator.identity());
+    }
+
+    /** The same from a graph to which something was done. */
+    List<HostTensor> gradients(Backend backend, DType type, DType numbers, UnaryOperator<Graph> change) {
         List<String> points = inputs().stream().map(GradientCheck::pointName).toList();
-        Graph with = new Gradients(SCALAR, Set.copyOf(points), false).apply(graph(type));
+        Graph with = change.apply(new Gradients(SCALAR, Set.copyOf(points), false).apply(graph(type)));
         List<String> wanted = points.stream().map(HookPoint::gradientOf).toList();
         WholeGraph whole = WholeGraph.of(with, Set.copyOf(wanted), Set.of());
         // One value may be the derivative with respect to several inputs.

@@ -112,7 +112,7 @@ final class GradientRules {
         return allowed;
     }
 
-    private static void againstDifferences(
+    static void againstDifferences(
             Backend reference, OpCase one, GradientCheck check, int input, HostTensor found, String what) {
         HostTensor x = one.inputs().get(input);
         HostTensor expected = HostTensor.allocate(DType.FLOAT64, x.shape());

@@ -84,7 +84,16 @@ class MutantsTest {
                 mutant("8.1", "run again", OperationFaults.NotTheSameTwice::new),
                 mutant("8.2", "float64", OperationFaults.Float64ThroughFloat32::new),
                 mutant("8.3", "float32", OperationFaults.TensorCores::new),
-                mutant("8.4", "add", OperationFaults.Int64ThroughDouble::new));
+                mutant("8.4", "add", OperationFaults.Int64ThroughDouble::new),
+                mutant("3.10/scatter_add", "scatter_add", GradientFaults.UpdatesOverwrite::new),
+                mutant("3.12/unslice", "unslice", GradientFaults.PutBackAtTheBeginning::new),
+                mutant("3.12/split_like", "split_like", GradientFaults.PiecesInTheWrongOrder::new),
+                mutant("9.1", "gelu_tanh_gradient", GradientFaults.OneGeluForTheOther::new),
+                mutant("9.1", "softmax_gradient", GradientFaults.SoftmaxWithoutItsSum::new),
+                mutant("9.1", "layer_norm_gradient", GradientFaults.NormForgetsToCentre::new),
+                mutant("9.2/cumsum", "cumsum", GradientFaults.SumsForwardsOnly::new),
+                mutant("9.3", "relu at 0", GradientFaults.GreaterOrEqual::new),
+                mutant("9.4/gpt2/raw", "the derivative at", GradientFaults.SoftmaxWithoutItsSum::new));
     }
 
     @ParameterizedTest(name = "{0}")
@@ -104,7 +113,7 @@ class MutantsTest {
     @Test
     void aMutantWithoutAFaultPasses() {
         inflict(Fault.NONE);
-        String all = "1,2,3,4.1,4.2,4.3,4.4,4.5,4.6,4.7,4.8,4.9,5.3,6,8,9";
+        String all = "1,2,3,4.1,4.2,4.3,4.4,4.5,4.6,4.7,4.8,4.9,5.3,6,8,9.1,9.2,9.3";
         String models =
                 mutants().map(Mutant::path).filter(path -> path.contains("/")).collect(Collectors.joining(","));
         KitRun run = KitRun.of(MutantConformance.class, all + "," + models, reports);
