@@ -26,7 +26,8 @@ public final class Nearest {
     public static List<String> to(String name, Collection<String> known, int count) {
         String wanted = cut(name).toLowerCase(Locale.ROOT);
         Map<String, Integer> scores = new HashMap<>();
-        known.forEach(candidate -> scores.put(candidate, score(wanted, cut(candidate).toLowerCase(Locale.ROOT))));
+        known.forEach(candidate ->
+                scores.put(candidate, score(wanted, cut(candidate).toLowerCase(Locale.ROOT))));
         return scores.keySet().stream()
                 .sorted(Comparator.comparing((String candidate) -> scores.getOrDefault(candidate, 0))
                         .thenComparing(Comparator.naturalOrder()))

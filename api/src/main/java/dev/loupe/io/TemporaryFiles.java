@@ -32,8 +32,8 @@ final class TemporaryFiles {
             throw new IOException("the process is ending");
         }
         Path path = folder.resolve(".loupe-" + UUID.randomUUID() + ".tmp");
-        SeekableByteChannel channel = Files.newByteChannel(
-                path, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), attributes);
+        SeekableByteChannel channel =
+                Files.newByteChannel(path, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), attributes);
         LIVE.add(path);
         return new Open(path, channel);
     }
@@ -57,7 +57,6 @@ final class TemporaryFiles {
                 Files.deleteIfExists(path);
             } catch (IOException e) {
                 // Nobody is left to be told, and the next file may still be deleted.
-                continue;
             }
         }
     }

@@ -60,8 +60,7 @@ class GlobTest {
         for (int i = 0; i < 20_000; i++) {
             String glob = random(random, "ab*?", 7);
             String name = random(random, "ab", 7);
-            boolean expected =
-                    Pattern.matches(glob.replace("*", ".*").replace('?', '.'), name);
+            boolean expected = Pattern.matches(glob.replace("*", ".*").replace('?', '.'), name);
             assertThat(new Glob(glob).matches(name))
                     .as("seed %d: '%s' on '%s'", seed, glob, name)
                     .isEqualTo(expected);

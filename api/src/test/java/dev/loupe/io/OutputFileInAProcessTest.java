@@ -114,7 +114,10 @@ class OutputFileInAProcessTest {
         assertThat(output(process("", "write", own.toString()))).hasSize((1 << 20) + "done".length());
         Path file = Files.writeString(folder.resolve("file"), "precious\n");
         ProcessBuilder.Redirect append = ProcessBuilder.Redirect.appendTo(file.toFile());
-        assertThat(process("", "write", own.toString()).redirectOutput(append).start().waitFor())
+        assertThat(process("", "write", own.toString())
+                        .redirectOutput(append)
+                        .start()
+                        .waitFor())
                 .isZero();
         assertThat(Files.readAllLines(file)).hasSize(2).first().isEqualTo("precious");
         assertThat(file).content().contains("give the file's own name");

@@ -96,9 +96,11 @@ class OutputFileTest {
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
         OutputFile.write(file, channel -> {
             try (var files = Files.list(folder)) {
-                assertThat(files).hasSize(2).allSatisfy(path -> assertThat(
-                                PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
-                        .isEqualTo("rw-------"));
+                assertThat(files)
+                        .hasSize(2)
+                        .allSatisfy(
+                                path -> assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                                        .isEqualTo("rw-------"));
             }
         });
     }

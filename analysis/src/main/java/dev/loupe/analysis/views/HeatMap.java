@@ -1,7 +1,7 @@
 package dev.loupe.analysis.views;
 
-import dev.loupe.tensor.Tensor;
 import dev.loupe.io.OutputFile;
+import dev.loupe.tensor.Tensor;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
