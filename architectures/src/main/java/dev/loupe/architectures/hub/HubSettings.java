@@ -53,18 +53,22 @@ public record HubSettings(
         }
         try {
             URI uri = URI.create(text.strip().replaceAll("/+$", ""));
-            if (uri.getHost() != null && Set.of("http", "https").contains(String.valueOf(uri.getScheme()))) {
+            if (uri.getUserInfo() == null
+                    && uri.getHost() != null
+                    && Set.of("http", "https").contains(String.valueOf(uri.getScheme()))) {
                 return uri;
             }
-        } catch (IllegalArgumentException e) {
-            throw new IllegalArgumentException(badEndpoint(text), e);
+        } catch (IllegalArgumentException malformed) {
+            // Without the cause: it repeats the text, in which there may be a password.
+            throw new IllegalArgumentException(badEndpoint(text));
         }
         throw new IllegalArgumentException(badEndpoint(text));
     }
 
     private static String badEndpoint(String text) {
         return "The environment variable HF_ENDPOINT should be an address such as https://huggingface.co, found '"
-                + text + "'";
+                + (text.contains("@") ? "…@" + text.substring(text.lastIndexOf('@') + 1) : text)
+                + "'. A name and a password in it are refused: what proves who asks is HF_TOKEN.";
     }
 
     private static Path home(Map<String, String> environment) {
@@ -88,7 +92,17 @@ public record HubSettings(
         } catch (IOException e) {
             throw new UncheckedIOException("Can't read the Hub's token from " + file + ": " + e, e);
         }
-        return token == null || token.isBlank() ? null : token.strip();
+        if (token == null || token.isBlank()) {
+            return null;
+        }
+        // The HTTP client would refuse such a token with a message that repeats it.
+        if (!token.strip().chars().allMatch(c -> c > ' ' && c < 127)) {
+            throw new IllegalArgumentException("The Hub's token, from "
+                    + (first(environment, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") == null ? file : "HF_TOKEN")
+                    + ", has a space, a line break or another character that no token has. It isn't shown here; set it"
+                    + " again, as one line.");
+        }
+        return token.strip();
     }
 
     private static Duration timeout(Map<String, String> environment) {
