@@ -154,7 +154,8 @@ public final class OnnxExport {
         // In float64 ONNX Runtime, as people set it up, fuses nodes into some for which it has no float64 kernel.
         DType loadedIn = model.options().dtype();
         if (loadedIn != DType.FLOAT32) {
-            throw new UnsupportedOperationException("A model in " + loadedIn + " can't be exported to ONNX: load it in float32");
+            throw new UnsupportedOperationException(
+                    "A model in " + loadedIn + " can't be exported to ONNX: load it in float32");
         }
         if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
             throw new UnsupportedOperationException(
