@@ -26,6 +26,21 @@ public record Hook(HookFilter points, HookFunction function, boolean isBackward)
         return new Hook(HookFilter.names(HookNames.join(shortName, layer)), function);
     }
 
+    /** A hook that is told of its run, at one point, by full or short name. */
+    public static Hook withContext(String name, ContextHookFunction function) {
+        return withContext(HookFilter.names(name), function);
+    }
+
+    /** A hook that is told of its run, at one point of one layer; a negative layer counts from the end. */
+    public static Hook withContext(String shortName, int layer, ContextHookFunction function) {
+        return withContext(HookNames.join(shortName, layer), function);
+    }
+
+    /** A hook that is told of its run, at many points. */
+    public static Hook withContext(HookFilter points, ContextHookFunction function) {
+        return new Hook(points, function);
+    }
+
     /** A hook at many points. */
     public static Hook at(HookFilter points, HookFunction function) {
         return new Hook(points, function);

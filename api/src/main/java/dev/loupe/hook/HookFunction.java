@@ -17,4 +17,13 @@ public interface HookFunction {
      */
     @Nullable
     Tensor apply(Tensor activation, HookPoint point);
+
+    /**
+     * What runs call: the same, for hooks that want to know of the run. {@link ContextHookFunction} are such hooks.
+     *
+     * @param context of this run
+     */
+    default @Nullable Tensor apply(Tensor activation, HookPoint point, HookContext context) {
+        return apply(activation, point);
+    }
 }

@@ -1,5 +1,6 @@
 package dev.loupe.model;
 
+import dev.loupe.array.HostTensor;
 import dev.loupe.array.Index;
 import dev.loupe.array.Nearest;
 import dev.loupe.array.safetensors.SafetensorsFile;
@@ -144,7 +145,12 @@ public final class ActivationCache implements Activations, AutoCloseable {
         return new ActivationCache(model, transform(tensor -> tensor.pick(0, row)), true);
     }
 
-    /** Some positions of every activation; attention patterns and scores are cut along the query axis. */
+    /**
+     * Some positions of every activation; attention patterns and scores are cut along the query axis.
+     *
+     * @param positions the axis is kept, with size 1 for {@link Index.One} too, so that what reads the cache finds
+     *     every axis where the points have it
+     */
     public ActivationCache slicePositions(Index positions) {
         Map<String, Tensor> sliced = new LinkedHashMap<>();
         activations.forEach(
@@ -161,7 +167,7 @@ public final class ActivationCache implements Activations, AutoCloseable {
         for (int i = hasBatch ? 0 : 1; i < point.positionAxis(); i++) {
             indices.add(Index.all());
         }
-        indices.add(positions);
+        indices.add(positions instanceof Index.One one ? Index.pick(one.position()) : positions);
         return tensor.get(indices.toArray());
     }
 
@@ -191,15 +197,27 @@ public final class ActivationCache implements Activations, AutoCloseable {
      *
      * @param model the model that it came from
      * @throws UnknownHookException if the file has a name that the model doesn't have
+     * @throws IllegalArgumentException if an activation hasn't as many axes as its point
      */
     public static ActivationCache load(Path file, HookedTransformer model) {
         try (SafetensorsFile stored = SafetensorsFile.open(file)) {
+            boolean hasBatch = !"false".equals(stored.metadata().get("loupe.has_batch_dim"));
             Map<String, Tensor> found = new LinkedHashMap<>();
             for (String name : stored.names()) {
                 HookPoint point = model.hookNames()
                         .either(name)
                         .orElseGet(() -> model.hookNames().resolve(name));
-                found.put(point.name(), model.tensors().of(stored.read(name)));
+                HostTensor values = stored.read(name);
+                int axes = point.axes().size() - (hasBatch ? 0 : 1);
+                if (values.shape().rank() != axes) {
+                    throw new IllegalArgumentException(file + ": '" + name + "' is " + values.shape() + ", but "
+                            + point.name() + " of '" + model.config().modelName() + "' has " + axes + " axes, "
+                            + point.axes()
+                                    .subList(hasBatch ? 0 : 1, point.axes().size())
+                            + ": an axis was dropped, or another model made the file."
+                            + " Keep positions as an axis of size 1.");
+                }
+                found.put(point.name(), model.tensors().of(values));
             }
             Map<String, Tensor> ordered = new LinkedHashMap<>();
             model.hookNames().points().forEach(point -> {
@@ -209,7 +227,6 @@ public final class ActivationCache implements Activations, AutoCloseable {
                 }
             });
             found.forEach(ordered::putIfAbsent);
-            boolean hasBatch = !"false".equals(stored.metadata().get("loupe.has_batch_dim"));
             return new ActivationCache(model, ordered, hasBatch);
         }
     }

@@ -7,8 +7,10 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,6 +28,7 @@ public final class Generation implements Iterator<long[]>, AutoCloseable {
     private final int[][] counts;
     private final boolean[] finished;
     private final @Nullable KeyValueCache cache;
+    private final Map<String, Object> state = new ConcurrentHashMap<>();
     private Tokens pending;
     private int steps;
 
@@ -101,6 +104,7 @@ public final class Generation implements Iterator<long[]>, AutoCloseable {
                 .returns(Returns.LOGITS)
                 .keyValueCache(cache)
                 .hooks(options.hooks())
+                .state(state)
                 .build();
         try (RunResult result = model.run(request);
                 Tensor logits = result.logits()) {

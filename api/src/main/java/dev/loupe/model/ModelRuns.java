@@ -18,6 +18,7 @@ import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.Change;
 import dev.loupe.hook.Edit;
 import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookContext;
 import dev.loupe.hook.HookFunction;
 import dev.loupe.hook.Intervention;
 import dev.loupe.run.Derivatives;
@@ -106,6 +107,7 @@ final class ModelRuns implements AutoCloseable {
             given.put(name, tensor);
             inputs.add(name);
         });
+        HookContext context = new RunContext(geometry, request.state());
         Derivatives derivatives = null;
         if (metric.isPresent()) {
             MetricSite site =
@@ -139,8 +141,8 @@ final class ModelRuns implements AutoCloseable {
                     (point, number, activation) -> {
                         HookPoint forward = backward.pointOfGradient(point);
                         return forward == null
-                                ? apply(edits.code(point, number), point, activation)
-                                : apply(backward.code(forward, number), forward, activation);
+                                ? apply(edits.code(point, number), point, activation, context)
+                                : apply(backward.code(forward, number), forward, activation, context);
                     });
         } finally {
             // The run may hand an input back as a result only where it was fed by the caller.
@@ -426,12 +428,12 @@ final class ModelRuns implements AutoCloseable {
                         .orElse("the end");
     }
 
-    private static Tensor apply(List<HookFunction> functions, HookPoint point, Tensor activation) {
+    private static Tensor apply(List<HookFunction> functions, HookPoint point, Tensor activation, HookContext context) {
         Tensor current = activation;
         for (HookFunction function : functions) {
             Tensor next;
             try {
-                next = function.apply(current, point);
+                next = function.apply(current, point, context);
             } catch (RuntimeException | Error e) {
                 e.addSuppressed(new HookFailure("thrown by a hook at " + point));
                 throw e;

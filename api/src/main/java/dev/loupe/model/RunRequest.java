@@ -46,6 +46,7 @@ public final class RunRequest {
     private final @Nullable Metric metric;
     private final HookFilter differentiated;
     private final boolean inclBackward;
+    private final @Nullable Map<String, Object> state;
 
     private RunRequest(Builder b) {
         this.tokens = b.tokens;
@@ -61,6 +62,7 @@ public final class RunRequest {
         this.keyValueCache = b.keyValueCache;
         this.modelHooks = b.modelHooks;
         this.inclBackward = b.inclBackward;
+        this.state = b.state;
         this.metric = b.metric == null && b.inclBackward ? Metric.loss() : b.metric;
         this.differentiated = b.metric == null ? (b.inclBackward ? b.observed : HookFilter.none()) : b.differentiated;
     }
@@ -150,6 +152,12 @@ public final class RunRequest {
         return inclBackward;
     }
 
+    /** State of hooks that a run of several steps hands on from one to the next; null for a run of its own. */
+    @Nullable
+    Map<String, Object> state() {
+        return state;
+    }
+
     /** Collects a request. */
     public static final class Builder {
         private @Nullable Tokens tokens;
@@ -167,6 +175,7 @@ public final class RunRequest {
         private @Nullable Metric metric;
         private HookFilter differentiated = HookFilter.none();
         private boolean inclBackward;
+        private @Nullable Map<String, Object> state;
 
         private Builder() {}
 
@@ -298,6 +307,12 @@ public final class RunRequest {
          */
         public Builder inclBackward(boolean value) {
             inclBackward = value;
+            return this;
+        }
+
+        /** Where hooks keep their state, for the steps of one generation. */
+        Builder state(Map<String, Object> value) {
+            state = value;
             return this;
         }
 

@@ -5,12 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.array.Index;
 import dev.loupe.array.Shape;
+import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.graph.UnknownHookException;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -78,6 +81,36 @@ final class CacheTest {
                         .get("embed")
                         .maxAbsDifference(CACHE.get("embed").slice(0, 1, 2)))
                 .isZero();
+    }
+
+    @Test
+    void oneChosenPositionKeepsItsAxis(@TempDir Path folder) {
+        ActivationCache last = CACHE.slicePositions(new Index.One(-1));
+        ActivationCache observed = MODEL.runWithCache(TinyModels.tokens(), HookFilter.standard(), new Index.One(-1))
+                .cache();
+        Path file = folder.resolve("last.safetensors");
+        last.slicePositions(new Index.One(0)).save(file);
+        for (ActivationCache cache : List.of(last, observed, ActivationCache.load(file, MODEL))) {
+            assertThat(cache.get("resid_pre", 0).shape()).isEqualTo(Shape.of(2, 1, 24));
+            assertThat(cache.get("pattern", 0).shape()).isEqualTo(Shape.of(2, 3, 1, 6));
+            assertThat(cache.get("resid_pre", 2)
+                            .maxAbsDifference(CACHE.get("resid_pre", 2).slice(1, 5, 6)))
+                    .isLessThan(1e-5);
+        }
+    }
+
+    @Test
+    void aFileThatLacksAnAxisIsRefused(@TempDir Path folder) {
+        Path file = folder.resolve("lacking.safetensors");
+        Tensor row = CACHE.get("resid_pre", 0).select(1, -1);
+        new SafetensorsWriter()
+                .add("blocks.0.hook_resid_pre", row.dtype(), row.shape(), row::toHost)
+                .write(file);
+        assertThatThrownBy(() -> ActivationCache.load(file, MODEL))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("lacking.safetensors")
+                .hasMessageContaining("[2, 24]")
+                .hasMessageContaining("3 axes");
     }
 
     @Test

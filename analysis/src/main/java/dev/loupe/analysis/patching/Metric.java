@@ -26,6 +26,16 @@ public interface Metric {
         return Optional.empty();
     }
 
+    /**
+     * This metric for runs on these tokens: one that means last tokens knows there where they are. Whatever takes a
+     * metric of a run asks for this first.
+     *
+     * @param tokens the batch, padded or not
+     */
+    default Metric on(Tokens tokens) {
+        return this;
+    }
+
     /** A metric that looks at some positions only. */
     static Metric at(int[] positions, ToDoubleFunction<Tensor> function) {
         int[] copy = positions.clone();
@@ -42,19 +52,37 @@ public interface Metric {
         };
     }
 
-    /** The last position's logit of one token minus that of another, mean over the batch. */
+    /**
+     * At each sequence's last real token, the logit of one token minus that of another, mean over the batch. Taken {@link
+     * #of} logits alone, it can't know of padding and looks at the last position.
+     */
     static Metric logitDifference(long answer, long wrong) {
-        return at(
-                new int[] {-1},
-                logits -> logits.select(1, -1)
-                        .pick(-1, answer)
-                        .sub(logits.select(1, -1).pick(-1, wrong))
-                        .mean()
-                        .item());
+        return new Metric() {
+            @Override
+            public double of(Tensor logits) {
+                Tensor last = logits.select(1, -1);
+                return last.pick(-1, answer).sub(last.pick(-1, wrong)).mean().item();
+            }
+
+            @Override
+            public Optional<int[]> positions() {
+                return Optional.of(new int[] {-1});
+            }
+
+            @Override
+            public Metric on(Tokens tokens) {
+                long[] answers = new long[tokens.batch()];
+                long[] wrongs = new long[tokens.batch()];
+                Arrays.fill(answers, answer);
+                Arrays.fill(wrongs, wrong);
+                return tokens.hasPadding() ? logitDifference(tokens, answers, wrongs) : this;
+            }
+        };
     }
 
     /**
-     * The last position's logit of one token minus that of another, by their texts, mean over the batch.
+     * At each sequence's last real token, the logit of one token minus that of another, by their texts, mean over the
+     * batch.
      *
      * @throws IllegalArgumentException if a text isn't one token
      */
@@ -91,14 +119,30 @@ public interface Metric {
     }
 
     /**
-     * This metric on a scale from 0, what the corrupted run has, to 1, what the clean run has.
+     * This metric on a scale from 0, what the corrupted run has, to 1, what the clean run has. Both must differ by more
+     * than float32 logits do between two ways to compute them: by 1e-5, or 1e-5 of the larger one.
      *
-     * @throws IllegalArgumentException if both have the same
+     * @throws IllegalArgumentException if they don't: there is nothing to bring back
      */
     default Metric normalized(double corrupted, double clean) {
-        if (corrupted == clean || Double.isNaN(corrupted) || Double.isNaN(clean)) {
+        return normalized(corrupted, clean, 1e-5 * Math.max(1, Math.max(Math.abs(corrupted), Math.abs(clean))));
+    }
+
+    /**
+     * This metric on a scale from 0, what the corrupted run has, to 1, what the clean run has.
+     *
+     * @param noise the difference up to which both count as the same: small for probabilities, larger for 16-bit types
+     * @throws IllegalArgumentException if they don't differ by more, or aren't finite
+     */
+    default Metric normalized(double corrupted, double clean, double noise) {
+        double difference = Math.abs(clean - corrupted);
+        if (!Double.isFinite(difference) || difference == 0 || difference <= noise) {
             throw new IllegalArgumentException("A metric that is " + clean + " for the clean and " + corrupted
-                    + " for the corrupted run can't be normalised: there is nothing to bring back");
+                    + " for the corrupted run can't be normalised: "
+                    + (Double.isFinite(difference) && difference > 0
+                            ? "they differ by " + difference + ", no more than the noise of " + noise + ", and "
+                            : "")
+                    + "there is nothing to bring back. Choose a corrupted prompt that changes the metric.");
         }
         Metric raw = this;
         return new Metric() {
@@ -110,6 +154,12 @@ public interface Metric {
             @Override
             public Optional<int[]> positions() {
                 return raw.positions();
+            }
+
+            @Override
+            public Metric on(Tokens tokens) {
+                Metric there = raw.on(tokens);
+                return there == raw ? this : there.normalized(corrupted, clean, noise);
             }
         };
     }

@@ -61,11 +61,11 @@ final class PatchRunner {
     PatchRunner(HookedTransformer model, Tokens base, Metric metric, long memoryBudget, Progress progress) {
         this.model = model;
         this.base = base;
-        this.metric = metric;
-        this.cost = new RunCost(model, base, metric, memoryBudget);
+        this.metric = metric.on(base);
+        this.cost = new RunCost(model, base, this.metric, memoryBudget);
         this.progress = progress;
         this.lastLayer = model.config().nLayers() - 1;
-        this.looksFrom = looksFrom(base, metric);
+        this.looksFrom = looksFrom(base, this.metric);
     }
 
     /** A position before which the metric doesn't look, and from which on every sequence has a real token. */
@@ -144,8 +144,9 @@ final class PatchRunner {
     }
 
     static double measure(HookedTransformer model, Tokens tokens, Metric metric) {
+        Metric there = metric.on(tokens);
         try (TensorScope scope = TensorScope.open()) {
-            return metric.of(logits(model, RunRequest.of(tokens), metric));
+            return there.of(logits(model, RunRequest.of(tokens), there));
         }
     }
 

@@ -51,7 +51,7 @@ public final class PathPatching {
         this.model = model;
         this.base = base;
         this.source = source;
-        this.metric = metric;
+        this.metric = metric.on(base);
         this.receivers = receivers;
         this.freezeMlps = freezeMlps;
         this.memoryBudget = memoryBudget;

@@ -2,7 +2,9 @@ package dev.loupe.analysis.steering;
 
 import dev.loupe.array.Index;
 import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookContext;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
@@ -11,6 +13,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * A direction in the residual stream of a layer: the mean difference of activations between prompts that have something
@@ -94,53 +97,70 @@ public record SteeringVector(int layer, Tensor direction) {
     }
 
     /**
-     * A hook that adds the vector, times a coefficient, at chosen positions of the prompt.
+     * The same as {@link #hook(double)} as data: it is spliced into the run's graph, lets derivatives through, and can be
+     * written down as text or JSON. {@link Intervention#positions}, {@link Intervention#lastReal} and others restrict it.
+     */
+    public Intervention intervention(double coefficient) {
+        return Intervention.add("resid_post", layer, direction.mul(coefficient));
+    }
+
+    /**
+     * A hook that adds the vector, times a coefficient, at chosen real tokens of each prompt; padding doesn't count.
+     * What is generated after the prompt isn't steered. The same hook does the same in every run and every generation.
      *
-     * <p>In generation too: with a key/value cache a step has the new positions alone, and the prompt is steered when it
-     * goes through; without one each step has the prompt again, and it is steered again. A hook counts the positions of
-     * one run or one generation: make a new one for each.
-     *
-     * @param positions counted from 0, or from the prompt's end if negative
+     * @param positions counted from 0 at the first real token (BOS, where there is one), or from the last one if
+     *     negative; in a run that goes on from a key/value cache, among the tokens that this run is given
      */
     public Hook hookAt(double coefficient, int... positions) {
         Tensor push = direction.mul(coefficient);
         int[] chosen = positions.clone();
-        PromptLength prompt = new PromptLength();
-        return Hook.at(points(layer), (residual, point) -> {
-            long length = prompt.inThisStep(residual.size(1));
-            if (length == 0) {
+        return Hook.withContext(points(layer), (residual, point, context) -> {
+            Prompt prompt = context.state(Prompt.class.getName(), Prompt.class, () -> Prompt.of(context));
+            if (context.past() > prompt.past()) {
                 return null;
             }
-            long[] places = Arrays.stream(chosen)
-                    .mapToLong(place -> place < 0 ? place + length : place)
-                    .toArray();
-            for (long place : places) {
-                if (place < 0 || place >= length) {
-                    throw new IllegalArgumentException("There is no position " + Arrays.toString(chosen)
-                            + " in a prompt of " + length + " tokens to steer at");
-                }
+            Tensor steered = residual;
+            for (int row = 0; row < context.batch(); row++) {
+                Index.Selection places = Index.at(row, Index.pick(prompt.columns(row, chosen)));
+                steered = steered.with(places, residual.get(places).add(push));
             }
-            Index.Selection selection = Index.at(Index.all(), Index.pick(places));
-            return residual.with(selection, residual.get(selection).add(push));
+            return steered;
         });
     }
 
-    /** Tells the prompt from what is generated after it. */
-    private static final class PromptLength {
-        private long prompt;
-        private long seen;
+    /**
+     * What the first step of a run is given: its tokens are the prompt, and later steps go on from there or repeat it.
+     *
+     * @param past positions before it
+     * @param real the columns of each sequence's real tokens
+     */
+    private record Prompt(int past, List<long[]> real) {
 
-        /** Length of the prompt if it stands at the beginning of this step's positions; 0 if it has gone through. */
-        synchronized long inThisStep(long positions) {
-            if (prompt == 0) {
-                prompt = positions;
-                seen = positions;
-                return prompt;
+        static Prompt of(HookContext context) {
+            List<long[]> real = new ArrayList<>();
+            for (int row = 0; row < context.batch(); row++) {
+                int index = row;
+                real.add(IntStream.range(0, context.positions())
+                        .filter(position -> context.isReal(index, position))
+                        .asLongStream()
+                        .toArray());
             }
-            // Without a key/value cache the text is run again, longer by a token each time.
-            boolean again = positions > seen;
-            seen = again ? positions : seen + positions;
-            return again ? prompt : 0;
+            return new Prompt(context.past(), real);
+        }
+
+        long[] columns(int row, int[] chosen) {
+            long[] columns = real.get(row);
+            return Arrays.stream(chosen)
+                    .mapToLong(place -> {
+                        int index = place < 0 ? place + columns.length : place;
+                        if (index < 0 || index >= columns.length) {
+                            throw new IllegalArgumentException("There is no position " + place + " to steer at: prompt "
+                                    + row + " has " + columns.length + " real tokens; asked for "
+                                    + Arrays.toString(chosen));
+                        }
+                        return columns[index];
+                    })
+                    .toArray();
         }
     }
 

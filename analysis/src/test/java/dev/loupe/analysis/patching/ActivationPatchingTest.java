@@ -64,7 +64,12 @@ class ActivationPatchingTest {
                 .runWithHooks(
                         tokens,
                         Hook.at(point, (activation, where) -> setter.apply(activation, index, clean.get(point))));
-        return METRIC.of(logits);
+        double sum = 0;
+        for (int row = 0; row < tokens.batch(); row++) {
+            int last = tokens.lastReal(row);
+            sum += (double) logits.item(row, last, 5) - logits.item(row, last, 9);
+        }
+        return sum / tokens.batch();
     }
 
     private void assertSameAsFullRuns(Golden golden, Tokens tokens, ActivationCache clean, Sweep sweep) {
@@ -433,7 +438,14 @@ class ActivationPatchingTest {
     }
 
     @Test
-    void clashingRunsCantBeNormalised() {
+    void runsThatDontDifferOrOnlyByNoiseCantBeNormalised() {
         assertThatThrownBy(() -> METRIC.normalized(2, 2)).hasMessageContaining("2.0");
+        assertThatThrownBy(() -> METRIC.normalized(9.193, 9.193001))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("noise")
+                .hasMessageContaining("nothing to bring back");
+        assertThatThrownBy(() -> METRIC.normalized(0, Double.POSITIVE_INFINITY)).hasMessageContaining("Infinity");
+        assertThat(METRIC.normalized(1e-7, 2e-7, 0).of(gpt2.model().forward(gpt2.tokens())))
+                .isFinite();
     }
 }

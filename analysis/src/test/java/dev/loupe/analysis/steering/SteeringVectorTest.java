@@ -8,8 +8,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.loupe.analysis.steering.SteeringVector.Take;
 import dev.loupe.analysis.support.Models;
 import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookHandle;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
 import org.assertj.core.data.Offset;
@@ -107,6 +109,54 @@ class SteeringVectorTest {
                         at(all(), length - 1), residual.get(all(), length - 1).add(push)));
         assertThat(model.generate(prompt, options.withKeyValueCache(false).withHooks(byHand)))
                 .isEqualTo(model.generate(prompt, options.withHooks(vector.hookAt(8, -1))));
+    }
+
+    @Test
+    void aHookAtPositionsDoesTheSameInEveryRun() {
+        Hook hook = SteeringVector.fromContrast(model, "Love", "Hate", 1).hookAt(5, 1);
+        String prompt = "I think dogs";
+        Tensor plain = model.forward(prompt);
+        Tensor first = model.runWithHooks(prompt, hook);
+        Tensor second = model.runWithHooks(prompt, hook);
+        assertThat(first.maxAbsDifference(plain)).isGreaterThan(1);
+        assertThat(second.maxAbsDifference(first)).isZero();
+        try (HookHandle handle = model.hooks(hook)) {
+            assertThat(model.forward(prompt).maxAbsDifference(first)).isZero();
+            assertThat(model.forward(prompt).maxAbsDifference(first)).isZero();
+        }
+        GenerateOptions options = GenerateOptions.greedy(4).withHooks(hook);
+        assertThat(model.generate(prompt, options)).isEqualTo(model.generate(prompt, options));
+    }
+
+    @Test
+    void positionsCountTheRealTokensOfEachPrompt() {
+        Hook hook = SteeringVector.fromContrast(model, "Love", "Hate", 1).hookAt(5, 0, -1);
+        List<String> prompts = List.of("I", "I think that dogs");
+        Tokens right = model.toTokens(prompts);
+        long pad = right.id(0, right.positions() - 1);
+        Tokens left = Tokens.pad(List.of(right.realTokens(0), right.realTokens(1)), pad, true);
+        for (int row = 0; row < 2; row++) {
+            Tensor alone =
+                    model.runWithHooks(Tokens.of(right.realTokens(row)), hook).get(0, -1);
+            assertThat(model.runWithHooks(right, hook)
+                            .get(row, right.lastReal(row))
+                            .maxAbsDifference(alone))
+                    .isLessThan(1e-4);
+            assertThat(model.runWithHooks(left, hook).get(row, -1).maxAbsDifference(alone))
+                    .isLessThan(1e-4);
+        }
+    }
+
+    @Test
+    void theVectorAsDataDoesWhatTheHookDoes() {
+        SteeringVector vector = SteeringVector.fromContrast(model, "Love", "Hate", 1);
+        String prompt = "I think dogs";
+        assertThat(model.runWithHooks(prompt, vector.intervention(3))
+                        .maxAbsDifference(model.runWithHooks(prompt, vector.hook(3))))
+                .isLessThan(1e-5);
+        assertThat(model.runWithHooks(prompt, vector.intervention(3).positions(1))
+                        .maxAbsDifference(model.runWithHooks(prompt, vector.hookAt(3, 1))))
+                .isLessThan(1e-5);
     }
 
     @Test
