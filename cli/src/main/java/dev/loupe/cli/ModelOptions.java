@@ -41,6 +41,16 @@ final class ModelOptions {
     @Option(names = "--revision", defaultValue = "main", description = "Branch, tag or commit on the Hub.")
     String revision = "main";
 
+    @Option(
+            names = "--checkpoint-index",
+            description = "A checkpoint of the model's training by its number; -1 for the last (Pythia).")
+    @Nullable
+    Integer checkpointIndex;
+
+    @Option(names = "--checkpoint-value", description = "A checkpoint of the model's training by its step (Pythia).")
+    @Nullable
+    Long checkpointValue;
+
     @Option(names = "--no-processing", description = "Leave the weights as they are in the checkpoint.")
     boolean noProcessing;
 
@@ -69,10 +79,18 @@ final class ModelOptions {
                     .withFoldValueBiases(trainedUnder.getOrDefault("fold_value_biases", base.foldValueBiases()));
         }
         LoadOptions typed = dtype.equals("auto") ? base.withAutoDType() : base.withDType(DType.parse(dtype));
-        return typed.withDevice(device)
+        LoadOptions placed = typed.withDevice(device)
                 .withBackend(backend)
                 .withThreads(threads)
                 .withRevision(revision);
+        if (checkpointIndex != null && checkpointValue != null) {
+            throw new IllegalArgumentException(
+                    "A checkpoint of the training is named by --checkpoint-index or by --checkpoint-value, not by both");
+        }
+        if (checkpointIndex != null) {
+            return placed.withCheckpointIndex(checkpointIndex);
+        }
+        return checkpointValue == null ? placed : placed.withCheckpointValue(checkpointValue);
     }
 
     HookedTransformer load() {

@@ -96,7 +96,7 @@ public final class PretrainedLoader implements CheckpointLoader {
         Optional<PretrainedModel> alias =
                 aliases().stream().filter(model -> model.alias().equals(name)).findFirst();
         String repository = alias.map(PretrainedModel::repository).orElse(name);
-        Optional<Repository> found = Repository.parse(repository, options.revision());
+        Optional<Repository> found = Repository.parse(repository, revision(repository, alias, options));
         if (found.isEmpty()) {
             throw new IllegalArgumentException(unknown(name));
         }
@@ -110,9 +110,30 @@ public final class PretrainedLoader implements CheckpointLoader {
         }
     }
 
+    /** The revision that was asked for, by its name or by a checkpoint of the training. */
+    private static String revision(String repository, Optional<PretrainedModel> alias, LoadOptions options) {
+        LoadOptions.Training training = options.training();
+        if (training == null) {
+            return options.revision();
+        }
+        if (!options.revision().equals(LoadOptions.defaults().revision())) {
+            throw new IllegalArgumentException("Revision '" + options.revision() + "' and a checkpoint of the training"
+                    + " were asked for: give one of them");
+        }
+        return alias.or(() -> aliases().stream()
+                        .filter(model -> model.repository().equals(repository))
+                        .findFirst())
+                .orElseGet(() -> new PretrainedModel(repository, repository))
+                .revision(training);
+    }
+
     private static ModelFiles local(String name, ModelFiles files, LoadOptions options) {
         if (!options.revision().equals(LoadOptions.defaults().revision())) {
             throw new IllegalArgumentException("Revision '" + options.revision() + "' was asked for, but '" + name
+                    + "' is on this machine and has none; models on the Hub do.");
+        }
+        if (options.training() != null) {
+            throw new IllegalArgumentException("A checkpoint of the training was asked for, but '" + name
                     + "' is on this machine and has none; models on the Hub do.");
         }
         return files;
