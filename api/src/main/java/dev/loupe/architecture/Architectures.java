@@ -53,7 +53,8 @@ public final class Architectures {
             }
         }
         throw new IllegalArgumentException("There is no architecture '" + id + "' on the class path; installed are "
-                + ids() + ". Add the artifact that has it (dev.loupe:loupe-architectures has gpt2, llama, mistral).");
+                + ids() + ". Add the artifact that has it (dev.loupe:loupe-architectures has gpt2, llama, mistral,"
+                + " gpt-neox, qwen2, qwen3, gemma2, gemma3).");
     }
 
     /**

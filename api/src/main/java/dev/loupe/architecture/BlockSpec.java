@@ -29,12 +29,19 @@ public record BlockSpec(
     public enum Norms {
         /** Before each of them: {@code ln1}, {@code ln2}. */
         BEFORE,
+        /** After each of them alone: {@code ln1_post}, {@code ln2_post}; what reads the stream reads it as it is. */
+        AFTER,
         /** Before and after: {@code ln1_post}, {@code ln2_post} too. */
         BEFORE_AND_AFTER;
 
+        /** Whether attention and MLP read a normalised residual stream. */
+        public boolean before() {
+            return this != AFTER;
+        }
+
         /** Whether what attention and MLP write is normalised before it is added to the stream. */
         public boolean after() {
-            return this == BEFORE_AND_AFTER;
+            return this != BEFORE;
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.loupe.architecture;
 
+import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import java.util.Optional;
 
@@ -11,6 +12,14 @@ public interface Checkpoint extends AutoCloseable {
 
     /** The config as it is after the processing that was asked for. */
     TransformerConfig config();
+
+    /**
+     * The data type in which weights are handed over: the one asked for, and if {@linkplain LoadOptions#autoDType()
+     * the checkpoint's own} was, the one in which most of it is stored. Asked in the latter case only.
+     */
+    default DType dtype() {
+        return DType.FLOAT32;
+    }
 
     /** The tokenizer, if the checkpoint has one. */
     Optional<Tokenizer> tokenizer();

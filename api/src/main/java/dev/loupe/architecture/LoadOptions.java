@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param foldValueBiases whether value biases are folded into the output bias
  * @param refactorFactoredAttnMatrices whether query/key and value/output weights are balanced by SVD
  * @param dtype floating-point type of weights and activations
+ * @param autoDType whether the type in which the checkpoint is stored takes the place of {@code dtype}
  * @param device {@code cpu}, {@code cuda}, {@code cuda:1}
  * @param backend id of a backend; null for the best one available on the device
  * @param nDevices devices over which layers are spread
@@ -33,6 +34,7 @@ public record LoadOptions(
         boolean foldValueBiases,
         boolean refactorFactoredAttnMatrices,
         DType dtype,
+        boolean autoDType,
         String device,
         @Nullable String backend,
         int nDevices,
@@ -51,7 +53,22 @@ public record LoadOptions(
     /** Everything as the original does it by default: processed weights in float32 on the CPU. */
     public static LoadOptions defaults() {
         return new LoadOptions(
-                true, true, true, true, false, DType.FLOAT32, "cpu", null, 1, 0, null, null, null, "main", Map.of());
+                true,
+                true,
+                true,
+                true,
+                false,
+                DType.FLOAT32,
+                false,
+                "cpu",
+                null,
+                1,
+                0,
+                null,
+                null,
+                null,
+                "main",
+                Map.of());
     }
 
     /** As {@link #defaults()}, but the weights stay as they are in the checkpoint. */
@@ -90,7 +107,18 @@ public record LoadOptions(
 
     /** The same options in another data type. */
     public LoadOptions withDType(DType type) {
-        return changed(draft -> draft.dtype = type);
+        return changed(draft -> {
+            draft.dtype = type;
+            draft.autoDType = false;
+        });
+    }
+
+    /** The same options in the data type in which the checkpoint is stored. */
+    public LoadOptions withAutoDType() {
+        return changed(draft -> {
+            draft.dtype = DType.FLOAT32;
+            draft.autoDType = true;
+        });
     }
 
     /** The same options on another device. */
@@ -154,6 +182,7 @@ public record LoadOptions(
         private boolean foldValueBiases;
         private boolean refactorFactoredAttnMatrices;
         private DType dtype;
+        private boolean autoDType;
         private String device;
         private @Nullable String backend;
         private int nDevices;
@@ -171,6 +200,7 @@ public record LoadOptions(
             foldValueBiases = from.foldValueBiases;
             refactorFactoredAttnMatrices = from.refactorFactoredAttnMatrices;
             dtype = from.dtype;
+            autoDType = from.autoDType;
             device = from.device;
             backend = from.backend;
             nDevices = from.nDevices;
@@ -190,6 +220,7 @@ public record LoadOptions(
                     foldValueBiases,
                     refactorFactoredAttnMatrices,
                     dtype,
+                    autoDType,
                     device,
                     backend,
                     nDevices,

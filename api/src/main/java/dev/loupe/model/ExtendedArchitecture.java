@@ -8,6 +8,7 @@ import dev.loupe.architecture.WeightMapping;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.pass.Change;
+import dev.loupe.graph.pass.Pass;
 import dev.loupe.graph.pass.Splice;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -18,22 +19,31 @@ import java.util.Map;
 final class ExtendedArchitecture implements ArchitectureProvider {
 
     private final ArchitectureProvider plain;
-    private final Splice splice;
+    private final Pass pass;
 
     ExtendedArchitecture(ArchitectureProvider plain, List<ModelExtension> extensions, HookNames names) {
+        this(plain, splice(extensions, names));
+    }
+
+    /** An architecture whose every graph goes through a pass. */
+    ExtendedArchitecture(ArchitectureProvider plain, Pass pass) {
         this.plain = plain;
+        this.pass = pass;
+    }
+
+    private static Splice splice(List<ModelExtension> extensions, HookNames names) {
         Map<String, List<Change>> changes = new LinkedHashMap<>();
         extensions.forEach(extension -> extension
                 .functions()
                 .forEach((point, function) -> changes.computeIfAbsent(
                                 names.resolve(point).name(), key -> new ArrayList<>())
                         .add(new Change.Function(function))));
-        this.splice = new Splice(changes);
+        return new Splice(changes);
     }
 
     @Override
     public Graph build(TransformerConfig config, GraphOptions options) {
-        return splice.apply(plain.build(config, options));
+        return pass.apply(plain.build(config, options));
     }
 
     @Override

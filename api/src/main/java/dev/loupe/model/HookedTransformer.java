@@ -50,6 +50,7 @@ public final class HookedTransformer implements AutoCloseable {
     private final LoadOptions options;
     private final Backend backend;
     private final boolean ownsBackend;
+    private final DType dtype;
     private final ArchitectureProvider architecture;
     private final Map<String, Tensor> flatWeights;
     private final Set<String> borrowedWeights;
@@ -89,14 +90,11 @@ public final class HookedTransformer implements AutoCloseable {
         this.ownsBackend = ownsBackend;
         this.flatWeights = flatWeights;
         this.text = text;
-        this.weights = new Weights(config, options.dtype(), new TensorFactory(backend), flatWeights);
+        this.dtype = backend.capabilities().computes(options.dtype());
+        this.weights = new Weights(config, dtype, new TensorFactory(backend), flatWeights);
         this.hookNames = new HookNames(graph.hookPoints(), config.nLayers());
         this.runs = new ModelRuns(
-                this,
-                architecture,
-                backend,
-                options.dtype(),
-                name -> weights.flat(name).handle());
+                this, architecture, backend, dtype, name -> weights.stored(name).handle());
     }
 
     // Where models come from.
@@ -174,7 +172,7 @@ public final class HookedTransformer implements AutoCloseable {
         List<ModelExtension> list = List.of(extensions);
         list.forEach(extension -> extension.check(this));
         ArchitectureProvider extended = new ExtendedArchitecture(architecture, list, hookNames);
-        Graph graph = extended.build(config, GraphOptions.plain(options.dtype()));
+        Graph graph = extended.build(config, GraphOptions.plain(dtype));
         Map<String, Tensor> all = new LinkedHashMap<>(flatWeights);
         Set<String> borrowed = Set.copyOf(flatWeights.keySet());
         try {
@@ -184,7 +182,7 @@ public final class HookedTransformer implements AutoCloseable {
                         throw new IllegalArgumentException(
                                 "The model has a weight '" + name + "' already; is " + extension + " in it twice?");
                     }
-                    all.put(name, tensors().of(weight.to(options.dtype())));
+                    all.put(name, tensors().of(weight.to(dtype)));
                 });
             }
             return new HookedTransformer(config, options, extended, backend, false, graph, all, borrowed, text);
@@ -210,9 +208,12 @@ public final class HookedTransformer implements AutoCloseable {
         return options;
     }
 
-    /** The floating-point type of weights and activations. */
+    /**
+     * The floating-point type of activations, and of weights as they are asked for here. A backend that only stores the
+     * type in which the model was loaded ({@link #options()}) computes in float32.
+     */
     public DType dtype() {
-        return options.dtype();
+        return dtype;
     }
 
     /** The backend that it runs on. */
@@ -232,7 +233,7 @@ public final class HookedTransformer implements AutoCloseable {
 
     /** The graph of a plain run, for those who want to see or export it. */
     public Graph graph() {
-        return runs.graph(GraphOptions.plain(options.dtype()));
+        return runs.graph(GraphOptions.plain(dtype));
     }
 
     // Running.
@@ -351,7 +352,7 @@ public final class HookedTransformer implements AutoCloseable {
 
     /** An empty key/value cache for a batch. */
     public KeyValueCache newKeyValueCache(int batch) {
-        return new KeyValueCache(config, options.dtype(), batch, tensors());
+        return new KeyValueCache(config, dtype, batch, tensors());
     }
 
     // Hooks that stay.

@@ -6,6 +6,7 @@ import dev.loupe.architecture.CheckpointLoader;
 import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
@@ -15,6 +16,7 @@ import dev.loupe.backend.Placement;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Value;
+import dev.loupe.graph.pass.StoreWeights;
 import dev.loupe.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -51,7 +53,8 @@ final class ModelLoading {
     static HookedTransformer load(Checkpoint checkpoint, LoadOptions options, Optional<Backend> given) {
         TransformerConfig config = checkpoint.config();
         TextTokens text = new TextTokens(config, checkpoint.tokenizer().orElse(null), checkpoint.tokenizerProblem());
-        return assemble(checkpoint.architecture(), config, options, given, text, checkpoint::readWeights);
+        LoadOptions typed = options.autoDType() ? options.withDType(checkpoint.dtype()) : options;
+        return assemble(checkpoint.architecture(), config, typed, given, text, checkpoint::readWeights);
     }
 
     static HookedTransformer random(
@@ -108,23 +111,23 @@ final class ModelLoading {
             Optional<Backend> given,
             TextTokens text,
             Consumer<Checkpoint.WeightConsumer> source) {
-        Graph graph = architecture.build(config, GraphOptions.plain(options.dtype()));
         Backend backend = given.orElseGet(() -> open(options));
         Map<String, Tensor> weights = new LinkedHashMap<>();
         try {
-            if (!backend.capabilities().computeDTypes().contains(options.dtype())) {
-                throw new UnsupportedOperationException("Backend '" + backend.id() + "' on " + backend.device()
-                        + " can't compute in " + options.dtype() + "; it can in "
-                        + new TreeSet<>(backend.capabilities().computeDTypes()));
-            }
+            DType computed = computed(backend, options.dtype());
+            ArchitectureProvider building = computed == options.dtype()
+                    ? architecture
+                    : new ExtendedArchitecture(architecture, new StoreWeights(options.dtype()));
+            Graph graph = building.build(config, GraphOptions.plain(computed));
             graph.constants().forEach((name, constant) -> accept(graph, backend, weights, name, constant));
-            source.accept((name, weight) -> accept(graph, backend, weights, name, weight));
+            source.accept((name, weight) ->
+                    accept(graph, backend, weights, name, weight.to(typeIn(graph, name, options.dtype()))));
             Set<String> missing = new TreeSet<>(graph.weights().keySet());
             missing.removeAll(weights.keySet());
             if (!missing.isEmpty()) {
                 throw new IllegalArgumentException("'" + config.modelName() + "' lacks weights: " + missing);
             }
-            return new HookedTransformer(config, options, architecture, backend, given.isEmpty(), graph, weights, text);
+            return new HookedTransformer(config, options, building, backend, given.isEmpty(), graph, weights, text);
         } catch (RuntimeException | Error e) {
             weights.values().forEach(Tensor::close);
             if (given.isEmpty()) {
@@ -132,6 +135,23 @@ final class ModelLoading {
             }
             throw e;
         }
+    }
+
+    private static DType computed(Backend backend, DType loaded) {
+        try {
+            return backend.capabilities().computes(loaded);
+        } catch (UnsupportedOperationException e) {
+            throw new UnsupportedOperationException(
+                    "Backend '" + backend.id() + "' on " + backend.device() + " " + e.getMessage(), e);
+        }
+    }
+
+    // Of what is loaded in 16 bits, only the large matrices stay so where a model computes in float32.
+    private static DType typeIn(Graph graph, String name, DType loaded) {
+        Value value = graph.weights().get(name);
+        return value != null && loaded.isSixteenBits() && value.type().dtype() == DType.FLOAT32
+                ? DType.FLOAT32
+                : loaded;
     }
 
     private static boolean multipliesBy(Value reader, Value weight) {

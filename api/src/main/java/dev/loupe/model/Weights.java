@@ -28,7 +28,14 @@ final class Weights {
         this.flat = flat;
     }
 
+    /** A weight in the type in which the model computes: a copy, if it is only stored in another. */
     Tensor flat(String name) {
+        Tensor weight = stored(name);
+        return weight.dtype().isSixteenBits() ? weight.to(dtype) : weight;
+    }
+
+    /** A weight as it is kept. */
+    Tensor stored(String name) {
         Tensor weight = flat.get(name);
         if (weight == null) {
             throw new IllegalArgumentException("The model '" + config.modelName() + "' has no weight '" + name
@@ -38,8 +45,7 @@ final class Weights {
     }
 
     Tensor flatOrZeros(String name, long... shape) {
-        Tensor weight = flat.get(name);
-        return weight == null ? factory.zeros(dtype, shape) : weight;
+        return !flat.containsKey(name) ? factory.zeros(dtype, shape) : flat(name);
     }
 
     /** {@code [d, heads·width] -> [heads, d, width]}. */

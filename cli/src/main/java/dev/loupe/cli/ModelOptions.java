@@ -24,7 +24,11 @@ final class ModelOptions {
     @Option(names = "--device", defaultValue = "cpu", description = "cpu, cuda or cuda:N. Default: ${DEFAULT-VALUE}.")
     String device = "cpu";
 
-    @Option(names = "--dtype", defaultValue = "float32", description = "Data type. Default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--dtype",
+            defaultValue = "float32",
+            description =
+                    "float32, float64, float16, bfloat16, or auto: the checkpoint's own. Default: ${DEFAULT-VALUE}.")
     String dtype = "float32";
 
     @Option(names = "--threads", defaultValue = "0", description = "Threads; 0 leaves it to the backend.")
@@ -38,8 +42,8 @@ final class ModelOptions {
 
     LoadOptions loadOptions() {
         LoadOptions base = noProcessing ? LoadOptions.noProcessing() : LoadOptions.defaults();
-        return base.withDType(DType.parse(dtype))
-                .withDevice(device)
+        LoadOptions typed = dtype.equals("auto") ? base.withAutoDType() : base.withDType(DType.parse(dtype));
+        return typed.withDevice(device)
                 .withBackend(backend)
                 .withThreads(threads)
                 .withRevision(revision);

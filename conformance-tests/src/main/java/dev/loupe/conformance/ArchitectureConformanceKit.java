@@ -94,6 +94,13 @@ public abstract class ArchitectureConformanceKit {
         return session().tests(new ArchitectureRunRules(bench()));
     }
 
+    /** Section 7, third part: what standard hook points have to do with each other. */
+    @TestFactory
+    @Order(3)
+    Stream<DynamicNode> identities() {
+        return session().tests(new ArchitectureIdentityRules(bench()));
+    }
+
     /** The deviations file itself. */
     @TestFactory
     @Order(100)

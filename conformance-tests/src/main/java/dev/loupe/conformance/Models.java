@@ -85,8 +85,19 @@ final class Models implements AutoCloseable {
         return pairs.computeIfAbsent(List.of(kind, type), key -> {
             Source source = sources.computeIfAbsent(kind, this::source);
             HookedTransformer mine = load(source, type, bench.backend());
-            return new Pair(kind, mine, load(source, DType.FLOAT64, bench.reference()));
+            return new Pair(kind, mine, load(asStored(source, type), DType.FLOAT64, bench.reference()));
         });
+    }
+
+    // Where a type is only stored, the weights are rounded to it and nothing else is: the reference has them rounded,
+    // too.
+    private Source asStored(Source source, DType type) {
+        if (!bench.capabilities().storeDTypes().contains(type)) {
+            return source;
+        }
+        Map<String, HostTensor> rounded = new LinkedHashMap<>();
+        source.weights().forEach((name, weight) -> rounded.put(name, weight.to(type)));
+        return new Source(source.architecture(), source.config(), rounded);
     }
 
     private static HookedTransformer load(Source source, DType type, Backend backend) {

@@ -13,8 +13,14 @@ import java.util.Set;
 final class StandardHooks {
 
     /** Points that are computed only when somebody asks. */
-    private static final Set<String> OPTIONAL =
-            Set.of("hook_attn_in", "hook_q_input", "hook_k_input", "hook_v_input", "attn.hook_result", "hook_mlp_in");
+    private static final Set<String> OPTIONAL = Set.of(
+            "hook_attn_in",
+            "hook_q_input",
+            "hook_k_input",
+            "hook_v_input",
+            "attn.hook_result",
+            "hook_mlp_in",
+            "mlp.hook_in");
 
     private StandardHooks() {}
 
@@ -51,20 +57,29 @@ final class StandardHooks {
         hooks.put(block + "attn.hook_q", perPosition(heads, head));
         hooks.put(block + "attn.hook_k", perPosition(kvHeads, head));
         hooks.put(block + "attn.hook_v", perPosition(kvHeads, head));
+        hooks.put(block + "attn.q_norm.hook_scale", perPosition(heads, Dim.of(1)));
+        hooks.put(block + "attn.q_norm.hook_normalized", perPosition(heads, head));
+        hooks.put(block + "attn.k_norm.hook_scale", perPosition(kvHeads, Dim.of(1)));
+        hooks.put(block + "attn.k_norm.hook_normalized", perPosition(kvHeads, head));
         hooks.put(block + "attn.hook_rot_q", perPosition(heads, head));
         hooks.put(block + "attn.hook_rot_k", perPosition(kvHeads, head));
         hooks.put(block + "attn.hook_attn_scores", square);
         hooks.put(block + "attn.hook_pattern", square);
         hooks.put(block + "attn.hook_z", perPosition(heads, head));
         hooks.put(block + "attn.hook_result", perPosition(heads, width));
+        hooks.put(block + "ln1_post.hook_scale", perPosition(Dim.of(1)));
+        hooks.put(block + "ln1_post.hook_normalized", perPosition(width));
         hooks.put(block + "hook_attn_out", perPosition(width));
         hooks.put(block + "hook_resid_mid", perPosition(width));
         hooks.put(block + "hook_mlp_in", perPosition(width));
         hooks.put(block + "ln2.hook_scale", perPosition(Dim.of(1)));
         hooks.put(block + "ln2.hook_normalized", perPosition(width));
+        hooks.put(block + "mlp.hook_in", perPosition(width));
         hooks.put(block + "mlp.hook_pre", perPosition(hidden));
         hooks.put(block + "mlp.hook_pre_linear", perPosition(hidden));
         hooks.put(block + "mlp.hook_post", perPosition(hidden));
+        hooks.put(block + "ln2_post.hook_scale", perPosition(Dim.of(1)));
+        hooks.put(block + "ln2_post.hook_normalized", perPosition(width));
         hooks.put(block + "hook_mlp_out", perPosition(width));
         hooks.put(block + "hook_resid_post", perPosition(width));
     }

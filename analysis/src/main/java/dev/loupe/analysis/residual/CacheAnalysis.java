@@ -2,6 +2,7 @@ package dev.loupe.analysis.residual;
 
 import dev.loupe.analysis.residual.StackOptions.Mode;
 import dev.loupe.analysis.residual.StackOptions.Option;
+import dev.loupe.architecture.BlockSpec;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.Index;
 import dev.loupe.model.ActivationCache;
@@ -11,6 +12,7 @@ import dev.loupe.model.RunResult;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,12 +27,14 @@ public final class CacheAnalysis {
     private final ActivationCache cache;
     private final HookedTransformer model;
     private final TransformerConfig config;
+    private final NormsBehind norms;
     private @Nullable Tensor outputWeights;
 
     private CacheAnalysis(ActivationCache cache) {
         this.cache = cache;
         this.model = cache.model();
         this.config = model.config();
+        this.norms = new NormsBehind(model, cache);
     }
 
     /** The analysis of a cache. */
@@ -126,7 +130,9 @@ public final class CacheAnalysis {
         for (int l = 0; l <= layer && l < config.nLayers(); l++) {
             names.add(model.hookNames().resolve("resid_pre", l).name());
             labels.add(l + "_pre");
-            if (options.has(Option.INCL_MID) && l < layer || mlpInput && l == layer) {
+            boolean between = config.block(l).mlp() != BlockSpec.Mlp.NONE
+                    && !config.block(l).parallel();
+            if (between && (options.has(Option.INCL_MID) && l < layer || mlpInput && l == layer)) {
                 names.add(model.hookNames().resolve("resid_mid", l).name());
                 labels.add(l + "_mid");
             }
@@ -156,7 +162,8 @@ public final class CacheAnalysis {
     }
 
     /**
-     * What each head wrote: {@code L0H0}, {@code L0H1}, … The attention's output bias is not included.
+     * What each head wrote to the residual stream: {@code L0H0}, {@code L0H1}, … The attention's output bias is not
+     * included. Where a norm follows attention (Gemma 2, 3), a head's share is what that norm made of it in this run.
      *
      * @param options layer, inclRemainder, applyLn, positions
      */
@@ -172,7 +179,7 @@ public final class CacheAnalysis {
         List<Tensor> parts = new ArrayList<>();
         List<String> labels = new ArrayList<>();
         for (int l = 0; l < layer; l++) {
-            Tensor results = headResults(l, positions);
+            Tensor results = norms.share(headResults(l, positions), l, NormsBehind.ATTENTION, positions);
             int headAxis = results.rank() - 2;
             parts.add(toFront(results, headAxis));
             for (int head = 0; head < config.nHeads(); head++) {
@@ -212,6 +219,9 @@ public final class CacheAnalysis {
                     cache.keys().contains(result)
                             ? result
                             : model.hookNames().resolve("z", l).name());
+            if (norms.in(l)) {
+                names.add(norms.scaleName(l, NormsBehind.ATTENTION));
+            }
         }
         return names;
     }
@@ -233,13 +243,15 @@ public final class CacheAnalysis {
     }
 
     /**
-     * What each head of a layer wrote [batch, pos, head, d_model], without the output bias: the cached {@code
-     * hook_result}, or z · W_O, which needs no second run.
+     * What each head of a layer computed [batch, pos, head, d_model], without the output bias and before a norm behind
+     * attention: the cached {@code hook_result}, or z · W_O, which needs no second run.
      */
     public Tensor computeHeadResults(int layer) {
         int index = Math.floorMod(layer, Math.max(1, config.nLayers()));
+        String result = model.hookNames().resolve("result", index).name();
+        String z = model.hookNames().resolve("z", index).name();
         RequiredActivations.check(
-                cache, "computeHeadResults", List.of(headNames(index + 1).get(index)));
+                cache, "computeHeadResults", List.of(cache.keys().contains(result) ? result : z));
         return headResults(index, Index.all());
     }
 
@@ -261,8 +273,9 @@ public final class CacheAnalysis {
     }
 
     /**
-     * What each neuron wrote: {@code L0N0}, {@code L0N1}, … The MLP's output bias is not included. Large: as many
-     * vectors as there are neurons.
+     * What each neuron wrote to the residual stream: {@code L0N0}, {@code L0N1}, … The MLP's output bias is not included.
+     * Where a norm follows the MLP (Gemma 2, 3), a neuron's share is what that norm made of it in this run. Large: as
+     * many vectors as there are neurons.
      *
      * @param options layer, neurons, inclRemainder, applyLn, positions
      */
@@ -280,7 +293,13 @@ public final class CacheAnalysis {
     }
 
     private ResidualStack neuronStack(int layer, StackOptions options) {
-        RequiredActivations.check(cache, "stackNeuronResults", RequiredActivations.ofLayers(cache, "post", layer));
+        List<String> needed = new ArrayList<>(RequiredActivations.ofLayers(cache, "post", layer));
+        for (int l = 0; l < layer; l++) {
+            if (norms.in(l)) {
+                needed.add(norms.scaleName(l, NormsBehind.MLP));
+            }
+        }
+        RequiredActivations.check(cache, "stackNeuronResults", needed);
         Tensor all = model.tensors().arange(config.dMlp());
         long[] neurons = all.get(asRange(options.neurons())).toLongArray();
         List<Tensor> parts = new ArrayList<>();
@@ -291,7 +310,8 @@ public final class CacheAnalysis {
                     .get(Index.ellipsis(), options.positions(), Index.all())
                     .pick(-1, neurons);
             Tensor rows = weights.select(0, l).pick(0, neurons);
-            parts.add(toFront(activations.unsqueeze(-1).mul(rows), activations.rank() - 1));
+            Tensor written = norms.share(activations.unsqueeze(-1).mul(rows), l, NormsBehind.MLP, options.positions());
+            parts.add(toFront(written, activations.rank() - 1));
             for (long neuron : neurons) {
                 labels.add("L" + l + "N" + neuron);
             }
@@ -334,9 +354,9 @@ public final class CacheAnalysis {
         addEmbeddings(names, labels);
         ResidualStack embeddings = read("getFullResidDecomposition", names, labels, positions);
         stacks.add(embeddings);
-        Tensor bias = accumulatedBias(layer, mlpInput, options.expandsNeurons());
-        Tensor like = embeddings.values().slice(0, 0, 1);
-        stacks.add(new ResidualStack(like.mul(0).add(bias), List.of("bias"), positions));
+        Tensor like = embeddings.values().select(0, 0);
+        Tensor bias = biases(layer, mlpInput, options.expandsNeurons(), like, positions);
+        stacks.add(new ResidualStack(like.mul(0).add(bias).unsqueeze(0), List.of("bias"), positions));
         List<Tensor> values = stacks.stream()
                 .filter(stack -> stack.size() > 0)
                 .map(ResidualStack::values)
@@ -346,16 +366,43 @@ public final class CacheAnalysis {
         return finish(new ResidualStack(Tensor.concat(0, values), all, positions), layer, options);
     }
 
+    /** All biases as they reached the residual stream, of a shape that broadcasts to it. */
+    private Tensor biases(int layer, boolean mlpInput, boolean ofMlps, Tensor like, Index positions) {
+        if (IntStream.range(0, mlpInput ? layer + 1 : layer).noneMatch(norms::in)) {
+            return accumulatedBias(layer, mlpInput, ofMlps);
+        }
+        Tensor sum = model.tensors().zeros(model.dtype(), config.dModel());
+        for (int l = 0; l < (mlpInput ? layer + 1 : layer); l++) {
+            sum = sum.add(norms.bias(model.b_O().select(0, l), l, NormsBehind.ATTENTION, like, positions));
+            if (ofMlps && l < layer && config.block(l).mlp() != BlockSpec.Mlp.NONE) {
+                sum = sum.add(norms.bias(model.b_out().select(0, l), l, NormsBehind.MLP, like, positions));
+            }
+        }
+        return sum;
+    }
+
     /**
      * The sum of all biases written before a layer [d_model].
      *
      * @param mlpInput whether the layer's own attention bias is included
      * @param includeMlpBiases whether the MLPs' output biases are
+     * @throws IllegalStateException if biases go through a norm behind attention or MLP, where they add something else at
+     *     each position; {@link #getFullResidDecomposition} has them
      */
     public Tensor accumulatedBias(int layer, boolean mlpInput, boolean includeMlpBiases) {
         int end = StackOptions.upTo(layer).layer(config.nLayers(), mlpInput);
         Tensor sum = model.tensors().zeros(model.dtype(), config.dModel());
         int attentions = mlpInput ? end + 1 : end;
+        for (int l = 0; l < attentions; l++) {
+            if (norms.in(l)
+                    && (config.hasBias("b_O")
+                            || config.hasBias("b_out")
+                            || config.normalization().centres())) {
+                throw new IllegalStateException("The biases of layer " + l + " go through the norm behind attention or"
+                        + " MLP, which adds something else at each position: they have no sum over layers [d_model]."
+                        + " getFullResidDecomposition has them, as 'bias'.");
+            }
+        }
         if (attentions > 0) {
             sum = sum.add(model.b_O().slice(0, 0, attentions).sum(0));
         }

@@ -191,7 +191,12 @@ public record Splice(Map<String, List<Change>> changes) implements Pass {
                 HostTensor numbers = graph.constants().get(name);
                 known = numbers == null ? takeEarly(graph.weights().get(name)) : builder.constant(name, numbers);
             }
-            return new Expr(builder, known == null ? builder.weight(name, dtype, sizes) : known);
+            if (known == null) {
+                known = builder.weight(name, dtype, sizes);
+            }
+            // Weights that are only stored in 16 bits are widened where they are used.
+            boolean onlyStored = known.type().dtype().isSixteenBits() && dtype == DType.FLOAT32;
+            return new Expr(builder, onlyStored ? builder.cast(known, dtype) : known);
         }
 
         @Override

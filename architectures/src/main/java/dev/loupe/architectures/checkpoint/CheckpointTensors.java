@@ -4,9 +4,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.loupe.architectures.files.JsonFiles;
 import dev.loupe.architectures.files.ModelFiles;
+import dev.loupe.array.DType;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.array.safetensors.StoredTensor;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -191,6 +193,23 @@ final class CheckpointTensors implements AutoCloseable {
 
     StoredTensor tensor(String name) {
         return holder(name).tensor(name);
+    }
+
+    /** The data type in which most numbers of some tensors are stored. Those that aren't there don't count. */
+    DType mostlyIn(Set<String> some) {
+        Map<DType, Long> elements = new EnumMap<>(DType.class);
+        for (String name : some) {
+            if (contains(name)) {
+                StoredTensor tensor = tensor(name);
+                tensor.dtype()
+                        .ifPresent(type -> elements.merge(type, tensor.shape().elements(), Long::sum));
+            }
+        }
+        return elements.entrySet().stream()
+                .filter(entry -> entry.getKey().isFloating())
+                .max(Map.Entry.comparingByValue())
+                .map(Map.Entry::getKey)
+                .orElse(DType.FLOAT32);
     }
 
     @Override

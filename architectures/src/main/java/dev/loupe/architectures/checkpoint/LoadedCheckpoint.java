@@ -60,6 +60,11 @@ final class LoadedCheckpoint implements Checkpoint {
     }
 
     @Override
+    public DType dtype() {
+        return dtype;
+    }
+
+    @Override
     public Optional<Tokenizer> tokenizer() {
         return tokenizer.tokenizer();
     }

@@ -174,7 +174,7 @@ public final class PretrainedLoader implements CheckpointLoader {
                     rules,
                     cutShapes,
                     tokenizer,
-                    options.dtype(),
+                    options.autoDType() ? tensors.mostlyIn(sources) : options.dtype(),
                     progress,
                     partBytes);
         } catch (RuntimeException e) {

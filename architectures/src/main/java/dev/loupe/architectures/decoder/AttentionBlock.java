@@ -13,6 +13,7 @@ import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Shortcut;
 import dev.loupe.graph.Value;
+import org.jspecify.annotations.Nullable;
 
 /** The attention of one block, from the residual stream to {@code hook_attn_out}. */
 final class AttentionBlock {
@@ -26,15 +27,17 @@ final class AttentionBlock {
     private final int layer;
     private final AttentionMask mask;
     private final RotaryAngles angles;
+    private final @Nullable ScoreBias bias;
 
-    AttentionBlock(DecoderParts parts, int layer, AttentionMask mask, RotaryAngles angles) {
+    AttentionBlock(DecoderParts parts, int layer, @Nullable ScoreBias bias) {
         this.parts = parts;
         this.b = parts.builder();
         this.config = parts.config();
         this.spec = parts.config().block(layer);
         this.layer = layer;
-        this.mask = mask;
-        this.angles = angles;
+        this.mask = parts.mask(layer);
+        this.angles = parts.angles(layer);
+        this.bias = bias;
     }
 
     private static Axis[] ofHeads(Axis heads, Axis last) {
@@ -54,7 +57,7 @@ final class AttentionBlock {
         Value queryInput = b.optionalHook(name("hook_q_input"), copies, ofHeads(Axis.HEAD, Axis.D_MODEL));
         Value keyInput = b.optionalHook(name("hook_k_input"), groups, ofHeads(Axis.KV_HEAD, Axis.D_MODEL));
         Value valueInput = b.optionalHook(name("hook_v_input"), groups, ofHeads(Axis.KV_HEAD, Axis.D_MODEL));
-        Value x = parts.withParameters(name("ln1"), parts.normalize(name("ln1"), residual));
+        Value x = parts.normalizeBefore(layer, "ln1", residual);
         Value q = heads("Q", "attn.hook_q", queryInput, x, heads, Axis.HEAD);
         Value k = heads("K", "attn.hook_k", keyInput, x, kvHeads, Axis.KV_HEAD);
         Value v = heads("V", "attn.hook_v", valueInput, x, kvHeads, Axis.KV_HEAD);
@@ -93,7 +96,7 @@ final class AttentionBlock {
      */
     private Value heads(String matrix, String hookName, Value input, Value normalized, int count, Axis kind) {
         int width = config.dHead();
-        Value own = b.transpose(parts.plainNorm(name("ln1"), input), 0, 2, 1, 3);
+        Value own = b.transpose(spec.norms().before() ? parts.plainNorm(name("ln1"), input) : input, 0, 2, 1, 3);
         Value perHead = b.transpose(b.split(parts.weight(name("attn.W_" + matrix)), 1, count, width), 1, 0, 2);
         Value separate = b.transpose(b.matmul(own, perHead), 0, 2, 1, 3);
         if (parts.hasWeight(name("attn.b_" + matrix))) {
@@ -118,11 +121,13 @@ final class AttentionBlock {
         double scale = 1 / spec.attnScale();
         Value raw = Decompositions.attentionScores(b, q, k);
         Value scaled = parts.softCapped(b.mul(raw, b.scalar(scale, raw)), spec.scoreSoftCap());
-        Value masked = b.where(mask.allowed(), scaled, b.scalar(Double.NEGATIVE_INFINITY, scaled));
+        Value biased = bias == null ? scaled : b.add(scaled, bias.build(parts, layer));
+        Value masked = b.where(mask.allowed(), biased, b.scalar(Double.NEGATIVE_INFINITY, biased));
         Value scores = b.hook(name("attn.hook_attn_scores"), masked, SQUARE);
         Value pattern = b.hook(name("attn.hook_pattern"), b.softmax(scores, -1), SQUARE);
         Value full = Decompositions.weightedValues(b, pattern, v);
-        if (spec.scoreSoftCap() != null) {
+        // Fused attention knows neither caps nor biases.
+        if (spec.scoreSoftCap() != null || bias != null) {
             return full;
         }
         Value fused = b.apply(new Op.Attention(scale), q, k, v, mask.allowed());

@@ -47,8 +47,18 @@ public abstract class DecoderArchitecture implements ArchitectureProvider {
                 || (config.modelType().isEmpty() && config.architectures().contains(className));
     }
 
+    /** The attention of the family's blocks: the standard one unless a family brings its own. */
+    protected BlockPart attention() {
+        return DecoderGraph.attention();
+    }
+
+    /** The MLP of the family's blocks: the standard one unless a family brings its own. */
+    protected BlockPart mlp() {
+        return DecoderGraph.mlp();
+    }
+
     @Override
     public Graph build(TransformerConfig config, GraphOptions options) {
-        return DecoderGraph.build(config, options);
+        return DecoderGraph.build(config, options, attention(), mlp());
     }
 }

@@ -8,10 +8,6 @@ import dev.loupe.graph.Axis;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
-import java.util.LinkedHashMap;
-import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
 
 /**
  * Builds the graph of a decoder-only transformer from its config: embedding, blocks of attention and MLP (one
@@ -32,39 +28,34 @@ public final class DecoderGraph {
     private DecoderGraph() {}
 
     /**
-     * The graph of a model.
+     * The graph of a model, of standard parts.
      *
      * @throws IllegalArgumentException if the config names an activation function that {@link
      *     ActivationFunctions} doesn't have, or a context beyond the reach of its rotary positions
      */
     public static Graph build(TransformerConfig config, GraphOptions options) {
+        return build(config, options, attention(), mlp());
+    }
+
+    /**
+     * The graph of a model, of parts of the family's own choice.
+     *
+     * @param attention between {@code hook_resid_pre} and the sum with it
+     * @param mlp the other half of each block that has an MLP
+     * @throws IllegalArgumentException if the config names an activation function that {@link
+     *     ActivationFunctions} doesn't have, or a context beyond the reach of its rotary positions
+     */
+    public static Graph build(TransformerConfig config, GraphOptions options, BlockPart attention, BlockPart mlp) {
         RotarySettings.checkReach(config);
         DecoderParts parts = new DecoderParts(new GraphBuilder(), config, options);
         GraphBuilder b = parts.builder();
         b.region("embed");
         Value residual = Embedding.build(parts);
-        // Blocks of one kind share a mask and the angles by which they rotate.
-        Map<Optional<Integer>, AttentionMask> masks = new LinkedHashMap<>();
-        Map<Optional<TransformerConfig.Rotary>, RotaryAngles> angles = new LinkedHashMap<>();
-        for (int layer = 0; layer < config.nLayers(); layer++) {
-            BlockSpec spec = config.block(layer);
-            masks.computeIfAbsent(
-                    Optional.ofNullable(spec.window()), window -> AttentionMask.build(parts, window.orElse(null)));
-            angles.computeIfAbsent(
-                    Optional.ofNullable(spec.rotary()),
-                    rotary -> rotary.map(settings -> RotaryAngles.build(parts, settings, angles.size()))
-                            .orElse(RotaryAngles.NONE));
-        }
+        parts.prepare();
         b.output(StandardNames.residualEntering(0), residual);
         for (int layer = 0; layer < config.nLayers(); layer++) {
             b.region("blocks." + layer);
-            BlockSpec spec = config.block(layer);
-            residual = block(
-                    parts,
-                    layer,
-                    residual,
-                    Objects.requireNonNull(masks.get(Optional.ofNullable(spec.window()))),
-                    Objects.requireNonNull(angles.get(Optional.ofNullable(spec.rotary()))));
+            residual = block(parts, layer, residual, attention, mlp);
             b.output(StandardNames.residualEntering(layer + 1), residual);
         }
         b.region("unembed");
@@ -72,26 +63,41 @@ public final class DecoderGraph {
         return b.build();
     }
 
-    private static Value block(DecoderParts parts, int layer, Value entering, AttentionMask mask, RotaryAngles angles) {
+    /** Attention as {@link BlockSpec} describes it. */
+    public static BlockPart attention() {
+        return (parts, layer, residual) -> new AttentionBlock(parts, layer, null).build(residual);
+    }
+
+    /** Attention as {@link BlockSpec} describes it, with something added to its scores. */
+    public static BlockPart attention(ScoreBias bias) {
+        return (parts, layer, residual) -> new AttentionBlock(parts, layer, bias).build(residual);
+    }
+
+    /** The MLP as {@link BlockSpec} describes it. */
+    public static BlockPart mlp() {
+        return MlpBlock::build;
+    }
+
+    private static Value block(DecoderParts parts, int layer, Value entering, BlockPart attention, BlockPart mlp) {
         GraphBuilder b = parts.builder();
         BlockSpec spec = parts.config().block(layer);
         Value before =
                 b.hook(DecoderWeights.inBlock(layer, "hook_resid_pre"), entering, Axis.BATCH, Axis.POS, Axis.D_MODEL);
-        Value attention = new AttentionBlock(parts, layer, mask, angles).build(before);
+        Value attended = attention.build(parts, layer, before);
         Value after;
         if (spec.mlp() == BlockSpec.Mlp.NONE) {
-            after = b.add(before, attention);
+            after = b.add(before, attended);
         } else if (spec.parallel()) {
-            Value mlp = MlpBlock.build(parts, layer, before);
-            after = b.add(b.add(before, attention), mlp);
+            Value computed = mlp.build(parts, layer, before);
+            after = b.add(b.add(before, attended), computed);
         } else {
             Value middle = b.hook(
                     DecoderWeights.inBlock(layer, "hook_resid_mid"),
-                    b.add(before, attention),
+                    b.add(before, attended),
                     Axis.BATCH,
                     Axis.POS,
                     Axis.D_MODEL);
-            after = b.add(middle, MlpBlock.build(parts, layer, middle));
+            after = b.add(middle, mlp.build(parts, layer, middle));
         }
         return b.hook(DecoderWeights.inBlock(layer, "hook_resid_post"), after, Axis.BATCH, Axis.POS, Axis.D_MODEL);
     }

@@ -1,5 +1,6 @@
 package dev.loupe.architectures.decoder;
 
+import dev.loupe.architecture.BlockSpec;
 import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
@@ -13,17 +14,26 @@ import dev.loupe.graph.Op;
 import dev.loupe.graph.Shortcut;
 import dev.loupe.graph.Value;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** What the parts of a decoder share: the builder, the settings, weights by name, projections and norms. */
-final class DecoderParts {
+/**
+ * What the parts of a decoder share: the builder, the settings, inputs, weights by name, projections and norms. Handed
+ * to every {@link BlockPart}.
+ */
+public final class DecoderParts {
 
     private final GraphBuilder builder;
     private final TransformerConfig config;
     private final GraphOptions options;
     private final Map<String, Shape> shapes;
     private final Map<String, Value> inputs = new HashMap<>();
+    // Blocks of one kind share a mask and the angles by which they rotate.
+    private final Map<Optional<Integer>, AttentionMask> masks = new LinkedHashMap<>();
+    private final Map<Optional<TransformerConfig.Rotary>, RotaryAngles> angles = new LinkedHashMap<>();
 
     DecoderParts(GraphBuilder builder, TransformerConfig config, GraphOptions options) {
         this.builder = builder;
@@ -32,48 +42,91 @@ final class DecoderParts {
         this.shapes = DecoderWeights.shapes(config);
     }
 
-    GraphBuilder builder() {
+    /** The builder of the graph. */
+    public GraphBuilder builder() {
         return builder;
     }
 
-    TransformerConfig config() {
+    /** The model's config. */
+    public TransformerConfig config() {
         return config;
     }
 
-    GraphOptions options() {
+    /** What the graph is built for. */
+    public GraphOptions options() {
         return options;
     }
 
+    /** Builds what blocks share, before any of them. */
+    void prepare() {
+        for (BlockSpec spec : config.blocks()) {
+            masks.computeIfAbsent(
+                    Optional.ofNullable(spec.window()), window -> AttentionMask.build(this, window.orElse(null)));
+            angles.computeIfAbsent(
+                    Optional.ofNullable(spec.rotary()),
+                    rotary -> rotary.map(settings -> RotaryAngles.build(this, settings, angles.size()))
+                            .orElse(RotaryAngles.NONE));
+        }
+    }
+
+    AttentionMask mask(int layer) {
+        return Objects.requireNonNull(
+                masks.get(Optional.ofNullable(config.block(layer).window())));
+    }
+
+    RotaryAngles angles(int layer) {
+        return Objects.requireNonNull(
+                angles.get(Optional.ofNullable(config.block(layer).rotary())));
+    }
+
+    /** Which keys each query of a layer may look at: real ones, not later ones, within its window; bool {@code [batch, 1, pos, keys]}. */
+    public Value allowedKeys(int layer) {
+        return mask(layer).allowed();
+    }
+
     /** An input, declared when it is first used: a graph asks for nothing that it doesn't need. */
-    Value input(String name, DType dtype, Dim... dims) {
+    public Value input(String name, DType dtype, Dim... dims) {
         return inputs.computeIfAbsent(name, missing -> builder.input(missing, dtype, dims));
     }
 
     /** Token ids, int64 {@code [batch, pos]}. */
-    Value tokens() {
+    public Value tokens() {
         return input(StandardNames.TOKENS, DType.INT64, StandardNames.BATCH, StandardNames.POS);
     }
 
     /** False at padding, bool {@code [batch, pos]}. */
-    Value tokenMask() {
+    public Value tokenMask() {
         return input(StandardNames.TOKEN_MASK, DType.BOOL, StandardNames.BATCH, StandardNames.POS);
     }
 
     /** Positions of the new tokens, int64 {@code [batch, pos]}. */
-    Value positions() {
+    public Value positions() {
         return input(StandardNames.POSITIONS, DType.INT64, StandardNames.BATCH, StandardNames.POS);
     }
 
+    /** Positions of all keys, int64 {@code [batch, keys]}: those of the key/value cache, if there is one, come first. */
+    public Value keyPositions() {
+        return options.keyValueCache()
+                ? input(StandardNames.KEY_POSITIONS, DType.INT64, StandardNames.BATCH, keyCount())
+                : positions();
+    }
+
     /** How many keys a query may see: the new positions, after those of the key/value cache if there is one. */
-    Dim keyCount() {
+    public Dim keyCount() {
         return options.keyValueCache() ? StandardNames.PAST.plus(StandardNames.POS) : StandardNames.POS;
     }
 
-    boolean hasWeight(String name) {
+    /** Whether a decoder with this config has a weight of that name, see {@link DecoderWeights}. */
+    public boolean hasWeight(String name) {
         return shapes.containsKey(name);
     }
 
-    Value weight(String name) {
+    /**
+     * A weight of the graph, see {@link DecoderWeights}.
+     *
+     * @throws IllegalStateException if a decoder with this config has none of that name
+     */
+    public Value weight(String name) {
         Shape shape = shapes.get(name);
         if (shape == null) {
             throw new IllegalStateException("A decoder with this config has no weight '" + name + "'");
@@ -82,7 +135,7 @@ final class DecoderParts {
     }
 
     /** {@code x·W (+ b)}: all heads, or the whole MLP, in one product. */
-    Value project(Value x, String prefix, String name) {
+    public Value project(Value x, String prefix, String name) {
         Value matrix = weight(prefix + "W_" + name);
         return hasWeight(prefix + "b_" + name)
                 ? builder.linear(x, matrix, weight(prefix + "b_" + name))
@@ -96,12 +149,12 @@ final class DecoderParts {
      * @param scope where the hook points and the parameters are: {@code blocks.0.ln1}
      * @return what leaves {@code hook_normalized}
      */
-    Value normalize(String scope, Value input) {
+    public Value normalize(String scope, Value input) {
         return normalize(scope, input, Axis.BATCH, Axis.POS, Axis.D_MODEL);
     }
 
     /** As {@link #normalize(String, Value)}, of an activation with other axes. */
-    Value normalize(String scope, Value input, Axis... axes) {
+    public Value normalize(String scope, Value input, Axis... axes) {
         GraphBuilder b = builder;
         DType dtype = options.dtype();
         boolean centres = config.normalization().centres();
@@ -120,8 +173,17 @@ final class DecoderParts {
         return single;
     }
 
+    /** A norm before attention or MLP, hook points and parameters included; the value itself if there is none. */
+    public Value normalizeBefore(int layer, String scope, Value entering) {
+        if (!config.block(layer).norms().before()) {
+            return entering;
+        }
+        String name = DecoderWeights.inBlock(layer, scope);
+        return withParameters(name, normalize(name, entering));
+    }
+
     /** A norm behind attention or MLP, hook points and parameters included; the value itself if there is none. */
-    Value normalizeAfter(int layer, String scope, Value written) {
+    public Value normalizeAfter(int layer, String scope, Value written) {
         if (!config.block(layer).norms().after()) {
             return written;
         }
@@ -130,7 +192,7 @@ final class DecoderParts {
     }
 
     /** {@code cap·tanh(x/cap)}; the value itself if there is no cap. */
-    Value softCapped(Value x, @Nullable Double cap) {
+    public Value softCapped(Value x, @Nullable Double cap) {
         if (cap == null) {
             return x;
         }
@@ -139,7 +201,7 @@ final class DecoderParts {
     }
 
     /** What readers of a norm see: the normalised value times the weight plus the bias, unless they are folded. */
-    Value withParameters(String scope, Value normalized) {
+    public Value withParameters(String scope, Value normalized) {
         if (!hasWeight(scope + ".w")) {
             return normalized;
         }
@@ -155,7 +217,7 @@ final class DecoderParts {
     }
 
     /** The type in which angles, statistics of norms and losses are computed: never narrower than float32. */
-    DType wideType() {
+    public DType wideType() {
         return options.dtype() == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;
     }
 }

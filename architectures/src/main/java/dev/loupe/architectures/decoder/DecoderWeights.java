@@ -45,8 +45,10 @@ public final class DecoderWeights {
         }
         for (int layer = 0; layer < config.nLayers(); layer++) {
             String block = inBlock(layer, "");
-            norm(shapes, config, block + "ln1");
             BlockSpec spec = config.block(layer);
+            if (spec.norms().before()) {
+                norm(shapes, config, block + "ln1");
+            }
             attention(shapes, config, block + "attn.");
             if (spec.queryKeyNorms()) {
                 parameters(shapes, config, block + "attn.q_norm", config.dHead());
@@ -56,7 +58,9 @@ public final class DecoderWeights {
                 parameters(shapes, config, block + "ln1_post", width);
             }
             if (spec.mlp() != BlockSpec.Mlp.NONE) {
-                norm(shapes, config, block + "ln2");
+                if (spec.norms().before()) {
+                    norm(shapes, config, block + "ln2");
+                }
                 mlp(shapes, config, block + "mlp.", spec.mlp() == BlockSpec.Mlp.GATED);
                 if (spec.norms().after()) {
                     parameters(shapes, config, block + "ln2_post", width);

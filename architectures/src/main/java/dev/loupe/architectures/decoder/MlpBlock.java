@@ -21,16 +21,11 @@ final class MlpBlock {
     static Value build(DecoderParts parts, int layer, Value residual) {
         GraphBuilder b = parts.builder();
         String scope = DecoderWeights.inBlock(layer, "mlp.");
-        String norm = DecoderWeights.inBlock(layer, "ln2");
         Value input = b.optionalHook(
                 DecoderWeights.inBlock(layer, "hook_mlp_in"), residual, Axis.BATCH, Axis.POS, Axis.D_MODEL);
         // What the MLP itself reads, where circuit-tracer's transcoders do.
         Value x = b.optionalHook(
-                scope + "hook_in",
-                parts.withParameters(norm, parts.normalize(norm, input)),
-                Axis.BATCH,
-                Axis.POS,
-                Axis.D_MODEL);
+                scope + "hook_in", parts.normalizeBefore(layer, "ln2", input), Axis.BATCH, Axis.POS, Axis.D_MODEL);
         Value post = parts.config().block(layer).mlp() == BlockSpec.Mlp.GATED
                 ? gated(parts, scope, x)
                 : plain(parts, scope, x);

@@ -1,8 +1,5 @@
 package dev.loupe.architectures.decoder;
 
-import static dev.loupe.architecture.StandardNames.BATCH;
-
-import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
@@ -48,8 +45,7 @@ final class RotaryAngles {
         if (!parts.options().keyValueCache()) {
             return new RotaryAngles(queries, queries);
         }
-        Value keyPositions = parts.input(StandardNames.KEY_POSITIONS, DType.INT64, BATCH, parts.keyCount());
-        return new RotaryAngles(queries, turn(parts, keyPositions, frequencies, rotary.attentionScaling()));
+        return new RotaryAngles(queries, turn(parts, parts.keyPositions(), frequencies, rotary.attentionScaling()));
     }
 
     // In 16 bits a position beyond 2,048 (bfloat16: 256) couldn't even be told from its neighbour, so angles

@@ -4,6 +4,7 @@ import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.TransformerConfig.Rotary;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -14,6 +15,7 @@ import java.util.stream.IntStream;
 public final class RotarySettings {
 
     private static final double DEFAULT_THETA = 10_000;
+    private static final String FULL = "full_attention";
     private static final String REACH = "rotary_reach";
     private static final String KNOWN = "default, linear, dynamic, llama3 and yarn";
 
@@ -53,7 +55,7 @@ public final class RotarySettings {
 
     private static TransformerConfig.Builder reaching(
             TransformerConfig.Builder builder, CheckpointConfig config, int maxPositions) {
-        return type(settings(config, "")).equals("dynamic") ? builder.extra(REACH, maxPositions) : builder;
+        return type(settings(config, FULL)).equals("dynamic") ? builder.extra(REACH, maxPositions) : builder;
     }
 
     /**
@@ -69,6 +71,18 @@ public final class RotarySettings {
         return read(config, settings(config, kind), dHead, defaultTheta, maxPositions);
     }
 
+    /**
+     * Rotary positions of settings that stand by themselves, as {@code rope_parameters} has them.
+     *
+     * @param config for what the settings leave out: {@code rope_theta}, {@code original_max_position_embeddings}
+     * @param dHead width of a head, all of which is rotated
+     * @throws IllegalArgumentException if the kind of scaling is not known, or lacks one of its numbers
+     */
+    public static Rotary of(
+            CheckpointConfig config, CheckpointConfig settings, int dHead, double defaultTheta, int maxPositions) {
+        return read(config, settings, dHead, defaultTheta, maxPositions);
+    }
+
     /** Checks that rotary positions reach as far as the context, which somebody may have made longer. */
     static void checkReach(TransformerConfig config) {
         if (config.extra().get(REACH) instanceof Integer reach && config.nCtx() > reach) {
@@ -80,8 +94,18 @@ public final class RotarySettings {
 
     private static CheckpointConfig settings(CheckpointConfig config, String kind) {
         CheckpointConfig old = config.object("rope_scaling");
-        CheckpointConfig settings = old.keys().isEmpty() ? config.object("rope_parameters") : old;
-        return settings.raw(kind) instanceof Map ? settings.object(kind) : settings;
+        CheckpointConfig newer = config.object("rope_parameters");
+        if (!newer.has(kind)) {
+            CheckpointConfig settings = old.keys().isEmpty() ? newer : old;
+            return settings.raw(kind) instanceof Map ? settings.object(kind) : settings;
+        }
+        // Kinds are told apart in the newer spelling alone; what the older one says concerns full attention.
+        CheckpointConfig settings = newer.object(kind);
+        for (String key : kind.equals(FULL) ? old.keys() : Set.<String>of()) {
+            Object value = old.raw(key);
+            settings = value == null ? settings : settings.withDefault(key, value);
+        }
+        return settings;
     }
 
     private static String type(CheckpointConfig settings) {
@@ -89,7 +113,7 @@ public final class RotarySettings {
     }
 
     static Rotary read(CheckpointConfig config, int dHead, int maxPositions) {
-        return read(config, settings(config, "full_attention"), dHead, DEFAULT_THETA, maxPositions);
+        return read(config, settings(config, FULL), dHead, DEFAULT_THETA, maxPositions);
     }
 
     /**

@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 /** Ids of special tokens in a Hugging Face config, which gives one id, a list of ids, null, or nothing. */
 public final class SpecialIds {
 
+    /** Fallback of a family that has none of its own. */
+    public static final long NONE = Long.MAX_VALUE;
+
     private SpecialIds() {}
 
     /**

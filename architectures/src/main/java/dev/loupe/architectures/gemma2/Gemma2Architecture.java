@@ -36,6 +36,7 @@ public final class Gemma2Architecture extends DecoderArchitecture {
                 .withDefault("vocab_size", 256000)
                 .withDefault("hidden_act", config.string("hidden_activation", "gelu_pytorch_tanh"));
         RotarySettings.requireOneKind(full);
+        LlamaCheckpoints.requireCausal(full);
         Integer window = LlamaCheckpoints.window(full, "sliding_window", 4096);
         var slides = LlamaCheckpoints.sliding(full, layer -> layer % 2 == 0);
         Double scoreCap = LlamaCheckpoints.softCap(full, "attn_logit_softcapping", 50.0);

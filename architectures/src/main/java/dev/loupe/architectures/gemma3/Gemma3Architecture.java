@@ -13,7 +13,6 @@ import dev.loupe.architectures.decoder.RotarySettings;
 import dev.loupe.architectures.llama.LlamaCheckpoints;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 
 /**
@@ -35,6 +34,7 @@ public final class Gemma3Architecture extends DecoderArchitecture {
     @Override
     public TransformerConfig configure(CheckpointConfig config) {
         CheckpointConfig full = text(config);
+        LlamaCheckpoints.requireCausal(full);
         int width = full.integer("head_dim");
         int positions = full.integer("max_position_embeddings", 131072);
         Rotary global = RotarySettings.ofKind(full, "full_attention", width, GLOBAL_THETA, positions);
@@ -75,18 +75,11 @@ public final class Gemma3Architecture extends DecoderArchitecture {
                 .withDefault("hidden_act", text.string("hidden_activation", "gelu_pytorch_tanh"));
     }
 
-    // Sliding layers turn by a base of their own, unscaled.
+    // Sliding layers turn by a base of their own, unscaled unless the config says so of them.
     private static Rotary local(CheckpointConfig config, int width, int positions) {
-        if (config.raw("rope_parameters") instanceof Map<?, ?> kinds
-                && kinds.get("sliding_attention") instanceof Map<?, ?>) {
-            return RotarySettings.ofKind(config, "sliding_attention", width, LOCAL_THETA, positions);
-        }
+        CheckpointConfig settings = config.object("rope_parameters").object("sliding_attention");
         double theta = config.number("rope_local_base_freq", LOCAL_THETA);
-        if (!(theta > 0) || Double.isInfinite(theta)) {
-            throw new IllegalArgumentException(
-                    config.source() + ": 'rope_local_base_freq' should be a positive number, found " + theta);
-        }
-        return new Rotary(width, RotarySettings.frequencies(theta, width), 1);
+        return RotarySettings.of(config, settings.withDefault("rope_theta", theta), width, theta, positions);
     }
 
     @Override

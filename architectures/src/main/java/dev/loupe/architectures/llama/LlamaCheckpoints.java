@@ -144,6 +144,19 @@ public final class LlamaCheckpoints {
         return cap;
     }
 
+    /**
+     * Checks that a position sees none that comes after it.
+     *
+     * @throws IllegalArgumentException if the config asks for attention in both directions, as encoders built of
+     *     these families do
+     */
+    public static void requireCausal(CheckpointConfig config) {
+        if (config.bool("use_bidirectional_attention", false)) {
+            throw new IllegalArgumentException(config.source() + ": 'use_bidirectional_attention' is true: this is an"
+                    + " encoder, whose positions see those after them. Loupe's models are decoders.");
+        }
+    }
+
     /** Which layers slide, from {@code layer_types}; what the family does by itself where that is missing. */
     public static IntPredicate sliding(CheckpointConfig config, IntPredicate byDefault) {
         if (!config.has("layer_types")) {

@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongUnaryOperator;
 
-/** Where GPT-NeoX's weights stand in a checkpoint. */
+/** Where GPT-NeoX's weights stand in a checkpoint, with the prefix {@code gpt_neox.} or, of the bare model, without. */
 final class NeoxWeights {
 
     static final String TIED = "tie_word_embeddings";
@@ -18,23 +18,25 @@ final class NeoxWeights {
     static WeightMapping mapping(TransformerConfig config) {
         WeightMapping.Builder rules = WeightMapping.builder();
         long width = config.dModel();
+        List<String> embedding = names("embed_in.weight");
         List<String> unembedding = new ArrayList<>(List.of("embed_out.weight", "lm_head.weight"));
         if (Boolean.TRUE.equals(config.extra().get(TIED))) {
-            unembedding.add("gpt_neox.embed_in.weight");
+            embedding.addAll(List.copyOf(unembedding));
+            unembedding.addAll(names("embed_in.weight"));
         }
-        rules.asIs(DecoderWeights.EMBEDDING, List.of("gpt_neox.embed_in.weight"), config.dVocab(), width);
+        rules.asIs(DecoderWeights.EMBEDDING, embedding, config.dVocab(), width);
         for (int layer = 0; layer < config.nLayers(); layer++) {
             block(rules, config, layer);
         }
-        rules.asIs(DecoderWeights.FINAL_NORM_WEIGHT, List.of("gpt_neox.final_layer_norm.weight"), width);
-        rules.asIs(DecoderWeights.FINAL_NORM_BIAS, List.of("gpt_neox.final_layer_norm.bias"), width);
+        rules.asIs(DecoderWeights.FINAL_NORM_WEIGHT, names("final_layer_norm.weight"), width);
+        rules.asIs(DecoderWeights.FINAL_NORM_BIAS, names("final_layer_norm.bias"), width);
         rules.transposed(DecoderWeights.UNEMBEDDING, unembedding, config.dVocab(), width);
-        return rules.ignore("gpt_neox\\.layers\\.\\d+\\.attention\\.(bias|masked_bias|rotary_emb\\.inv_freq)")
+        return rules.ignore("(gpt_neox\\.)?layers\\.\\d+\\.attention\\.(bias|masked_bias|rotary_emb\\.inv_freq)")
                 .build();
     }
 
     private static void block(WeightMapping.Builder rules, TransformerConfig config, int layer) {
-        String from = "gpt_neox.layers." + layer + ".";
+        String from = "layers." + layer + ".";
         String to = DecoderWeights.inBlock(layer, "");
         norm(rules, to + "ln1", from + "input_layernorm", config.dModel());
         String[] parts = {"Q", "K", "V"};
@@ -53,10 +55,10 @@ final class NeoxWeights {
         long width = config.dModel();
         long head = config.dHead();
         LongUnaryOperator stored = column -> column / head * 3 * head + part * head + column % head;
-        List<String> sources = List.of(from + ".weight");
+        List<String> sources = names(from + ".weight");
         rules.rule(scope + "W_" + name, sources, Layout.transposedRows(width, stored), 3 * width, width);
         if (config.hasBias("b_" + name)) {
-            rules.rule(scope + "b_" + name, List.of(from + ".bias"), Layout.columns(width, stored), 3 * width);
+            rules.rule(scope + "b_" + name, names(from + ".bias"), Layout.columns(width, stored), 3 * width);
         }
     }
 
@@ -68,14 +70,19 @@ final class NeoxWeights {
             String from,
             long in,
             long out) {
-        rules.transposed(scope + "W_" + name, List.of(from + ".weight"), out, in);
+        rules.transposed(scope + "W_" + name, names(from + ".weight"), out, in);
         if (config.hasBias("b_" + name)) {
-            rules.asIs(scope + "b_" + name, List.of(from + ".bias"), out);
+            rules.asIs(scope + "b_" + name, names(from + ".bias"), out);
         }
     }
 
     private static void norm(WeightMapping.Builder rules, String to, String from, long width) {
-        rules.asIs(to + ".w", List.of(from + ".weight"), width);
-        rules.asIs(to + ".b", List.of(from + ".bias"), width);
+        rules.asIs(to + ".w", names(from + ".weight"), width);
+        rules.asIs(to + ".b", names(from + ".bias"), width);
+    }
+
+    // The bare model is stored without the prefix.
+    private static List<String> names(String name) {
+        return new ArrayList<>(List.of("gpt_neox." + name, name));
     }
 }

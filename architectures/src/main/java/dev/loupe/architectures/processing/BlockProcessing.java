@@ -24,11 +24,12 @@ final class BlockProcessing {
     }
 
     void run() {
-        NormFolding norm = NormFolding.read(steps, flow, DecoderWeights.inBlock(layer, "ln1"));
+        boolean normed = config.block(layer).norms().before();
+        NormFolding norm = NormFolding.read(steps, flow, DecoderWeights.inBlock(layer, "ln1"), normed);
         queriesAndKeys(norm);
         valuesAndOutput(norm);
         if (config.dMlp() > 0) {
-            mlp(NormFolding.read(steps, flow, DecoderWeights.inBlock(layer, "ln2")));
+            mlp(NormFolding.read(steps, flow, DecoderWeights.inBlock(layer, "ln2"), normed));
         }
     }
 

@@ -3,16 +3,22 @@ package dev.loupe.architectures.processing;
 import java.util.Optional;
 
 /** A norm's parameters, on their way into the projections that read it. Empty if there is nothing to fold. */
-record NormFolding(ProcessingSteps steps, WeightFlow flow, Optional<double[]> weight, Optional<double[]> bias) {
+record NormFolding(
+        ProcessingSteps steps, WeightFlow flow, boolean there, Optional<double[]> weight, Optional<double[]> bias) {
 
-    /** Reads the parameters, which then don't reach the model; nothing if folding wasn't asked for. */
-    static NormFolding read(ProcessingSteps steps, WeightFlow flow, String scope) {
-        if (!steps.foldLn()) {
-            return new NormFolding(steps, flow, Optional.empty(), Optional.empty());
+    /**
+     * Reads the parameters, which then don't reach the model; nothing if folding wasn't asked for.
+     *
+     * @param there whether there is such a norm
+     */
+    static NormFolding read(ProcessingSteps steps, WeightFlow flow, String scope, boolean there) {
+        if (!steps.foldLn() || !there) {
+            return new NormFolding(steps, flow, false, Optional.empty(), Optional.empty());
         }
         return new NormFolding(
                 steps,
                 flow,
+                true,
                 flow.pullIfThere(scope + ".w").map(vector -> vector.row(0)),
                 flow.pullIfThere(scope + ".b").map(vector -> vector.row(0)));
     }
@@ -32,7 +38,7 @@ record NormFolding(ProcessingSteps steps, WeightFlow flow, Optional<double[]> we
                 })
                 .or(() -> known);
         weight.ifPresent(matrix::scaleRows);
-        if (steps.foldLn() && centre && steps.config().normalization().centres()) {
+        if (there && centre && steps.config().normalization().centres()) {
             matrix.centreColumns();
         }
         return new Reader(matrix, folded);

@@ -17,7 +17,7 @@ final class UnembeddingProcessing {
         if (!steps.foldLn() && !steps.centerUnembed()) {
             return;
         }
-        Reader unembedding = NormFolding.read(steps, flow, "ln_final").fold("unembed.", "U", true);
+        Reader unembedding = NormFolding.read(steps, flow, "ln_final", true).fold("unembed.", "U", true);
         if (steps.centerUnembed()) {
             unembedding.matrix().centreRows();
             unembedding.bias().ifPresent(WeightMatrix::centreRows);

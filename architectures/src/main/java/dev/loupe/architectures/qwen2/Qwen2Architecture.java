@@ -7,6 +7,7 @@ import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.DecoderArchitecture;
+import dev.loupe.architectures.decoder.SpecialIds;
 import dev.loupe.architectures.llama.LlamaCheckpoints;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,6 +28,8 @@ public final class Qwen2Architecture extends DecoderArchitecture {
     public TransformerConfig configure(CheckpointConfig config) {
         return LlamaCheckpoints.config(config, id(), 32768, 32)
                 .biases(Set.of("b_Q", "b_K", "b_V"))
+                .bosId(SpecialIds.bos(config, SpecialIds.NONE, config.integer("vocab_size")))
+                .eosIds(SpecialIds.eos(config, SpecialIds.NONE, config.integer("vocab_size")))
                 .defaultPrependBos(false)
                 .blocks(windows(config))
                 .build();

@@ -7,6 +7,7 @@ import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.DecoderArchitecture;
+import dev.loupe.architectures.decoder.SpecialIds;
 import dev.loupe.architectures.llama.LlamaCheckpoints;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,6 +32,8 @@ public final class Qwen3Architecture extends DecoderArchitecture {
         var slides = LlamaCheckpoints.sliding(full, layer -> layer >= from);
         return LlamaCheckpoints.config(full, id(), 32768, 32)
                 .biases(full.bool("attention_bias", false) ? Set.of("b_Q", "b_K", "b_V", "b_O") : Set.of())
+                .bosId(SpecialIds.bos(config, SpecialIds.NONE, config.integer("vocab_size")))
+                .eosIds(SpecialIds.eos(config, SpecialIds.NONE, config.integer("vocab_size")))
                 .defaultPrependBos(false)
                 .blocks((block, layer) -> block.withQueryKeyNorms(true).withWindow(slides.test(layer) ? window : null))
                 .build();

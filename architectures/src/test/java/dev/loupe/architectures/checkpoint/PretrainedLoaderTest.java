@@ -13,6 +13,9 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.array.safetensors.SafetensorsWriter;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.Backends;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
@@ -168,6 +171,22 @@ class PretrainedLoaderTest {
             HostTensor unembedding = weights.get("unembed.W_U");
             assertThat(unembedding.shape()).isEqualTo(Shape.of(24, 113));
             assertThat(unembedding.getDouble(7 * 113 + 100)).isEqualTo(embedding.getDouble(100 * 24 + 7));
+        }
+    }
+
+    @Test
+    void aModelIsLoadedInItsCheckpointsOwnTypeIfThatIsAskedFor() {
+        try (Backend backend = Backends.open("reference", BackendOptions.DEFAULT)) {
+            for (Map.Entry<String, DType> stored : Map.of(
+                            Fixtures.LLAMA_SHARDED_BF16, DType.BFLOAT16,
+                            Fixtures.LLAMA, DType.FLOAT32)
+                    .entrySet()) {
+                String name = Fixtures.directory(stored.getKey()).toString();
+                try (HookedTransformer model = HookedTransformer.fromPretrained(
+                        name, LoadOptions.defaults().withAutoDType(), backend)) {
+                    assertThat(model.options().dtype()).isEqualTo(stored.getValue());
+                }
+            }
         }
     }
 

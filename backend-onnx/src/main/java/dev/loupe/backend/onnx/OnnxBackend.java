@@ -70,7 +70,8 @@ final class OnnxBackend implements Backend {
 
     @Override
     public Capabilities capabilities() {
-        return new Capabilities(EnumSet.allOf(DType.class), computed, true);
+        // The runtime's 16-bit functions are no faster than float32's, or missing: weights are kept so, and widened.
+        return new Capabilities(EnumSet.allOf(DType.class), computed, EnumSet.of(DType.FLOAT16, DType.BFLOAT16), true);
     }
 
     @Override

@@ -124,6 +124,7 @@ abstract sealed class StageRun {
 
     private static final class Product extends StageRun {
         private final Stage.Product product;
+        private final boolean stored;
         private final Object key;
         private final Session session;
 
@@ -136,6 +137,7 @@ abstract sealed class StageRun {
             super(backend, segment, call);
             this.product = product;
             OnnxHandle weight = weight(weights, product.weight());
+            stored = Stages.isStored(product, weight);
             key = Stages.key(product, weight);
             session = backend.sessions()
                     .acquire(
@@ -155,9 +157,13 @@ abstract sealed class StageRun {
             }
             try (OnnxHandle rows = x.view(rows(x.shape()));
                     OnnxHandle resultRows = result.view(rows(result.shape()))) {
-                List<OnnxHandle> in = product.inputs().size() == 3
-                        ? List.of(rows, slots.get(product.inputs().get(2)))
-                        : List.of(rows);
+                List<OnnxHandle> in = new ArrayList<>(List.of(rows));
+                if (stored) {
+                    in.add(slots.get(product.weight()));
+                }
+                if (product.inputs().size() == 3) {
+                    in.add(slots.get(product.inputs().get(2)));
+                }
                 session.run(in, Map.of(session.outputs().get(0), resultRows));
             }
         }

@@ -37,7 +37,9 @@ final class PyTorchBackend extends InterpretingBackend {
         this.sixteenBits = new SixteenBits(device);
         Set<DType> floating = EnumSet.allOf(DType.class);
         floating.removeIf(type -> !type.isFloating());
-        this.capabilities = new Capabilities(EnumSet.allOf(DType.class), floating, device.isCpu());
+        Set<DType> stored = EnumSet.copyOf(floating);
+        stored.removeIf(type -> !type.isSixteenBits() || sixteenBits.hasProducts(type));
+        this.capabilities = new Capabilities(EnumSet.allOf(DType.class), floating, stored, device.isCpu());
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.loupe.backend.onnx.cut;
 
+import dev.loupe.array.DType;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.graph.Op;
@@ -81,12 +82,14 @@ public final class Cut {
     private void place(Segment.Step step) {
         int ready = step.inputs().stream().mapToInt(slot -> time[slot]).max().orElse(AT_ONCE);
         int at;
-        if (isInlined(step)) {
+        if (isWideningForProducts(step)) {
+            at = AT_ONCE;
+        } else if (isInlined(step)) {
             inlined.set(step.outputs().get(0));
             at = AT_ONCE;
         } else if (isProduct(step)) {
             at = nextOdd(ready);
-            stage(at, new Stage.Product(step));
+            stage(at, new Stage.Product(step, stored(step.inputs().get(1))));
         } else if (isHost(step)) {
             at = nextOdd(ready);
             stage(at, new Stage.Host(step));
@@ -131,10 +134,33 @@ public final class Cut {
         if (!splitProducts || !(step.op() instanceof Op.MatMul || step.op() instanceof Op.Linear)) {
             return false;
         }
-        int weight = step.inputs().get(1);
+        int weight = stored(step.inputs().get(1));
         return weights.get(weight)
                 && segment.types().get(weight).rank() == 2
                 && segment.types().get(step.inputs().get(0)).rank() >= 2;
+    }
+
+    /** The slot of a weight in 16 bits that a slot is the widened form of; the slot itself if it is none. */
+    private int stored(int slot) {
+        Segment.Step maker = makers[slot];
+        if (maker == null || !(maker.op() instanceof Op.Cast)) {
+            return slot;
+        }
+        int from = maker.inputs().get(0);
+        boolean widened = weights.get(from)
+                && segment.types().get(from).dtype().isSixteenBits()
+                && segment.types().get(slot).dtype() == DType.FLOAT32;
+        return widened ? from : slot;
+    }
+
+    // Products widen their weights by themselves.
+    private boolean isWideningForProducts(Segment.Step step) {
+        int slot = step.outputs().get(0);
+        return splitProducts
+                && stored(slot) != slot
+                && !declared.get(slot)
+                && readers.get(slot).stream()
+                        .allMatch(reader -> isProduct(reader) && reader.inputs().lastIndexOf(slot) == 1);
     }
 
     private static boolean isView(Op op) {

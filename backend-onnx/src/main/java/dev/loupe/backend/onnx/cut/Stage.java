@@ -1,6 +1,7 @@
 package dev.loupe.backend.onnx.cut;
 
 import dev.loupe.backend.Segment;
+import java.util.ArrayList;
 import java.util.List;
 
 /** A part of a segment that is carried out in one go. */
@@ -41,11 +42,15 @@ public sealed interface Stage {
     /**
      * A product with a weight, {@code x·W} or {@code x·W + b}, as a session of its own: it holds the one copy of
      * the weight that is rearranged for speed, whatever it is combined with.
+     *
+     * @param weight the slot of W as it is stored: what the step reads, or what is widened for it
      */
-    record Product(Segment.Step step) implements Stage {
+    record Product(Segment.Step step, int weight) implements Stage {
         @Override
         public List<Integer> inputs() {
-            return step.inputs();
+            List<Integer> inputs = new ArrayList<>(step.inputs());
+            inputs.set(1, weight);
+            return inputs;
         }
 
         @Override
@@ -56,11 +61,6 @@ public sealed interface Stage {
         /** The slot of x. */
         public int operand() {
             return step.inputs().get(0);
-        }
-
-        /** The slot of W. */
-        public int weight() {
-            return step.inputs().get(1);
         }
     }
 

@@ -40,6 +40,11 @@ public final class Session implements AutoCloseable {
         this.weights = List.copyOf(model.weights().values());
         this.weights.forEach(OnnxHandle::retain);
         try (OrtSession.SessionOptions options = runtime.options(gpu)) {
+            if (model.weights().values().stream()
+                    .anyMatch(weight -> weight.dtype().isSixteenBits())) {
+                // Folding the widening of a stored weight would keep it in both types.
+                options.addConfigEntry("optimization.disable_specified_optimizers", "ConstantFolding");
+            }
             for (Map.Entry<String, OnnxHandle> weight : model.weights().entrySet()) {
                 options.addInitializer(weight.getKey(), weight.getValue().tensor());
             }

@@ -1,0 +1,55 @@
+package dev.loupe.graph.pass;
+
+import dev.loupe.array.DType;
+import dev.loupe.graph.Graph;
+import dev.loupe.graph.Op;
+import dev.loupe.graph.Value;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Has the matrices by which activations are multiplied stored in 16 bits, and widened where they are used: each reader
+ * has a {@link Op.Cast} of its own right before it, so that a widened copy lives no longer than the product. Everything
+ * else (embeddings, of which few rows are read, norms, biases) stays in the type in which the graph computes: it is little.
+ *
+ * @param stored the type to store them in
+ */
+public record StoreWeights(DType stored) implements Pass {
+
+    @Override
+    public Graph apply(Graph graph) {
+        Set<String> factors = factors(graph);
+        return Rewriter.rewrite(graph, (old, to) -> {
+            if (old.source() instanceof Value.Weight weight && factors.contains(weight.name())) {
+                return to.builder()
+                        .weight(weight.name(), stored, old.type().shape().toArray());
+            }
+            return to.copy(
+                    old,
+                    operand -> to.builder().cast(to.get(operand), operand.type().dtype()));
+        });
+    }
+
+    /** Names of the weights that are nothing but factors of products: {@code W} of {@code x·W}. */
+    public static Set<String> factors(Graph graph) {
+        Set<Value> factors = new HashSet<>();
+        Set<Value> others = new HashSet<>(graph.outputs().values());
+        for (Value value : graph.values()) {
+            boolean product = value.source() instanceof Value.Result result
+                    && (result.op() instanceof Op.MatMul || result.op() instanceof Op.Linear);
+            for (int i = 0; i < value.operands().size(); i++) {
+                (product && i == 1 ? factors : others).add(value.operands().get(i));
+            }
+        }
+        Set<String> names = new TreeSet<>();
+        graph.weights().forEach((name, value) -> {
+            if (factors.contains(value)
+                    && !others.contains(value)
+                    && !graph.constants().containsKey(name)) {
+                names.add(name);
+            }
+        });
+        return names;
+    }
+}

@@ -1,0 +1,52 @@
+package dev.loupe.behaviour;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.Backends;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Models in a type that their backend only stores. */
+class StoredWeightsTest {
+
+    private static final Tokens TOKENS = Tokens.of(new long[] {0, 17, 4, 211, 90});
+
+    @ParameterizedTest
+    @EnumSource(names = {"FLOAT16", "BFLOAT16"})
+    void weightsAreKeptInSixteenBitsAndTheArithmeticIsFloat32s(DType dtype) {
+        try (Backend backend = Backends.open("reference", BackendOptions.DEFAULT);
+                HookedTransformer wide =
+                        HookedTransformer.fromPretrained("toy-llama", LoadOptions.noProcessing(), backend);
+                HookedTransformer stored = HookedTransformer.fromPretrained(
+                        "toy-llama", LoadOptions.noProcessing().withDType(dtype), backend);
+                Tensor expected = wide.forward(TOKENS);
+                Tensor found = stored.forward(TOKENS)) {
+            assertThat(stored.options().dtype()).isEqualTo(dtype);
+            assertThat(stored.dtype()).isEqualTo(DType.FLOAT32);
+            assertThat(found.dtype()).isEqualTo(DType.FLOAT32);
+            // The toys are stored in float16, so there every number is the same.
+            assertThat(found.maxAbsDifference(expected)).isLessThan(dtype == DType.FLOAT16 ? 1e-9 : 0.5);
+            assertThat(stored.weight("blocks.0.mlp.W_in").dtype()).isEqualTo(DType.FLOAT32);
+            assertThat(stored.graph().weights().get("blocks.0.mlp.W_in").type().dtype())
+                    .isEqualTo(dtype);
+            assertThat(stored.graph().weights().get("embed.W_E").type().dtype()).isEqualTo(DType.FLOAT32);
+        }
+    }
+
+    @Test
+    void aTypeThatIsNoFloatingPointTypeIsRefusedWithThoseThatAre() {
+        assertThatThrownBy(() -> HookedTransformer.fromPretrained(
+                        "toy-llama",
+                        LoadOptions.defaults().withBackend("reference").withDType(DType.INT64)))
+                .hasMessageContainingAll("int64", "float32", "bfloat16");
+    }
+}

@@ -1,0 +1,63 @@
+package dev.loupe.backend.onnx;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Backend;
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.model.GenerateOptions;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.tensor.Tensor;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Whole models whose weights are kept in 16 bits, and widened as they are used. */
+class StoredSixteenBitsTest {
+
+    private static final String PROMPT = "The capital of France is";
+
+    static Stream<Arguments> models() {
+        return Stream.of("toy-gpt2", "toy-llama", "toy-mistral")
+                .flatMap(name ->
+                        Stream.of(Arguments.of(name, DType.FLOAT16, 0.02), Arguments.of(name, DType.BFLOAT16, 0.5)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void aModelStoredInSixteenBitsComputesInFloat32(String name, DType dtype, double error) {
+        LoadOptions options = LoadOptions.defaults();
+        try (Backend backend = new OnnxBackendProvider().open(BackendOptions.DEFAULT.withThreads(1));
+                HookedTransformer wide = HookedTransformer.fromPretrained(name, options, backend);
+                HookedTransformer narrow = HookedTransformer.fromPretrained(name, options.withDType(dtype), backend);
+                Tensor expected = wide.forward(PROMPT);
+                Tensor found = narrow.forward(PROMPT)) {
+            assertThat(narrow.dtype()).isEqualTo(DType.FLOAT32);
+            assertThat(found.dtype()).isEqualTo(DType.FLOAT32);
+            // The weights' own rounding, and nothing else: logits reach 20, and a weight has 11 bits, or 8.
+            assertThat(found.maxAbsDifference(expected)).isBetween(1e-4, error);
+            assertThat(narrow.generate(PROMPT, GenerateOptions.greedy(3)))
+                    .isEqualTo(wide.generate(PROMPT, GenerateOptions.greedy(3)));
+            assertThat(narrow.W_U().dtype()).isEqualTo(DType.FLOAT32);
+        }
+    }
+
+    @Test
+    void productsOfEqualShapesShareASessionThatHoldsNoWeight() {
+        try (OnnxBackend backend = (OnnxBackend) new OnnxBackendProvider().open(BackendOptions.DEFAULT.withThreads(1));
+                HookedTransformer stored = HookedTransformer.fromPretrained(
+                        "toy-llama", LoadOptions.defaults().withDType(DType.BFLOAT16), backend)) {
+            stored.forward(PROMPT).close();
+            int few = backend.sessions().size();
+            try (HookedTransformer wide =
+                    HookedTransformer.fromPretrained("toy-llama", LoadOptions.defaults(), backend)) {
+                wide.forward(PROMPT).close();
+                // In float32 each of the seven products of the four layers, and the unembedding, has its own.
+                assertThat(backend.sessions().size() - few).isEqualTo(4 * 7 + 1);
+            }
+        }
+    }
+}
