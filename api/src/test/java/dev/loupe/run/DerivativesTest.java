@@ -37,13 +37,14 @@ class DerivativesTest {
             Value mid = b.hook("blocks." + layer + ".hook_mid", b.unary(Op.UnaryKind.TANH, pre));
             x = b.hook("blocks." + layer + ".hook_post", b.add(pre, mid));
         }
-        return b.region("unembed").output("logits", b.unary(Op.UnaryKind.SIN, x)).build();
+        return b.region("unembed")
+                .output("logits", b.unary(Op.UnaryKind.SIN, x))
+                .build();
     }
 
     private static Plan plan(boolean compiles, Map<String, List<Change>> backward, String... points) {
         Derivatives derivatives = new Derivatives("logits", SUM, Set.of(points), backward);
-        PlanRequest request =
-                new PlanRequest(Set.of("x"), Set.of(), Set.of(), Map.of(), Set.of(), derivatives);
+        PlanRequest request = new PlanRequest(Set.of("x"), Set.of(), Set.of(), Map.of(), Set.of(), derivatives);
         return Divide.divide(request.prepared(GRAPH, !compiles), request.keep(), compiles, Map.of());
     }
 
@@ -75,8 +76,8 @@ class DerivativesTest {
 
     @Test
     void aBlocksBackwardPartIsPreparedOnceForAllSetsOfPoints() {
-        Map<String, Segment> all = segments(
-                plan(true, Map.of(), GRAPH.hooks().keySet().toArray(new String[0])));
+        Map<String, Segment> all =
+                segments(plan(true, Map.of(), GRAPH.hooks().keySet().toArray(new String[0])));
         for (String point : List.of("hook_embed", "blocks.0.hook_pre", "blocks.1.hook_pre", "blocks.1.hook_mid")) {
             Map<String, Segment> one = segments(plan(true, Map.of(), point));
             for (String region : List.of("blocks.2", "blocks.2.backward", "unembed.backward")) {
@@ -100,7 +101,8 @@ class DerivativesTest {
         Map<String, Segment> segments = segments(plan(true, Map.of(), "hook_embed"));
         for (int layer = 0; layer < 3; layer++) {
             Placement forward = segments.get("blocks." + layer).placement();
-            assertThat(segments.get("blocks." + layer + ".backward").placement()).isEqualTo(forward);
+            assertThat(segments.get("blocks." + layer + ".backward").placement())
+                    .isEqualTo(forward);
             assertThat(forward).isEqualTo(new Placement(layer + 1, 5));
         }
         assertThat(segments.get("metric").placement())

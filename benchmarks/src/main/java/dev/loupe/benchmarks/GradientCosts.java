@@ -30,7 +30,8 @@ public final class GradientCosts {
         try (HookedTransformer model = Gpt2Small.model(backend, 2)) {
             Tokens tokens = Gpt2Small.tokens(1, 64);
             RunRequest forward = RunRequest.of(tokens).build();
-            RunRequest cached = RunRequest.of(tokens).observe(HookFilter.standard()).build();
+            RunRequest cached =
+                    RunRequest.of(tokens).observe(HookFilter.standard()).build();
             RunRequest request = gradients
                     ? RunRequest.of(tokens)
                             .returns(Returns.NONE)

@@ -99,7 +99,8 @@ public final class FusedProducts {
             return null;
         }
         String right = names.apply(product.right());
-        // What is left of the order once the product reads it transposed: with a matrix nothing, and a weight isn't copied.
+        // What is left of the order once the product reads it transposed: with a matrix nothing, and a weight isn't
+        // copied.
         if (!isAsItLies(product.permutation())) {
             right = model.node("Transpose", List.of(right), Attribute.of("perm", product.permutation()));
         }
