@@ -98,12 +98,25 @@ public final class FusedProducts {
         if (product == null) {
             return null;
         }
-        Attribute order = Attribute.of("perm", product.permutation());
-        String right = model.node("Transpose", List.of(names.apply(product.right())), order);
+        String right = names.apply(product.right());
+        // What is left of the order once the product reads it transposed: with a matrix nothing, and a weight isn't
+        // copied.
+        if (!isAsItLies(product.permutation())) {
+            right = model.node("Transpose", List.of(right), Attribute.of("perm", product.permutation()));
+        }
         return model.contribNode(
                 "FusedMatMul",
                 List.of(names.apply(product.left()), right),
                 Attribute.of("transB", 1),
                 Attribute.of("alpha", product.scale()));
+    }
+
+    private static boolean isAsItLies(List<Integer> permutation) {
+        for (int axis = 0; axis < permutation.size(); axis++) {
+            if (permutation.get(axis) != axis) {
+                return false;
+            }
+        }
+        return true;
     }
 }
