@@ -6,6 +6,8 @@ import org.jspecify.annotations.Nullable;
 
 /** A hook function that is told of its run, and may keep state for as long as that lasts. */
 @FunctionalInterface
+// The method of two arguments is refused here, so that the one of three is the one to write.
+@SuppressWarnings("FunctionalInterfaceMethodChanged")
 public interface ContextHookFunction extends HookFunction {
 
     /**

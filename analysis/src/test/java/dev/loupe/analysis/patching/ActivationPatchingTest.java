@@ -67,7 +67,7 @@ class ActivationPatchingTest {
         double sum = 0;
         for (int row = 0; row < tokens.batch(); row++) {
             int last = tokens.lastReal(row);
-            sum += (double) logits.item(row, last, 5) - logits.item(row, last, 9);
+            sum += logits.item(row, last, 5) - logits.item(row, last, 9);
         }
         return sum / tokens.batch();
     }

@@ -69,7 +69,7 @@ class PaddedPromptsTest {
                 }));
                 expected += Metric.logitDifference(model, " Mary", " John").of(logits) / 2;
             }
-            assertThat((double) found.item(layer, 1)).isCloseTo(expected, CLOSE);
+            assertThat(found.item(layer, 1)).isCloseTo(expected, CLOSE);
         }
     }
 
