@@ -66,6 +66,8 @@ final class CheckpointTensors implements AutoCloseable {
         if (files.has(INDEX)) {
             return openShards(files, wanted);
         }
+        ForeignForms.rejectAdapter(files);
+        ForeignForms.rejectGguf(files);
         throw new IllegalArgumentException(nothingToRead(files));
     }
 

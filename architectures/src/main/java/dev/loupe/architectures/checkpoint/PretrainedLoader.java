@@ -91,9 +91,7 @@ public final class PretrainedLoader implements CheckpointLoader {
             return local(name, new DirectoryFiles(path.get()), options);
         }
         if (path.isPresent() && Files.exists(path.get())) {
-            throw new IllegalArgumentException(
-                    "'" + name + "' is a file. Give the directory it is in: a checkpoint is a"
-                            + " directory with config.json and model.safetensors.");
+            throw new IllegalArgumentException(ForeignForms.singleFile(path.get()));
         }
         Optional<PretrainedModel> alias =
                 aliases().stream().filter(model -> model.alias().equals(name)).findFirst();
@@ -167,6 +165,7 @@ public final class PretrainedLoader implements CheckpointLoader {
     private Checkpoint open(String name, ModelFiles files, LoadOptions options) {
         if (!files.has(CONFIG)) {
             ForeignForms.rejectAdapter(files);
+            ForeignForms.rejectGguf(files);
             throw new IllegalArgumentException(files.source() + " has no " + CONFIG
                     + ". A checkpoint is a directory with config.json and model.safetensors, as Hugging Face"
                     + " transformers' save_pretrained writes it.");
