@@ -9,7 +9,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
 
 /**
  * Chooses hook points: by name, by pattern, or by a condition. Names may be full ({@code
@@ -86,14 +85,9 @@ public final class HookFilter {
     }
 
     private static List<HookPoint> matching(HookNames names, String glob) {
-        StringBuilder regex = new StringBuilder();
-        for (int i = 0; i < glob.length(); i++) {
-            char c = glob.charAt(i);
-            regex.append(c == '*' ? ".*" : c == '?' ? "." : Pattern.quote(String.valueOf(c)));
-        }
-        Pattern pattern = Pattern.compile(regex.toString());
+        Glob pattern = new Glob(glob);
         List<HookPoint> all = names.points().stream()
-                .filter(point -> pattern.matcher(point.name()).matches())
+                .filter(point -> pattern.matches(point.name()))
                 .toList();
         List<HookPoint> standard =
                 all.stream().filter(point -> !point.optional()).toList();

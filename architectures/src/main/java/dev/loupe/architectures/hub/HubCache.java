@@ -1,7 +1,7 @@
 package dev.loupe.architectures.hub;
 
+import dev.loupe.io.OutputFile;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -70,9 +70,7 @@ final class HubCache {
         if (!repository.isCommit() && !commit(repository).equals(Optional.of(commit))) {
             Path ref = directory().resolve("refs").resolve(repository.revision());
             Files.createDirectories(ref.resolveSibling(""));
-            Path temporary = ref.resolveSibling(ref.getFileName() + "." + UUID.randomUUID() + ".tmp");
-            Files.write(temporary, commit.getBytes(StandardCharsets.UTF_8));
-            move(temporary, ref);
+            OutputFile.writeString(ref, commit);
         }
     }
 

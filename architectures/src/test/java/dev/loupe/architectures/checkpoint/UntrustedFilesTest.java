@@ -17,7 +17,9 @@ import dev.loupe.architectures.hub.HubSettings;
 import dev.loupe.architectures.support.Models;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URISyntaxException;
@@ -187,6 +189,17 @@ class UntrustedFilesTest {
             for (int i = 0; i < 5 * 40; i++) {
                 assertThat(found[i / 40][i % 40]).isCloseTo(logits.getDouble(i), within(1e-4));
             }
+        }
+    }
+
+    /** Expected values: transformers 5.18, greedy. */
+    @Test
+    void batchesGenerateWhereTheEndOfTextIsBeyondTheVocabulary() {
+        try (HookedTransformer model = Models.load(original("gpt2-bos-outside"), LoadOptions.noProcessing())) {
+            List<long[]> rows = model.generate(
+                    Tokens.pad(List.of(new long[] {5, 6, 7}, new long[] {8}), 0, true), GenerateOptions.greedy(3));
+            assertThat(rows.get(0)).containsExactly(5, 6, 7, 40, 51, 35);
+            assertThat(rows.get(1)).containsExactly(8, 55, 40, 51);
         }
     }
 
