@@ -1,6 +1,7 @@
 package dev.loupe.architecture;
 
 import dev.loupe.array.DType;
+import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendProvider;
 import java.util.HashMap;
 import java.util.Map;
@@ -57,6 +58,8 @@ public record LoadOptions(
 
     /** Copies the settings. */
     public LoadOptions {
+        BackendOptions.checkDevices(nDevices);
+        BackendOptions.checkThreads(threads);
         backendSettings = Map.copyOf(backendSettings);
     }
 
@@ -142,12 +145,20 @@ public record LoadOptions(
         return changed(draft -> draft.backend = id);
     }
 
-    /** The same options spread over several devices. */
+    /**
+     * The same options spread over several devices.
+     *
+     * @throws IllegalArgumentException if there can't be so many
+     */
     public LoadOptions withDevices(int count) {
         return changed(draft -> draft.nDevices = count);
     }
 
-    /** The same options with another number of threads. */
+    /**
+     * The same options with another number of threads for one operation; 0 leaves it to the backend.
+     *
+     * @throws IllegalArgumentException if it is negative or more than {@link BackendOptions#mostThreads()}
+     */
     public LoadOptions withThreads(int count) {
         return changed(draft -> draft.threads = count);
     }

@@ -6,7 +6,7 @@ import java.util.Map;
  * How to open a backend.
  *
  * @param device {@code cpu}, {@code cuda} (the first one) or {@code cuda:N}
- * @param threads threads for one operation; 0 leaves it to the backend
+ * @param threads threads for one operation, at most {@link #mostThreads()}; 0 leaves it to the backend
  * @param devices number of devices from {@code device} on over which layers are spread as a pipeline; 1 for
  *     no spreading
  * @param extra settings that only some backends know, by name
@@ -16,13 +16,52 @@ public record BackendOptions(String device, int threads, int devices, Map<String
     /** The CPU with the backend's own choice of threads. */
     public static final BackendOptions DEFAULT = new BackendOptions("cpu", 0, 1, Map.of());
 
-    /** Checks the ranges. */
+    private static final int MOST_DEVICES = 1024;
+
+    // Engines take what they are given, and end the process, or start for minutes, where the system has no more threads.
+    private static final int ALWAYS_ALLOWED = 64;
+
+    /**
+     * Checks the ranges.
+     *
+     * @throws IllegalArgumentException if one is left; says which
+     */
     public BackendOptions {
-        if (threads < 0 || devices < 1) {
-            throw new IllegalArgumentException(
-                    "threads must be 0 or more, devices 1 or more; got " + threads + " and " + devices);
-        }
+        checkThreads(threads);
+        checkDevices(devices);
         extra = Map.copyOf(extra);
+    }
+
+    /** The largest number of threads that may be asked for: 64, or twice the processors of this machine. */
+    public static int mostThreads() {
+        return Math.max(ALWAYS_ALLOWED, 2 * Runtime.getRuntime().availableProcessors());
+    }
+
+    /**
+     * Checks a number of threads.
+     *
+     * @throws IllegalArgumentException if it is negative or more than {@link #mostThreads()}
+     */
+    public static int checkThreads(int threads) {
+        if (threads < 0 || threads > mostThreads()) {
+            throw new IllegalArgumentException("Can't run with " + threads + " threads: it takes 1 to " + mostThreads()
+                    + " here (there are " + Runtime.getRuntime().availableProcessors()
+                    + " processors; more threads than that make nothing faster), or 0 to leave it to the backend");
+        }
+        return threads;
+    }
+
+    /**
+     * Checks a number of devices.
+     *
+     * @throws IllegalArgumentException if it is less than 1 or more than any machine has
+     */
+    public static int checkDevices(int devices) {
+        if (devices < 1 || devices > MOST_DEVICES) {
+            throw new IllegalArgumentException(
+                    "Can't spread a model over " + devices + " devices: it takes 1 to " + MOST_DEVICES);
+        }
+        return devices;
     }
 
     /** The same options on another device. */

@@ -29,6 +29,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A transformer language model with every activation within reach: it can be read, cached and changed while the model
@@ -49,11 +50,10 @@ public final class HookedTransformer implements AutoCloseable {
     private final TransformerConfig config;
     private final LoadOptions options;
     private final Backend backend;
-    private final boolean ownsBackend;
+    private final Lifetime lifetime;
     private final DType dtype;
     private final ArchitectureProvider architecture;
     private final Map<String, Tensor> flatWeights;
-    private final Set<String> borrowedWeights;
     private final Weights weights;
     private final TextTokens text;
     private final HookRegistry registry = new HookRegistry();
@@ -69,7 +69,7 @@ public final class HookedTransformer implements AutoCloseable {
             Graph graph,
             Map<String, Tensor> flatWeights,
             TextTokens text) {
-        this(config, options, architecture, backend, ownsBackend, graph, flatWeights, Set.of(), text);
+        this(config, options, architecture, backend, ownsBackend, graph, flatWeights, Set.of(), text, null);
     }
 
     private HookedTransformer(
@@ -81,13 +81,12 @@ public final class HookedTransformer implements AutoCloseable {
             Graph graph,
             Map<String, Tensor> flatWeights,
             Set<String> borrowedWeights,
-            TextTokens text) {
+            TextTokens text,
+            @Nullable Lifetime shared) {
         this.architecture = architecture;
-        this.borrowedWeights = borrowedWeights;
         this.config = config;
         this.options = options;
         this.backend = backend;
-        this.ownsBackend = ownsBackend;
         this.flatWeights = flatWeights;
         this.text = text;
         this.dtype = backend.capabilities().computes(options.dtype());
@@ -95,6 +94,18 @@ public final class HookedTransformer implements AutoCloseable {
         this.hookNames = new HookNames(graph.hookPoints(), config.nLayers());
         this.runs = new ModelRuns(
                 this, architecture, backend, dtype, name -> weights.stored(name).handle());
+        ModelRuns running = runs;
+        this.lifetime = new Lifetime(config.modelName(), shared, () -> {
+            running.close();
+            flatWeights.forEach((name, weight) -> {
+                if (!borrowedWeights.contains(name)) {
+                    weight.close();
+                }
+            });
+            if (ownsBackend) {
+                backend.close();
+            }
+        });
     }
 
     // Where models come from.
@@ -162,8 +173,8 @@ public final class HookedTransformer implements AutoCloseable {
 
     /**
      * This model with more in its graph, such as a dictionary in the place of an activation. The new model shares the
-     * weights and the backend with this one, which stays as it is and must stay open; hooks that stand on this one don't
-     * stand on the new one. Closing the new one frees what the extensions brought.
+     * weights and the backend with this one, which stays as it is and must stay open: the new one doesn't run once this is closed.
+     * Hooks that stand on this one don't stand on the new one. Closing the new one frees what the extensions brought.
      *
      * @throws dev.loupe.graph.UnknownHookException if an extension names a point that the model doesn't have
      * @throws IllegalArgumentException if an extension doesn't fit
@@ -175,7 +186,7 @@ public final class HookedTransformer implements AutoCloseable {
         Graph graph = extended.build(config, GraphOptions.plain(dtype));
         Map<String, Tensor> all = new LinkedHashMap<>(flatWeights);
         Set<String> borrowed = Set.copyOf(flatWeights.keySet());
-        try {
+        try (Lifetime.Use use = lifetime.begin()) {
             for (ModelExtension extension : list) {
                 extension.weights().forEach((name, weight) -> {
                     if (all.containsKey(name)) {
@@ -185,7 +196,8 @@ public final class HookedTransformer implements AutoCloseable {
                     all.put(name, tensors().of(weight.to(dtype)));
                 });
             }
-            return new HookedTransformer(config, options, extended, backend, false, graph, all, borrowed, text);
+            return new HookedTransformer(
+                    config, options, extended, backend, false, graph, all, borrowed, text, lifetime);
         } catch (RuntimeException | Error e) {
             all.forEach((name, weight) -> {
                 if (!borrowed.contains(name)) {
@@ -238,9 +250,16 @@ public final class HookedTransformer implements AutoCloseable {
 
     // Running.
 
-    /** Runs a request: the general form of everything below. */
+    /**
+     * Runs a request: the general form of everything below. A run that has begun when the model is closed goes on to its
+     * end.
+     *
+     * @throws IllegalStateException if the model was closed before
+     */
     public RunResult run(RunRequest request) {
-        return runs.run(request, request.modelHooks() ? registry.snapshot() : List.of());
+        try (Lifetime.Use use = lifetime.begin()) {
+            return runs.run(request, request.modelHooks() ? registry.snapshot() : List.of());
+        }
     }
 
     /** Logits [batch, pos, d_vocab]. */
@@ -352,7 +371,9 @@ public final class HookedTransformer implements AutoCloseable {
 
     /** An empty key/value cache for a batch. */
     public KeyValueCache newKeyValueCache(int batch) {
-        return new KeyValueCache(config, dtype, batch, tensors());
+        try (Lifetime.Use use = lifetime.begin()) {
+            return new KeyValueCache(config, dtype, batch, tensors());
+        }
     }
 
     // Hooks that stay.
@@ -654,18 +675,16 @@ public final class HookedTransformer implements AutoCloseable {
         return weights.stackedFlatOrZeros("mlp.b_out", config.dModel());
     }
 
-    /** Frees weights and prepared graphs, and the backend if it was opened for this model. Idempotent. */
+    /**
+     * Frees weights and prepared graphs, and the backend if it was opened for this model: at once, or, if runs are going on
+     * in other threads, when the last of them has ended, which this doesn't wait for. Runs that begin later end with an
+     * {@link IllegalStateException} that says that the model was closed. Results that were handed out stay as they are: they
+     * can be read and computed with until they are closed themselves. Weights that were handed out under their names in
+     * the graph are the model's own, and closed with it. Idempotent.
+     */
     @Override
     public void close() {
-        runs.close();
-        flatWeights.forEach((name, weight) -> {
-            if (!borrowedWeights.contains(name)) {
-                weight.close();
-            }
-        });
-        if (ownsBackend) {
-            backend.close();
-        }
+        lifetime.close();
     }
 
     @Override

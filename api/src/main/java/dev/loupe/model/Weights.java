@@ -40,6 +40,9 @@ final class Weights {
         if (weight == null) {
             throw new IllegalArgumentException("The model '" + config.modelName() + "' has no weight '" + name
                     + "'; it has " + new TreeSet<>(flat.keySet()));
+        } else if (weight.isClosed()) {
+            throw new IllegalStateException("The model '" + config.modelName()
+                    + "' was closed, and its weights with it: '" + name + "' can't be read any more");
         }
         return weight;
     }

@@ -1,6 +1,8 @@
 package dev.loupe.run;
 
 import dev.loupe.backend.Backend;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.WeightSource;
 import dev.loupe.graph.Graph;
@@ -22,17 +24,13 @@ import org.jspecify.annotations.Nullable;
 public final class ModelRunner implements AutoCloseable {
 
     private static final int PLANS_KEPT = 512;
+    private static final int SEGMENTS_KEPT = 1024;
 
     private final Backend backend;
-    private final PreparedGraphs prepared;
-    private final Map<PlanKey, Plan> plans = new LinkedHashMap<>(16, 0.75f, true) {
-        private static final long serialVersionUID = 1L;
-
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<PlanKey, Plan> eldest) {
-            return size() > PLANS_KEPT;
-        }
-    };
+    private final WeightSource weights;
+    private final ReferenceCountedCache<PlanKey, Plan> plans = new ReferenceCountedCache<>(PLANS_KEPT, plan -> {});
+    private final ReferenceCountedCache<Plan.Key, PreparedGraph> prepared =
+            new ReferenceCountedCache<>(SEGMENTS_KEPT, PreparedGraph::close);
 
     /** Graphs are the same only if they are the same object. */
     private static final class PlanKey {
@@ -69,7 +67,7 @@ public final class ModelRunner implements AutoCloseable {
     /** A runner for a backend and a model's weights. */
     public ModelRunner(Backend backend, WeightSource weights) {
         this.backend = backend;
-        this.prepared = new PreparedGraphs(backend, weights);
+        this.weights = weights;
     }
 
     /**
@@ -153,14 +151,12 @@ public final class ModelRunner implements AutoCloseable {
         for (int place : run.inputs()) {
             inputs.add(place(places, place).handle());
         }
-        PreparedGraphs.Entry entry = prepared.acquire(run.key());
-        try {
-            List<TensorHandle> outputs = entry.graph.run(inputs, run.wanted());
+        try (ReferenceCountedCache.Lease<PreparedGraph> graph =
+                prepared.acquire(run.key(), key -> backend.prepare(key.segment(), weights))) {
+            List<TensorHandle> outputs = graph.value().run(inputs, run.wanted());
             for (int i = 0; i < outputs.size(); i++) {
                 places[run.results()[i]] = new Place(outputs.get(i), null);
             }
-        } finally {
-            prepared.release(entry);
         }
     }
 
@@ -191,14 +187,9 @@ public final class ModelRunner implements AutoCloseable {
     }
 
     private Plan plan(Graph graph, PlanRequest request) {
-        PlanKey key = new PlanKey(graph, request);
-        synchronized (plans) {
-            Plan plan = plans.get(key);
-            if (plan == null) {
-                plan = prepare(graph, request);
-                plans.put(key, plan);
-            }
-            return plan;
+        try (ReferenceCountedCache.Lease<Plan> plan =
+                plans.acquire(new PlanKey(graph, request), key -> prepare(graph, request))) {
+            return plan.value();
         }
     }
 
@@ -219,9 +210,10 @@ public final class ModelRunner implements AutoCloseable {
         return Divide.divide(prepared, request.keep(), backend.compiles(), conflicts);
     }
 
-    /** Frees what was prepared. */
+    /** Frees what was prepared; what runs still use, once they have ended. */
     @Override
     public void close() {
+        plans.close();
         prepared.close();
     }
 }

@@ -8,9 +8,13 @@ import java.lang.reflect.Field;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.MappedByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,14 +28,52 @@ final class MappedFile implements Bytes {
 
     private static final @Nullable MethodHandle UNMAP = findUnmap();
 
-    private final FileChannel channel;
+    private final Path path;
+    private final @Nullable Object identity;
     private final long size;
+    private FileChannel channel;
     private @Nullable MappedByteBuffer window;
     private long start;
 
     MappedFile(Path path) throws IOException {
+        this.path = path;
         channel = FileChannel.open(path, StandardOpenOption.READ);
-        size = channel.size();
+        identity = identity(path);
+        size = uninterrupted(FileChannel::size);
+    }
+
+    @FunctionalInterface
+    private interface Call<T> {
+        T of(FileChannel channel) throws IOException;
+    }
+
+    /**
+     * Asks the channel, which the JDK closes if this thread is interrupted before or meanwhile: then it is opened again. The
+     * interrupt stays for those who wait for something.
+     */
+    private <T> T uninterrupted(Call<T> call) throws IOException {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                interrupted |= Thread.interrupted();
+                try {
+                    return call.of(channel);
+                } catch (ClosedByInterruptException e) {
+                    channel = FileChannel.open(path, StandardOpenOption.READ);
+                    if (!Objects.equals(identity, identity(path))) {
+                        throw new IOException(path + " was replaced by another file while it was read", e);
+                    }
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    private static @Nullable Object identity(Path path) throws IOException {
+        return Files.readAttributes(path, BasicFileAttributes.class).fileKey();
     }
 
     @Override
@@ -44,7 +86,8 @@ final class MappedFile implements Bytes {
         MappedByteBuffer current = window;
         if (current == null || position < start || position >= start + current.capacity()) {
             unmap();
-            current = channel.map(FileChannel.MapMode.READ_ONLY, position, Math.min(WINDOW, size - position));
+            long length = Math.min(WINDOW, size - position);
+            current = uninterrupted(open -> open.map(FileChannel.MapMode.READ_ONLY, position, length));
             window = current;
             start = position;
         }

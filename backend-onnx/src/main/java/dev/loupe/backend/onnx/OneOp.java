@@ -2,6 +2,7 @@ package dev.loupe.backend.onnx;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.backend.Placement;
+import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.Segments;
 import dev.loupe.backend.TensorHandle;
@@ -17,7 +18,6 @@ import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -31,7 +31,8 @@ final class OneOp implements AutoCloseable {
     private static final int SESSIONS_KEPT = 256;
 
     private final OnnxBackend backend;
-    private final Map<Key, Session> sessions = new LinkedHashMap<>(16, 0.75f, true);
+    private final ReferenceCountedCache<Key, Session> sessions =
+            new ReferenceCountedCache<>(SESSIONS_KEPT, Session::close);
 
     // Data type and rank of each input in turn.
     private record Key(Op op, List<Object> kinds) {}
@@ -40,7 +41,20 @@ final class OneOp implements AutoCloseable {
         this.backend = backend;
     }
 
+    /** Runs an operation; what it reads stays although its owner closes it meanwhile. */
     List<TensorHandle> execute(Op op, List<OnnxHandle> in) {
+        int held = 0;
+        try {
+            for (; held < in.size(); held++) {
+                in.get(held).retain();
+            }
+            return executeHeld(op, in);
+        } finally {
+            in.subList(0, held).forEach(OnnxHandle::release);
+        }
+    }
+
+    private List<TensorHandle> executeHeld(Op op, List<OnnxHandle> in) {
         List<TensorType> types = new ArrayList<>(in.size());
         for (OnnxHandle x : in) {
             types.add(TensorType.of(x.dtype(), x.shape()));
@@ -65,7 +79,7 @@ final class OneOp implements AutoCloseable {
             }
             compute(op, in, results);
             return List.copyOf(results);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             results.forEach(OnnxHandle::close);
             throw e;
         }
@@ -100,37 +114,19 @@ final class OneOp implements AutoCloseable {
     }
 
     private void run(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
-        Session session = session(op, in, out);
-        try {
-            Map<String, OnnxHandle> results = new HashMap<>();
-            for (int i = 0; i < out.size(); i++) {
-                results.put(session.outputs().get(i), out.get(i));
-            }
-            session.run(in, results);
-        } finally {
-            session.close();
-        }
-    }
-
-    private Session session(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
         List<Object> kinds = new ArrayList<>(2 * in.size());
         for (OnnxHandle x : in) {
             kinds.add(x.dtype());
             kinds.add(x.shape().rank());
         }
-        Key key = new Key(op, kinds);
-        synchronized (sessions) {
-            Session session = sessions.get(key);
-            if (session == null) {
-                session = load(op, in, out);
-                sessions.put(key, session);
-                if (sessions.size() > SESSIONS_KEPT) {
-                    var eldest = sessions.entrySet().iterator();
-                    eldest.next().getValue().close();
-                    eldest.remove();
-                }
+        try (ReferenceCountedCache.Lease<Session> lease =
+                sessions.acquire(new Key(op, kinds), key -> load(op, in, out))) {
+            Session session = lease.value();
+            Map<String, OnnxHandle> results = new HashMap<>();
+            for (int i = 0; i < out.size(); i++) {
+                results.put(session.outputs().get(i), out.get(i));
             }
-            return session.share();
+            session.run(in, results);
         }
     }
 
@@ -166,11 +162,10 @@ final class OneOp implements AutoCloseable {
     private List<TensorHandle> stepByStep(Op op, List<TensorType> types, List<OnnxHandle> in) {
         Segment segment =
                 Segments.decompose(Segments.ofOneOp(op, types), part -> Lowering.has(part) || HostOps.moves(part));
-        Slots slots = new Slots(new OnnxHandle[segment.types().size()]);
-        for (int i = 0; i < in.size(); i++) {
-            slots.lend(i, in.get(i));
-        }
-        try {
+        try (Slots slots = new Slots(new OnnxHandle[segment.types().size()])) {
+            for (int i = 0; i < in.size(); i++) {
+                slots.lend(i, in.get(i));
+            }
             for (Segment.Step step : segment.steps()) {
                 List<TensorHandle> results = execute(step.op(), slots.get(step.inputs()));
                 for (int i = 0; i < results.size(); i++) {
@@ -178,16 +173,11 @@ final class OneOp implements AutoCloseable {
                 }
             }
             return slots.take(segment.outputs());
-        } finally {
-            slots.close();
         }
     }
 
     @Override
     public void close() {
-        synchronized (sessions) {
-            sessions.values().forEach(Session::close);
-            sessions.clear();
-        }
+        sessions.close();
     }
 }

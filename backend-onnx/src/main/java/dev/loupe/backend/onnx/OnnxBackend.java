@@ -6,6 +6,7 @@ import dev.loupe.backend.Backend;
 import dev.loupe.backend.Capabilities;
 import dev.loupe.backend.Placement;
 import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.Segments;
 import dev.loupe.backend.TensorHandle;
@@ -13,7 +14,7 @@ import dev.loupe.backend.WeightSource;
 import dev.loupe.backend.onnx.lowering.Lowering;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.OnnxRuntime;
-import dev.loupe.backend.onnx.runtime.Sessions;
+import dev.loupe.backend.onnx.runtime.Session;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.EnumSet;
@@ -26,7 +27,10 @@ final class OnnxBackend implements Backend {
     private final Set<DType> computed;
     private final Device device;
     private final OnnxRuntime runtime;
-    private final Sessions sessions = new Sessions();
+
+    /** Sessions that several graphs use, each as long as one of them does. */
+    private final ReferenceCountedCache<Object, Session> sessions = new ReferenceCountedCache<>(0, Session::close);
+
     private final OneOp oneOp = new OneOp(this);
 
     OnnxBackend(Device device, OnnxRuntime runtime) {
@@ -42,7 +46,7 @@ final class OnnxBackend implements Backend {
         return runtime;
     }
 
-    Sessions sessions() {
+    ReferenceCountedCache<Object, Session> sessions() {
         return sessions;
     }
 
@@ -125,6 +129,6 @@ final class OnnxBackend implements Backend {
     @Override
     public void close() {
         oneOp.close();
-        runtime.pool().clear();
+        runtime.pool().close();
     }
 }

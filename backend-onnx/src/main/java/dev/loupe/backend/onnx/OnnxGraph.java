@@ -1,6 +1,7 @@
 package dev.loupe.backend.onnx;
 
 import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.WeightSource;
@@ -21,8 +22,8 @@ final class OnnxGraph implements PreparedGraph {
     private final Segment segment;
     private final List<Stage> stages;
     private final @Nullable OnnxHandle[] weights;
-    private final Kept<List<Integer>, List<StageRun>> schedules =
-            new Kept<>(SCHEDULES_KEPT, this::ready, runs -> runs.forEach(StageRun::close));
+    private final ReferenceCountedCache<List<Integer>, List<StageRun>> schedules =
+            new ReferenceCountedCache<>(SCHEDULES_KEPT, runs -> runs.forEach(StageRun::close));
 
     OnnxGraph(OnnxBackend backend, Segment segment, WeightSource source) {
         this.backend = backend;
@@ -40,7 +41,7 @@ final class OnnxGraph implements PreparedGraph {
             for (Schedule.Call call : Schedule.of(segment, stages, wanted).calls()) {
                 runs.add(StageRun.of(backend, segment, call, weights));
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             runs.forEach(StageRun::close);
             throw e;
         }
@@ -50,19 +51,16 @@ final class OnnxGraph implements PreparedGraph {
     @Override
     public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
         Sizes sizes = Sizes.of(segment, inputs);
-        Slots slots = new Slots(weights);
-        for (int i = 0; i < inputs.size(); i++) {
-            slots.lend(segment.inputs().get(i), (OnnxHandle) inputs.get(i));
-        }
-        Kept.Entry<List<StageRun>> schedule = schedules.acquire(List.copyOf(wanted));
-        try {
+        try (Slots slots = new Slots(weights);
+                ReferenceCountedCache.Lease<List<StageRun>> schedule =
+                        schedules.acquire(List.copyOf(wanted), this::ready)) {
+            for (int i = 0; i < inputs.size(); i++) {
+                slots.lend(segment.inputs().get(i), (OnnxHandle) inputs.get(i));
+            }
             for (StageRun run : schedule.value()) {
                 run.run(slots, sizes);
             }
             return slots.take(wanted);
-        } finally {
-            slots.close();
-            schedules.release(schedule);
         }
     }
 

@@ -12,13 +12,16 @@ final class Slots implements AutoCloseable {
 
     private final @Nullable OnnxHandle[] handles;
     private final BitSet owned = new BitSet();
+    private final List<OnnxHandle> lent = new ArrayList<>();
 
     Slots(@Nullable OnnxHandle[] weights) {
         handles = weights.clone();
     }
 
-    /** A value that somebody else frees. */
+    /** A value that somebody else frees; if they do so meanwhile, then after {@link #close}. */
     void lend(int slot, OnnxHandle handle) {
+        handle.retain();
+        lent.add(handle);
         handles[slot] = handle;
     }
 
@@ -63,11 +66,13 @@ final class Slots implements AutoCloseable {
         return taken;
     }
 
-    /** Frees what the run made and nobody took. */
+    /** Frees what the run made and nobody took, and gives back what was lent. */
     @Override
     public void close() {
         for (int slot = owned.nextSetBit(0); slot >= 0; slot = owned.nextSetBit(slot + 1)) {
             free(slot);
         }
+        lent.forEach(OnnxHandle::release);
+        lent.clear();
     }
 }

@@ -2,6 +2,7 @@ package dev.loupe.backend.onnx;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
+import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.onnx.cut.Cut;
@@ -125,8 +126,7 @@ abstract sealed class StageRun {
     private static final class Product extends StageRun {
         private final Stage.Product product;
         private final boolean stored;
-        private final Object key;
-        private final Session session;
+        private final ReferenceCountedCache.Lease<Session> lease;
 
         Product(
                 OnnxBackend backend,
@@ -138,11 +138,10 @@ abstract sealed class StageRun {
             this.product = product;
             OnnxHandle weight = weight(weights, product.weight());
             stored = Stages.isStored(product, weight);
-            key = Stages.key(product, weight);
-            session = backend.sessions()
+            lease = backend.sessions()
                     .acquire(
-                            key,
-                            () -> new Session(
+                            Stages.key(product, weight),
+                            key -> new Session(
                                     backend.runtime(),
                                     Stages.model(product, weight, Stages.describe(segment, product.step())),
                                     gpu()));
@@ -150,6 +149,7 @@ abstract sealed class StageRun {
 
         @Override
         void compute(Slots slots, Sizes sizes) {
+            Session session = lease.value();
             OnnxHandle x = slots.get(product.operand());
             OnnxHandle result = allocate(product.outputs().get(0), slots, sizes);
             if (result.shape().elements() == 0) {
@@ -175,7 +175,7 @@ abstract sealed class StageRun {
 
         @Override
         void close() {
-            backend().sessions().release(key);
+            lease.close();
         }
     }
 
@@ -192,8 +192,7 @@ abstract sealed class StageRun {
         private final List<Integer> fed;
         private final List<Segment.Step> indexing;
         private final Set<Dim> riskyDims = new LinkedHashSet<>();
-        private final Object key;
-        private final Session session;
+        private final ReferenceCountedCache.Lease<Session> lease;
         private final @Nullable ByBlocks byBlocks;
 
         Group(
@@ -227,11 +226,10 @@ abstract sealed class StageRun {
                 }
             }
             // With constants in it, a group serves this segment only.
-            key = List.of(gpu(), constants.isEmpty() ? Stages.key(segment, group) : List.of(segment, group));
-            session = backend.sessions()
+            lease = backend.sessions()
                     .acquire(
-                            key,
-                            () -> new Session(
+                            List.of(gpu(), constants.isEmpty() ? Stages.key(segment, group) : List.of(segment, group)),
+                            key -> new Session(
                                     backend.runtime(),
                                     Stages.model(segment, group, constants, false, Stages.describe(segment, group)),
                                     gpu()));
@@ -248,6 +246,7 @@ abstract sealed class StageRun {
                 stepByStep(slots);
                 return;
             }
+            Session session = lease.value();
             Session chosen = byBlocks != null && byBlocks.pays(sizes) ? byBlocks.session() : session;
             List<Integer> given = chosen == session ? group.outputs() : outputs();
             Map<String, OnnxHandle> results = new HashMap<>();
@@ -275,7 +274,7 @@ abstract sealed class StageRun {
 
         @Override
         void close() {
-            backend().sessions().release(key);
+            lease.close();
             if (byBlocks != null) {
                 byBlocks.close();
             }
@@ -289,7 +288,7 @@ abstract sealed class StageRun {
         private final Stage.Group group;
         private final List<TensorType> masks;
         private final Object key;
-        private @Nullable Session session;
+        private ReferenceCountedCache.@Nullable Lease<Session> lease;
 
         private ByBlocks(OnnxBackend backend, Segment segment, Stage.Group group, List<TensorType> masks) {
             this.backend = backend;
@@ -310,22 +309,25 @@ abstract sealed class StageRun {
                     .allMatch(mask -> BlockedAttention.pays(sizes.size(mask.dim(-2)), sizes.size(mask.dim(-1))));
         }
 
+        // Whoever comes meanwhile wants this session too, so the lock keeps nobody who could go on.
         synchronized Session session() {
-            if (session == null) {
+            ReferenceCountedCache.Lease<Session> known = lease;
+            if (known == null) {
                 String what = Stages.describe(segment, group);
-                session = backend.sessions()
+                known = backend.sessions()
                         .acquire(
                                 key,
-                                () -> new Session(
+                                same -> new Session(
                                         backend.runtime(), Stages.model(segment, group, Map.of(), true, what), -1));
+                lease = known;
             }
-            return session;
+            return known.value();
         }
 
         synchronized void close() {
-            if (session != null) {
-                backend.sessions().release(key);
-                session = null;
+            if (lease != null) {
+                lease.close();
+                lease = null;
             }
         }
     }

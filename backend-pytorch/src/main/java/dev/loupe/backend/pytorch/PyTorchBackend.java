@@ -65,6 +65,7 @@ final class PyTorchBackend extends InterpretingBackend {
     @Override
     public TensorHandle upload(HostTensor data, Placement placement) {
         hasSixteenBits |= data.dtype().isSixteenBits();
+        device.retain();
         boolean gradients = Torch.enter();
         try {
             PyTorchHandle handle = PyTorchHandle.owning(device, uploadOnceMoreIfFull(data, placement), 0);
@@ -76,6 +77,7 @@ final class PyTorchBackend extends InterpretingBackend {
             throw Failures.uploading(device, data, e);
         } finally {
             Torch.leave(gradients);
+            device.release();
         }
     }
 
@@ -128,6 +130,7 @@ final class PyTorchBackend extends InterpretingBackend {
     /** A copy of an array from anywhere. */
     PyTorchHandle adopt(PtNDArray array) {
         hasSixteenBits |= TorchTypes.of(array).isSixteenBits();
+        device.retain();
         boolean gradients = Torch.enter();
         try {
             return PyTorchHandle.owning(device, Transfer.copy(device, array), 0);
@@ -135,6 +138,7 @@ final class PyTorchBackend extends InterpretingBackend {
             throw Failures.receiving(device, array, e);
         } finally {
             Torch.leave(gradients);
+            device.release();
         }
     }
 
@@ -152,6 +156,7 @@ final class PyTorchBackend extends InterpretingBackend {
     protected List<TensorHandle> compute(Op op, List<TensorHandle> inputs) {
         PtNDArray[] arrays = new PtNDArray[inputs.size()];
         int acquired = 0;
+        device.retain();
         boolean gradients = Torch.enter();
         try {
             for (; acquired < arrays.length; acquired++) {
@@ -165,6 +170,7 @@ final class PyTorchBackend extends InterpretingBackend {
                 ((PyTorchHandle) inputs.get(i)).release();
             }
             Torch.leave(gradients);
+            device.release();
         }
     }
 

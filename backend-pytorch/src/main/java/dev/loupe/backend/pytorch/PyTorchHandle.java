@@ -45,6 +45,7 @@ final class PyTorchHandle implements TensorHandle {
         this.array = array;
         this.storage = storage;
         this.shared = shared;
+        device.retain();
         // A scope that the caller has open would free the array when it ends.
         NDScope.unregister(array);
     }
@@ -112,6 +113,7 @@ final class PyTorchHandle implements TensorHandle {
         if (!shared) {
             array.close();
         }
+        device.release();
     }
 
     Indices.@Nullable Range range() {

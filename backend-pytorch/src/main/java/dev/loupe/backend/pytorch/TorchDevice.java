@@ -11,7 +11,10 @@ import dev.loupe.array.Shape;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A place where arrays lie and operations run.
@@ -19,14 +22,17 @@ import java.util.concurrent.atomic.AtomicLong;
  * <p>Every array here is attached to one manager, so that DJL's rule (results go to the manager of the first
  * operand) never takes an array anywhere else. Nothing is left to that manager but to be closed at the end: each
  * array has a {@linkplain PyTorchHandle handle} that frees it.
+ *
+ * <p>The manager frees whatever is attached to it, without a look at who is reading. So it is there as long as anybody
+ * uses the device: the backend until it is closed, every handle until its array is freed, and whoever uploads.
  */
 final class TorchDevice implements AutoCloseable {
 
     private static final int KEPT_SCALARS = 1024;
 
     private final String name;
-    private final PtNDManager manager;
-    private final PtNDManager host;
+    private final Device place;
+    private final Supplier<PtNDManager> managers;
     private final PtSymbolBlock functions;
     private final Map<Scalar, PtNDArray> scalars = new ConcurrentHashMap<>();
 
@@ -35,21 +41,75 @@ final class TorchDevice implements AutoCloseable {
     private final boolean cpu;
     private final AtomicLong downloads = new AtomicLong();
 
-    TorchDevice(String name, PtNDManager manager, PtSymbolBlock functions) {
-        this(name, manager, functions, !manager.getDevice().isGpu());
+    private final AtomicLong users = new AtomicLong();
+    private final AtomicBoolean closed = new AtomicBoolean();
+    private volatile @Nullable Managers open;
+
+    /** The manager of the device's arrays, and that of arrays on the CPU, the same on a CPU. */
+    private record Managers(PtNDManager own, PtNDManager host) {}
+
+    TorchDevice(String name, Device place, Supplier<PtNDManager> managers, PtSymbolBlock functions) {
+        this(name, place, managers, functions, !place.isGpu());
     }
 
     /**
-     * A device that is treated as a CPU or not, whatever it is.
+     * A device that is treated as a CPU or not, whatever it is. It is in use until it is {@linkplain #close closed}.
      *
+     * @param managers makes a manager for it
      * @param cpu whether it may be asked for numbers at any time, which on a GPU holds the run up
      */
-    TorchDevice(String name, PtNDManager manager, PtSymbolBlock functions, boolean cpu) {
+    TorchDevice(String name, Device place, Supplier<PtNDManager> managers, PtSymbolBlock functions, boolean cpu) {
         this.name = name;
-        this.manager = manager;
+        this.place = place;
+        this.managers = managers;
         this.cpu = cpu;
-        this.host = !cpu ? manager.newSubManager(Device.cpu()) : manager;
         this.functions = functions;
+        retain();
+    }
+
+    /** Keeps the device in use, until {@link #release}. */
+    void retain() {
+        long before;
+        do {
+            before = users.get();
+            if (before == 0) {
+                begin();
+                return;
+            }
+        } while (!users.compareAndSet(before, before + 1));
+    }
+
+    // Away from zero users, and back to it, only one thread at a time.
+    private synchronized void begin() {
+        if (open == null) {
+            PtNDManager own = managers.get();
+            open = new Managers(own, cpu ? own : own.newSubManager(Device.cpu()));
+        }
+        users.incrementAndGet();
+    }
+
+    /** Undoes one {@link #retain}. The last one frees what the device keeps. */
+    void release() {
+        if (users.decrementAndGet() == 0) {
+            end();
+        }
+    }
+
+    private synchronized void end() {
+        Managers last = open;
+        if (users.get() == 0 && last != null) {
+            open = null;
+            scalars.clear();
+            last.own().close();
+        }
+    }
+
+    private Managers managers() {
+        Managers current = open;
+        if (current == null) {
+            throw new IllegalStateException("Nobody uses the device " + name);
+        }
+        return current;
     }
 
     /** {@code cpu}, {@code cuda:0}. */
@@ -58,12 +118,12 @@ final class TorchDevice implements AutoCloseable {
     }
 
     PtNDManager manager() {
-        return manager;
+        return managers().own();
     }
 
     /** For arrays on the CPU: those of this device if it is one, else those in transit. */
     PtNDManager host() {
-        return host;
+        return managers().host();
     }
 
     boolean isCpu() {
@@ -81,8 +141,8 @@ final class TorchDevice implements AutoCloseable {
 
     /** Bytes of memory on a GPU; 0 if nobody knows, and on a CPU. */
     long memoryBytes() {
-        return manager.getDevice().isGpu() && CudaUtils.getGpuCount() > 0
-                ? CudaUtils.getGpuMemory(manager.getDevice()).getMax()
+        return place.isGpu() && CudaUtils.getGpuCount() > 0
+                ? CudaUtils.getGpuMemory(place).getMax()
                 : 0;
     }
 
@@ -114,7 +174,7 @@ final class TorchDevice implements AutoCloseable {
             case INT64 -> Math.min((long) value, Long.MAX_VALUE - 1023);
             default -> value;
         };
-        return Torch.full(manager, type, shape.toArray(), element);
+        return Torch.full(manager(), type, shape.toArray(), element);
     }
 
     /** Runs one of the functions in {@code ops.py}. */
@@ -132,10 +192,11 @@ final class TorchDevice implements AutoCloseable {
         return Torch.callForSeveral(functions, function, first, others);
     }
 
-    /** Frees every array that is still here. */
+    /** Ends the use that the device began with. Arrays that have handles stay until those are closed. Idempotent. */
     @Override
     public void close() {
-        scalars.clear();
-        manager.close();
+        if (closed.compareAndSet(false, true)) {
+            release();
+        }
     }
 }

@@ -107,11 +107,15 @@ final class TorchEngine {
 
     /** The CPU, treated as a GPU is: for what can be seen of that without one. */
     TorchDevice cpuLikeAGpu() {
-        return new TorchDevice("like-a-gpu", (PtNDManager) engine.newBaseManager(Device.cpu()), functions, false);
+        return new TorchDevice("like-a-gpu", Device.cpu(), () -> manager(Device.cpu()), functions, false);
     }
 
     /** A device under a name, which may be one of several for the same processor. */
     TorchDevice device(String name, Device device) {
-        return new TorchDevice(name, (PtNDManager) engine.newBaseManager(device), functions);
+        return new TorchDevice(name, device, () -> manager(device), functions);
+    }
+
+    private PtNDManager manager(Device device) {
+        return (PtNDManager) engine.newBaseManager(device);
     }
 }

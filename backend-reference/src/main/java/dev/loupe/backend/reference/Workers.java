@@ -127,9 +127,9 @@ final class Workers implements AutoCloseable {
         }
     }
 
-    /** Lets the threads end. */
+    /** Lets the threads end as soon as they have nothing to do. Work may still come, of tensors that are still in use. */
     @Override
     public void close() {
-        helpers.shutdown();
+        helpers.setKeepAliveTime(1, TimeUnit.MILLISECONDS);
     }
 }

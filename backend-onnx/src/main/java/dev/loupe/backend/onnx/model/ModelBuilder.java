@@ -9,7 +9,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
 import java.nio.channels.WritableByteChannel;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -215,6 +214,26 @@ public final class ModelBuilder {
         return nodes;
     }
 
+    /** A channel into memory. That of the JDK fails on a thread that is interrupted, though there is nothing to wait for. */
+    private record InMemory(ByteArrayOutputStream out) implements WritableByteChannel {
+
+        @Override
+        public int write(ByteBuffer bytes) {
+            byte[] copy = new byte[bytes.remaining()];
+            bytes.get(copy);
+            out.write(copy, 0, copy.length);
+            return copy.length;
+        }
+
+        @Override
+        public boolean isOpen() {
+            return true;
+        }
+
+        @Override
+        public void close() {}
+    }
+
     /**
      * The model, encoded.
      *
@@ -223,7 +242,7 @@ public final class ModelBuilder {
     public byte[] build() {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         try {
-            write(Channels.newChannel(out), weight -> {
+            write(new InMemory(out), weight -> {
                 throw new IllegalStateException("The numbers of '" + weight + "' are asked for by write() only");
             });
         } catch (IOException e) {

@@ -27,6 +27,7 @@ public final class MemoryPool {
     private final AtomicLong used = new AtomicLong();
     private final AtomicLong peak = new AtomicLong();
     private final AtomicLong takes = new AtomicLong();
+    private volatile boolean closed;
     private final AtomicLong dropped = new AtomicLong(); // bytes that only a collection gives back
     private final ConcurrentSkipListMap<Integer, ConcurrentLinkedDeque<ByteBuffer>> free =
             new ConcurrentSkipListMap<>();
@@ -95,7 +96,7 @@ public final class MemoryPool {
         int size = buffer.capacity();
         used.addAndGet(-size);
         long limit = Math.min(mostIdle, Math.max(ALWAYS_KEPT, peak.get()));
-        if (!reusable) {
+        if (!reusable || closed) {
             return;
         }
         if (idle.addAndGet(size) > limit) {
@@ -122,6 +123,12 @@ public final class MemoryPool {
     /** Bytes that are kept although nobody uses them. */
     public long idleBytes() {
         return idle.get();
+    }
+
+    /** Forgets idle memory, and keeps none from now on. */
+    public void close() {
+        closed = true;
+        clear();
     }
 
     /** Forgets idle memory. */

@@ -89,13 +89,18 @@ public final class OnnxHandle implements TensorHandle {
 
     /** The numbers, for as long as anybody wants to read them: large ones without a copy. */
     public HostTensor toHost() {
-        if (data.capacity() < COPIED_OUT_BELOW) {
-            HostTensor copy = HostTensor.allocateHeap(dtype, shape);
-            copy.data().put(0, data, 0, data.capacity());
-            return copy;
+        retain();
+        try {
+            if (data.capacity() < COPIED_OUT_BELOW) {
+                HostTensor copy = HostTensor.allocateHeap(dtype, shape);
+                copy.data().put(0, data, 0, data.capacity());
+                return copy;
+            }
+            memory.escape();
+            return new HostTensor(dtype, shape, data);
+        } finally {
+            release();
         }
-        memory.escape();
-        return new HostTensor(dtype, shape, data);
     }
 
     /** The numbers, for reading and, in a tensor that is still being made, writing, while the handle is open. */
@@ -117,7 +122,7 @@ public final class OnnxHandle implements TensorHandle {
      *
      * @throws IllegalStateException if it is closed
      */
-    void retain() {
+    public void retain() {
         int before;
         do {
             before = users.get();
@@ -128,7 +133,7 @@ public final class OnnxHandle implements TensorHandle {
     }
 
     /** Undoes one {@link #retain}. */
-    void release() {
+    public void release() {
         if (users.decrementAndGet() == 0) {
             tensor.close();
             memory.release();

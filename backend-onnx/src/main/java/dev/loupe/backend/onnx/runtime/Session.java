@@ -98,12 +98,6 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Adds a user, who {@linkplain #close closes} the session too. */
-    public Session share() {
-        retain();
-        return this;
-    }
-
     private void retain() {
         int before;
         do {
@@ -126,7 +120,7 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Frees the session once no run and no other user is using it. Called once by each. */
+    /** Frees the session once no run is using it. Called once. */
     @Override
     public void close() {
         release();
