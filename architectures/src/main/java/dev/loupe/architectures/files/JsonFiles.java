@@ -61,6 +61,11 @@ public final class JsonFiles {
         }
     }
 
+    /** Reads a file that holds one JSON object, an empty one if there is no such file. */
+    public static ObjectNode optional(ModelFiles files, String file) {
+        return files.has(file) ? tree(files, file) : object();
+    }
+
     /** Reads a file as a config whose values are asked for by name. */
     public static CheckpointConfig config(ModelFiles files, String file) {
         @SuppressWarnings("unchecked")

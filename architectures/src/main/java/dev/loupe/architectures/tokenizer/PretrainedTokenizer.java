@@ -1,6 +1,7 @@
 package dev.loupe.architectures.tokenizer;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architectures.files.JsonFiles;
@@ -8,6 +9,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 
@@ -17,54 +19,80 @@ final class PretrainedTokenizer implements Tokenizer {
     private static final Map<String, String> AS_IT_IS =
             Map.of("addSpecialTokens", "false", "truncation", "false", "padding", "false");
 
+    private final String file;
     private final HuggingFaceTokenizer library;
     private final Vocabulary vocabulary;
     private final SpecialTokens special;
     private final boolean addsBos;
+    private final String unknown;
 
-    PretrainedTokenizer(String source, ObjectNode description, Vocabulary vocabulary, SpecialTokens special) {
+    /**
+     * Opens a tokenizer.
+     *
+     * @param file where its description is, for messages
+     * @param description checked for what the library doesn't survive
+     */
+    PretrainedTokenizer(String file, ObjectNode description, Vocabulary vocabulary, SpecialTokens special) {
+        this.file = file;
         this.vocabulary = vocabulary;
         this.special = special;
-        this.library = open(source, description);
-        this.addsBos = special.addBos().orElseGet(this::putsBosFirst);
+        JsonNode processor = description.path("post_processor");
+        this.addsBos = special.addBos()
+                .orElseGet(() -> special.bos().isPresent()
+                        && PostProcessor.putsFirst(processor, special.bos().getAsInt()));
+        this.unknown = Vocabulary.missingUnknown(description.path("model"));
+        AddedTokens.checkNormalized(description, file, bare -> open(file, bare));
+        this.library = open(file, described(description));
     }
 
-    private static HuggingFaceTokenizer open(String source, ObjectNode description) {
+    /** Without what is meant for training, where texts are cut, padded and tokenized at random, and special tokens added. */
+    private static ObjectNode described(ObjectNode description) {
+        ObjectNode used = description.deepCopy();
+        used.remove(List.of("truncation", "padding", "post_processor"));
+        if (used.path("model") instanceof ObjectNode model) {
+            model.remove("dropout");
+        }
+        return used;
+    }
+
+    private static HuggingFaceTokenizer open(String file, ObjectNode description) {
         // DJL otherwise asks a cloud's metadata address who it is and reports that it is used.
         System.getProperties().putIfAbsent("OPT_OUT_TRACKING", "true");
         System.getProperties().putIfAbsent("ai.djl.offline", "true");
-        // What a file says about lengths is meant for training; a text is never cut or padded here.
-        description.remove("truncation");
-        description.remove("padding");
         byte[] json = JsonFiles.text(description).getBytes(StandardCharsets.UTF_8);
         try {
             return HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), AS_IT_IS);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         } catch (RuntimeException e) {
+            // Places are those in the text made here, not in the file.
+            String said = String.valueOf(e.getMessage()).replaceFirst(" at line 1 column \\d+$", "");
             throw new IllegalArgumentException(
-                    "The tokenizer of " + source + " isn't understood by the tokenizers library: " + e.getMessage(), e);
+                    file + " isn't understood by the tokenizers library: " + said + ". Get the file again.", e);
         }
-    }
-
-    private boolean putsBosFirst() {
-        long[] ids = library.encode("a", true, false).getIds();
-        return special.bos().isPresent()
-                && ids.length > 0
-                && ids[0] == special.bos().getAsInt();
     }
 
     @Override
     public long[] encode(String text) {
-        return library.encode(text, false, false).getIds();
+        try {
+            return library.encode(text, false, false).getIds();
+        } catch (RuntimeException e) {
+            throw failed("tokenize \"" + (text.length() > 60 ? text.substring(0, 60) + "…" : text) + "\"", e);
+        }
     }
 
     @Override
     public String decode(long[] ids, boolean skipSpecialTokens) {
-        String text = library.decode(ids, skipSpecialTokens);
-        // Decoders in the manner of LLaMA 2 drop the space at the start of a text, but a single token isn't one.
-        boolean spaceLost = ids.length == 1 && vocabulary.losesItsSpaceAlone(ids[0]) && !text.startsWith(" ");
-        return spaceLost ? " " + text : text;
+        try {
+            return library.decode(ids, skipSpecialTokens);
+        } catch (RuntimeException e) {
+            throw failed("make text of " + ids.length + " tokens", e);
+        }
+    }
+
+    private IllegalArgumentException failed(String what, RuntimeException cause) {
+        return new IllegalArgumentException(
+                file + " can't " + what + ": " + (unknown.isEmpty() ? cause.getMessage() : unknown), cause);
     }
 
     @Override

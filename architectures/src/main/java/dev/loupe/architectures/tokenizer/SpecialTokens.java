@@ -23,8 +23,8 @@ record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt pad, Optional
     private static final String GENERATION = "generation_config.json";
 
     static SpecialTokens read(ModelFiles files, CheckpointConfig config, Vocabulary vocabulary) {
-        ObjectNode settings = optional(files, "tokenizer_config.json");
-        List<ObjectNode> byName = List.of(settings, optional(files, "special_tokens_map.json"));
+        ObjectNode settings = JsonFiles.optional(files, NamedTokens.SETTINGS);
+        List<ObjectNode> byName = List.of(settings, JsonFiles.optional(files, NamedTokens.SPECIAL));
         List<CheckpointConfig> byId = new ArrayList<>(List.of(config));
         if (files.has(GENERATION)) {
             byId.add(JsonFiles.config(files, GENERATION));
@@ -35,10 +35,6 @@ record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt pad, Optional
                 find("eos_token", byName, byId, vocabulary),
                 find("pad_token", byName, byId, vocabulary),
                 addBos.isBoolean() ? Optional.of(addBos.booleanValue()) : Optional.empty());
-    }
-
-    private static ObjectNode optional(ModelFiles files, String file) {
-        return files.has(file) ? JsonFiles.tree(files, file) : JsonFiles.object();
     }
 
     /** By its content, in the first file that says something; or else by its id, in the first config that does. */
@@ -59,8 +55,9 @@ record SpecialTokens(OptionalInt bos, OptionalInt eos, OptionalInt pad, Optional
         for (CheckpointConfig config : configs) {
             Object id = config.raw(key + "_id");
             Object first = id instanceof List<?> list && !list.isEmpty() ? list.get(0) : id;
-            if (first instanceof Number number && number.longValue() >= 0 && number.longValue() < vocabulary.size()) {
-                return OptionalInt.of(number.intValue());
+            // Other numbers than integers, and larger ones, are ids of nothing.
+            if (first instanceof Integer number && number >= 0 && number < vocabulary.size()) {
+                return OptionalInt.of(number);
             }
         }
         return OptionalInt.empty();

@@ -24,17 +24,21 @@ public final class TokenizerFiles {
      */
     public static FoundTokenizer open(ModelFiles files, CheckpointConfig config) {
         ObjectNode description;
+        String file = files.source() + "/" + TOKENIZER;
         if (files.has(TOKENIZER)) {
             description = JsonFiles.tree(files, TOKENIZER);
         } else if (files.has(VOCABULARY) && files.has(MERGES)) {
             description = ByteLevelFiles.describe(files, VOCABULARY, MERGES);
+            file = files.source() + "/" + VOCABULARY + " with " + MERGES;
         } else {
             return FoundTokenizer.none(missing(files));
         }
-        Vocabulary vocabulary = Vocabulary.of(description, files.source() + "/" + TOKENIZER);
+        Vocabulary vocabulary = Vocabulary.of(description, file);
+        TokenizerParts.check(description, file);
+        AddedTokens.checkIds(description, file);
         SpecialTokens special = SpecialTokens.read(files, config, vocabulary);
         try {
-            return FoundTokenizer.of(new PretrainedTokenizer(files.source(), description, vocabulary, special));
+            return FoundTokenizer.of(new PretrainedTokenizer(file, description, vocabulary, special));
         } catch (LinkageError e) {
             return FoundTokenizer.none("the tokenizers library has no native code for this machine ("
                     + System.getProperty("os.name") + ", " + System.getProperty("os.arch") + "): " + e.getMessage());

@@ -54,7 +54,11 @@ final class Vocabulary {
         Map<Integer, Entry> entries = new HashMap<>();
         if (vocabulary instanceof ObjectNode object) {
             for (Map.Entry<String, JsonNode> piece : object.properties()) {
-                entries.put(id(piece.getValue(), source), new Entry(piece.getKey(), false));
+                Entry before = entries.put(id(piece.getValue(), source), new Entry(piece.getKey(), false));
+                if (before != null) {
+                    throw new IllegalArgumentException(source + ": the tokens '" + before.content() + "' and '"
+                            + piece.getKey() + "' have the same id, " + piece.getValue() + ". Get the file again.");
+                }
             }
         } else if (vocabulary.isArray()) {
             // Unigram models list pieces with their scores.
@@ -65,6 +69,9 @@ final class Vocabulary {
             throw new IllegalArgumentException(source + " has no 'vocab' in its 'model'. Get the file again.");
         }
         for (JsonNode added : description.path("added_tokens")) {
+            if (added.path("content").asText().isEmpty()) {
+                continue;
+            }
             entries.put(
                     id(added.path("id"), source),
                     new Entry(added.path("content").asText(), true));
@@ -73,8 +80,13 @@ final class Vocabulary {
     }
 
     private static int id(JsonNode node, String source) {
-        if (!node.canConvertToInt() || !node.isIntegralNumber() || node.intValue() < 0) {
-            throw new IllegalArgumentException(source + ": " + node + " is no id of a token. Get the file again.");
+        if (!node.canConvertToInt()
+                || !node.isIntegralNumber()
+                || node.intValue() < 0
+                || node.intValue() == Integer.MAX_VALUE) {
+            throw new IllegalArgumentException(source + ": "
+                    + (node.isMissingNode() ? "an added token without an id" : node + " is no id of a token")
+                    + ". Get the file again.");
         }
         return node.intValue();
     }
@@ -103,13 +115,18 @@ final class Vocabulary {
         return id == null ? OptionalInt.empty() : OptionalInt.of(id);
     }
 
-    /** Whether a token begins a word, in a spelling whose decoder drops the space at the start of a text. */
-    boolean losesItsSpaceAlone(long id) {
-        Entry entry = entry(id);
-        return spelling == Spelling.SENTENCEPIECE
-                && entry != null
-                && !entry.added()
-                && entry.content().indexOf(SPACE) == 0;
+    /** What is wrong with a model that has no token for what it doesn't know, as a sentence; empty if nothing is. */
+    static String missingUnknown(JsonNode model) {
+        if (model.path("vocab").isArray()) {
+            return model.path("unk_id").isInt()
+                    ? ""
+                    : "it has pieces that aren't in the vocabulary, and the model names no 'unk_id' for them";
+        }
+        JsonNode unknown = model.path("unk_token");
+        return !unknown.isTextual() || model.path("vocab").has(unknown.textValue())
+                ? ""
+                : "it has pieces that aren't in the vocabulary, and neither is the model's 'unk_token' '"
+                        + unknown.textValue() + "'";
     }
 
     /** What one id contributes to a text; bytes that are no characters on their own as {@code \xNN}. */
