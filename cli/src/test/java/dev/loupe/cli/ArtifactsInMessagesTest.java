@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 /** Messages tell users to add artifacts; every one of them has to exist. */
 class ArtifactsInMessagesTest {
 
-    /** Those of others are on Maven Central in the versions that Loupe needs: looked up when they were listed here. */
+    /** Those of others are on Maven Central in the versions that Loupe needs. */
     private static final Set<String> EXIST = Set.of(
             "ai.djl.pytorch:pytorch-engine",
             "ai.djl.pytorch:pytorch-jni",
