@@ -1,12 +1,34 @@
 package dev.loupe.architecture;
 
 import java.util.List;
+import java.util.ServiceLoader;
 
 /**
  * Turns a name into a checkpoint. Found by {@link java.util.ServiceLoader}; Loupe's own reads bundled models,
  * local directories and the Hugging Face Hub.
  */
 public interface CheckpointLoader {
+
+    /**
+     * The loader on the class path.
+     *
+     * @param name what is to be loaded, for the message
+     * @throws IllegalStateException if there is none, or several
+     */
+    static CheckpointLoader installed(String name) {
+        List<CheckpointLoader> loaders = ServiceLoader.load(CheckpointLoader.class).stream()
+                .map(ServiceLoader.Provider::get)
+                .toList();
+        if (loaders.isEmpty()) {
+            throw new IllegalStateException("Nothing on the class path can load '" + name
+                    + "'. Add the artifact dev.loupe:loupe-architectures.");
+        }
+        if (loaders.size() > 1) {
+            throw new IllegalStateException("Several checkpoint loaders are on the class path: "
+                    + loaders.stream().map(CheckpointLoader::id).toList() + "; keep one");
+        }
+        return loaders.get(0);
+    }
 
     /** The loader's name, for messages. */
     String id();
@@ -19,6 +41,21 @@ public interface CheckpointLoader {
      *     for, what was found and what to do
      */
     Checkpoint open(String name, LoadOptions options);
+
+    /**
+     * Opens the tokenizer of a checkpoint alone.
+     *
+     * @param name as in {@link #open}
+     * @throws IllegalArgumentException if there is none, or it can't be understood; says why
+     */
+    default Tokenizer openTokenizer(String name, LoadOptions options) {
+        try (Checkpoint checkpoint = open(name, options)) {
+            return checkpoint
+                    .tokenizer()
+                    .orElseThrow(() -> new IllegalArgumentException(
+                            "'" + name + "' has no tokenizer: " + checkpoint.tokenizerProblem()));
+        }
+    }
 
     /** Names of the models that come with the loader, loadable without a network. */
     List<String> bundled();

@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * @param revision branch, tag or commit on the Hub
  * @param training which checkpoint of a model's training, instead of a revision; null for the finished model
  * @param backendSettings settings that only some backends know, by name, see {@link BackendProvider#settings}
+ * @param tokenizer the tokenizer to use; null for the checkpoint's own
  */
 public record LoadOptions(
         boolean foldLn,
@@ -46,7 +47,8 @@ public record LoadOptions(
         @Nullable Integer nCtx,
         String revision,
         @Nullable Training training,
-        Map<String, String> backendSettings) {
+        Map<String, String> backendSettings,
+        @Nullable Tokenizer tokenizer) {
 
     /**
      * A checkpoint of a model's training, for models that were published with them (Pythia).
@@ -82,7 +84,8 @@ public record LoadOptions(
                 null,
                 "main",
                 null,
-                Map.of());
+                Map.of(),
+                null);
     }
 
     /** As {@link #defaults()}, but the weights stay as they are in the checkpoint. */
@@ -200,6 +203,14 @@ public record LoadOptions(
         return changed(draft -> draft.backendSettings = settings);
     }
 
+    /**
+     * The same options with a tokenizer in the place of the checkpoint's own, which isn't read then; see {@link
+     * Tokenizer#fromPretrained}.
+     */
+    public LoadOptions withTokenizer(@Nullable Tokenizer other) {
+        return changed(draft -> draft.tokenizer = other);
+    }
+
     private LoadOptions changed(Consumer<Draft> change) {
         Draft draft = new Draft(this);
         change.accept(draft);
@@ -225,6 +236,7 @@ public record LoadOptions(
         private String revision;
         private @Nullable Training training;
         private Map<String, String> backendSettings;
+        private @Nullable Tokenizer tokenizer;
 
         Draft(LoadOptions from) {
             foldLn = from.foldLn;
@@ -244,6 +256,7 @@ public record LoadOptions(
             revision = from.revision;
             training = from.training;
             backendSettings = from.backendSettings;
+            tokenizer = from.tokenizer;
         }
 
         LoadOptions finished() {
@@ -264,7 +277,8 @@ public record LoadOptions(
                     nCtx,
                     revision,
                     training,
-                    backendSettings);
+                    backendSettings,
+                    tokenizer);
         }
     }
 }

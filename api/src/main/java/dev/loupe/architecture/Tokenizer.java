@@ -6,6 +6,16 @@ import java.util.OptionalInt;
 public interface Tokenizer {
 
     /**
+     * The tokenizer of a checkpoint, without its weights.
+     *
+     * @param name as for a model; a directory may have nothing but a tokenizer's files
+     * @throws IllegalArgumentException if there is none, or it can't be understood
+     */
+    static Tokenizer fromPretrained(String name) {
+        return CheckpointLoader.installed(name).openTokenizer(name, LoadOptions.defaults());
+    }
+
+    /**
      * The ids of a text, with special tokens written in the text recognised, and none added.
      */
     long[] encode(String text);

@@ -29,14 +29,18 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+<<<<<<< HEAD
 import org.jspecify.annotations.Nullable;
+=======
+import org.apiguardian.api.API;
+>>>>>>> tokenizers
 
 /**
  * A transformer language model with every activation within reach: it can be read, cached and changed while the model
  * runs. The vocabulary is that of TransformerLens's {@code HookedTransformer}.
  *
  * <p>Safe for use from many threads: a run takes the hooks that are on the model when it begins. Apart from those
- * hooks a model never changes.
+ * hooks, and from the tokenizer if it is set anew, a model never changes.
  *
  * <pre>{@code
  * try (HookedTransformer model = HookedTransformer.fromPretrained("toy-gpt2")) {
@@ -55,7 +59,7 @@ public final class HookedTransformer implements AutoCloseable {
     private final ArchitectureProvider architecture;
     private final Map<String, Tensor> flatWeights;
     private final Weights weights;
-    private final TextTokens text;
+    private volatile TextTokens text;
     private final HookRegistry registry = new HookRegistry();
     private final HookNames hookNames;
     private final ModelRuns runs;
@@ -272,6 +276,12 @@ public final class HookedTransformer implements AutoCloseable {
         return forward(toTokens(input));
     }
 
+    /** Logits [batch, pos, d_vocab] of several texts, padded at a side; what stands at padding means nothing. */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public Tensor forward(List<String> inputs, PaddingSide side) {
+        return forward(toTokens(inputs, side));
+    }
+
     /** Mean cross-entropy of each next token, in nats; padding doesn't count. */
     public double loss(Tokens tokens) {
         try (RunResult result = run(RunRequest.of(tokens).returns(Returns.LOSS).build())) {
@@ -449,6 +459,15 @@ public final class HookedTransformer implements AutoCloseable {
         return text.hasTokenizer() ? Optional.of(text.tokenizer()) : Optional.empty();
     }
 
+    /**
+     * Sets another tokenizer, such as {@code Tokenizer.fromPretrained("other")}; from now on texts are read with it. A
+     * model that had none works with texts then. Its ids have to be those of the model's vocabulary.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public void setTokenizer(Tokenizer tokenizer) {
+        text = new TextTokens(config, tokenizer, "");
+    }
+
     /** The tokens of a text, with BOS in front unless the model's habit is another. */
     public Tokens toTokens(String input) {
         return toTokens(input, config.defaultPrependBos());
@@ -472,6 +491,48 @@ public final class HookedTransformer implements AutoCloseable {
      */
     public Tokens toTokens(List<String> inputs, boolean prependBos, boolean padLeft) {
         return text.encode(inputs, prependBos, padLeft);
+    }
+
+    /** The tokens of several texts, with BOS unless the model's habit is another, padded at a side. */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public Tokens toTokens(List<String> inputs, PaddingSide side) {
+        return toTokens(inputs, config.defaultPrependBos(), side);
+    }
+
+    /**
+     * The tokens of several texts, padded at a side.
+     *
+     * @throws IllegalStateException if the model has no tokenizer; says why
+     * @throws IllegalArgumentException if a text has no tokens
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public Tokens toTokens(List<String> inputs, boolean prependBos, PaddingSide side) {
+        return toTokens(inputs, prependBos, side == PaddingSide.LEFT);
+    }
+
+    /**
+     * The ids of a text as it stands behind another text: {@code " Mary"} is one token then, where tokenizers that put a
+     * space in front of a text themselves (LLaMA 1 and 2) would have a space and a name.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public long[] toContinuationTokens(String input) {
+        return text.continuation(input);
+    }
+
+    /**
+     * Documents in rows of one length, for statistics and training: they are joined by EOS and cut, and what doesn't
+     * fill a row is dropped. The original's {@code tokenize_and_concatenate}, but no token is torn at places where it
+     * cuts the text for speed.
+     *
+     * @param length tokens of a row, BOS included
+     * @param prependBos whether each row begins with BOS
+     * @return [rows, length]
+     * @throws IllegalArgumentException if there isn't enough for one row
+     * @throws IllegalStateException if the model has no tokenizer, or no EOS
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public Tokens tokenizeAndConcatenate(List<String> texts, int length, boolean prependBos) {
+        return text.concatenated(texts, length, prependBos);
     }
 
     /** The text of some ids, special tokens included. */
@@ -500,7 +561,7 @@ public final class HookedTransformer implements AutoCloseable {
     }
 
     /**
-     * The id of a text that is one token.
+     * The id of a text that is one token, by itself or inside a text ({@link #toContinuationTokens}).
      *
      * @throws IllegalArgumentException if it is more or fewer; says which tokens it has
      */

@@ -5,6 +5,7 @@ import dev.loupe.architecture.Checkpoint;
 import dev.loupe.architecture.CheckpointLoader;
 import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
@@ -19,11 +20,9 @@ import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.StoreWeights;
 import dev.loupe.tensor.Tensor;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
-import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
@@ -34,25 +33,18 @@ final class ModelLoading {
     private ModelLoading() {}
 
     static HookedTransformer load(String name, LoadOptions options, Optional<Backend> backend) {
-        List<CheckpointLoader> loaders = ServiceLoader.load(CheckpointLoader.class).stream()
-                .map(ServiceLoader.Provider::get)
-                .toList();
-        if (loaders.isEmpty()) {
-            throw new IllegalStateException("Nothing on the class path can load '" + name
-                    + "'. Add the artifact dev.loupe:loupe-architectures.");
-        }
-        if (loaders.size() > 1) {
-            throw new IllegalStateException("Several checkpoint loaders are on the class path: "
-                    + loaders.stream().map(CheckpointLoader::id).toList() + "; keep one");
-        }
-        try (Checkpoint checkpoint = loaders.get(0).open(name, options)) {
+        try (Checkpoint checkpoint = CheckpointLoader.installed(name).open(name, options)) {
             return load(checkpoint, options, backend);
         }
     }
 
     static HookedTransformer load(Checkpoint checkpoint, LoadOptions options, Optional<Backend> given) {
         TransformerConfig config = checkpoint.config();
-        TextTokens text = new TextTokens(config, checkpoint.tokenizer().orElse(null), checkpoint.tokenizerProblem());
+        Tokenizer tokenizer = options.tokenizer();
+        TextTokens text = new TextTokens(
+                config,
+                tokenizer != null ? tokenizer : checkpoint.tokenizer().orElse(null),
+                checkpoint.tokenizerProblem());
         LoadOptions typed = options.autoDType() ? options.withDType(checkpoint.dtype()) : options;
         return assemble(checkpoint.architecture(), config, typed, given, text, checkpoint::readWeights);
     }
@@ -64,7 +56,7 @@ final class ModelLoading {
             LoadOptions options,
             Optional<Backend> given) {
         Graph graph = architecture.build(config, GraphOptions.plain(options.dtype()));
-        return assemble(architecture, config, options, given, noTokenizer(config), sink -> {
+        return assemble(architecture, config, options, given, madeFromConfig(config, options), sink -> {
             for (Map.Entry<String, Value> weight : new java.util.TreeMap<>(graph.weights()).entrySet()) {
                 if (!graph.constants().containsKey(weight.getKey())) {
                     Shape shape = weight.getValue().type().shape();
@@ -96,12 +88,12 @@ final class ModelLoading {
                 config,
                 options,
                 Optional.of(backend),
-                noTokenizer(config),
+                madeFromConfig(config, options),
                 sink -> weights.forEach((name, weight) -> sink.accept(name, weight.to(options.dtype()))));
     }
 
-    private static TextTokens noTokenizer(TransformerConfig config) {
-        return new TextTokens(config, null, "it was made from a config, not from a checkpoint");
+    private static TextTokens madeFromConfig(TransformerConfig config, LoadOptions options) {
+        return new TextTokens(config, options.tokenizer(), "it was made from a config, not from a checkpoint");
     }
 
     private static HookedTransformer assemble(

@@ -3,8 +3,10 @@ package dev.loupe.model;
 import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architecture.TransformerConfig;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /** Between text and tokens: the tokenizer, and the habits that belong to the model rather than to it. */
@@ -111,15 +113,103 @@ final class TextTokens {
     long single(String text) {
         long[] ids = tokenizer().encode(text);
         if (ids.length != 1) {
-            String hint = text.isEmpty() || Character.isWhitespace(text.charAt(0))
-                    ? ""
-                    : tokenizer().encode(" " + text).length == 1
-                            ? "; \" " + text + "\", with a space in front, is one"
-                            : "; words inside a sentence usually begin with a space";
-            throw new IllegalArgumentException(
-                    "\"" + text + "\" isn't one token but " + ids.length + ": " + strings(ids) + hint);
+            // In the middle of a text it may be one: a tokenizer that puts a space in front has two with " Mary".
+            long[] inside = text.isEmpty() ? ids : continuation(text);
+            if (inside.length != 1) {
+                throw new IllegalArgumentException(
+                        "\"" + text + "\" isn't one token but " + inside.length + ": " + strings(inside) + hint(text));
+            }
+            return inside[0];
         }
         return ids[0];
+    }
+
+    private String hint(String text) {
+        if (text.isBlank()) {
+            return "";
+        }
+        if (Character.isWhitespace(text.charAt(0))) {
+            String bare = text.substring(1);
+            return continuation(bare).length == 1 ? "; \"" + bare + "\", without the space, is one" : "";
+        }
+        return continuation(" " + text).length == 1
+                ? "; \" " + text + "\", with a space in front, is one"
+                : "; words inside a sentence usually begin with a space";
+    }
+
+    /** The ids of a text as it stands behind another, where no tokenizer puts a space in front of it by itself. */
+    long[] continuation(String text) {
+        long[] ids = tokenizer().encode(text);
+        int spaces = leadingSpaces(text);
+        if (leadingSpaces(ids) <= spaces) {
+            return ids;
+        }
+        long[] other;
+        if (spaces > 0) {
+            other = tokenizer().encode(text.substring(1));
+        } else {
+            // Behind a line break, which is a token of its own, nothing is put.
+            long[] line = tokenizer().encode("\n");
+            long[] behind = tokenizer().encode("\n" + text);
+            boolean apart = behind.length > line.length && Arrays.equals(line, 0, line.length, behind, 0, line.length);
+            other = apart ? Arrays.copyOfRange(behind, line.length, behind.length) : ids;
+        }
+        return leadingSpaces(other) == spaces ? other : ids;
+    }
+
+    private int leadingSpaces(long[] ids) {
+        int spaces = 0;
+        for (long id : ids) {
+            String piece = tokenizer().tokenText(id);
+            int here = leadingSpaces(piece);
+            spaces += here;
+            if (here < piece.length()) {
+                break;
+            }
+        }
+        return spaces;
+    }
+
+    private static int leadingSpaces(String text) {
+        int spaces = 0;
+        while (spaces < text.length() && text.charAt(spaces) == ' ') {
+            spaces++;
+        }
+        return spaces;
+    }
+
+    /** Documents one behind the other, EOS between, in rows of one length; what is left over is dropped. */
+    Tokens concatenated(List<String> texts, int length, boolean prependBos) {
+        int room = prependBos ? length - 1 : length;
+        if (room < 1) {
+            throw new IllegalArgumentException("Rows of " + length + " tokens"
+                    + (prependBos ? " with BOS in front" : "") + " have no room for text");
+        }
+        long end = eos().orElseThrow(() ->
+                new IllegalStateException("'" + config.modelName() + "' has no EOS token to put between documents"));
+        LongStream.Builder all = LongStream.builder();
+        for (int i = 0; i < texts.size(); i++) {
+            if (i > 0) {
+                all.add(end);
+            }
+            for (long id : tokenizer().encode(texts.get(i))) {
+                all.add(id);
+            }
+        }
+        long[] ids = all.build().toArray();
+        int rows = ids.length / room;
+        if (rows == 0) {
+            throw new IllegalArgumentException("The " + texts.size() + " texts have " + ids.length
+                    + " tokens together, which don't fill a row of " + room + "; give more text or shorter rows");
+        }
+        long[][] cut = new long[rows][length];
+        for (int row = 0; row < rows; row++) {
+            System.arraycopy(ids, row * room, cut[row], length - room, room);
+            if (prependBos) {
+                cut[row][0] = bos();
+            }
+        }
+        return Tokens.of(cut);
     }
 
     int position(long id, long[] ids, boolean last) {
@@ -131,7 +221,7 @@ final class TextTokens {
         }
         if (found < 0) {
             throw new IllegalArgumentException("Token " + id + (tokenizer == null ? "" : " " + strings(new long[] {id}))
-                    + " doesn't stand in " + (tokenizer == null ? java.util.Arrays.toString(ids) : strings(ids)));
+                    + " doesn't stand in " + (tokenizer == null ? Arrays.toString(ids) : strings(ids)));
         }
         return found;
     }

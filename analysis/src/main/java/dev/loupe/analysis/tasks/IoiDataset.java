@@ -60,7 +60,7 @@ public record IoiDataset(HookedTransformer model, List<IoiPrompt> prompts) {
             int count,
             long seed) {
         List<String> usable = names.stream()
-                .filter(name -> model.toTokens(" " + name, false).positions() == 1)
+                .filter(name -> model.toContinuationTokens(" " + name).length == 1)
                 .toList();
         if (usable.size() < 2) {
             throw new IllegalArgumentException("Only " + usable + " of the names " + names + " are single tokens of '"

@@ -57,7 +57,10 @@ public record TestPrompt(List<String> prompt, List<Step> steps) {
             HookedTransformer model, String prompt, String answer, int topK, boolean prependSpaceToAnswer) {
         String text = prependSpaceToAnswer && !answer.startsWith(" ") ? " " + answer : answer;
         long[] before = model.toTokens(prompt).row(0);
-        long[] after = model.toTokens(text, false).row(0);
+        long[] after = model.toContinuationTokens(text);
+        if (after.length == 0) {
+            throw new IllegalArgumentException("The answer is empty: \"" + answer + "\" has no tokens");
+        }
         long[] all = Arrays.copyOf(before, before.length + after.length);
         System.arraycopy(after, 0, all, before.length, after.length);
         int[] positions = new int[after.length];

@@ -9,6 +9,7 @@ import dev.loupe.analysis.patching.Metric;
 import dev.loupe.analysis.patching.PatchSetter;
 import dev.loupe.analysis.patching.Sweep;
 import dev.loupe.analysis.support.Models;
+import dev.loupe.fixtures.Fixtures;
 import dev.loupe.hook.Hook;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
@@ -177,5 +178,29 @@ class TasksTest {
         assertThatThrownBy(() -> TextLoss.of(model, List.of(""), 64, 4, Progress.NONE))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("nothing to predict");
+    }
+
+    @Test
+    void aTokenizerThatPutsASpaceInFrontItselfHasNamesAndAnswersOfOneToken() {
+        // The ids are those of transformers 5.18 on the fixture; 289 is a space by itself.
+        try (HookedTransformer spaces =
+                Models.load(Fixtures.directory(Fixtures.LLAMA_SPACES).toString())) {
+            IoiDataset data = IoiDataset.generate(spaces, 8, 3);
+            assertThat(data.prompts()).hasSize(8);
+            assertThat(data.answers()).doesNotContain(289).hasSize(8);
+            assertThat(data.clean().batch()).isEqualTo(8);
+            TestPrompt tried = TestPrompt.run(spaces, "Once upon a", "time", 1);
+            assertThat(tried.steps()).hasSize(1);
+            assertThat(tried.steps().get(0).answer().token()).isEqualTo(" time");
+            assertThat(TestPrompt.run(spaces, "Once upon a", " time", 1).steps())
+                    .isEqualTo(tried.steps());
+            assertThat(TestPrompt.run(spaces, "Once upon a", "off", 1, false).steps())
+                    .as("as it is, without a space")
+                    .extracting(step -> step.answer().token())
+                    .containsExactly("o", "f", "f");
+            assertThatThrownBy(() -> TestPrompt.run(spaces, "Once", "", 1, false))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("answer is empty");
+        }
     }
 }

@@ -8,6 +8,7 @@ import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architecture.CheckpointLoader;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.PretrainedModel;
+import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.TransformerConfig.Positions;
 import dev.loupe.architecture.WeightMapping;
@@ -80,6 +81,15 @@ public final class PretrainedLoader implements CheckpointLoader {
     @Override
     public Checkpoint open(String name, LoadOptions options) {
         return open(name, find(name, options), options);
+    }
+
+    @Override
+    public Tokenizer openTokenizer(String name, LoadOptions options) {
+        ModelFiles files = find(name, options);
+        CheckpointConfig config =
+                files.has(CONFIG) ? JsonFiles.config(files, CONFIG) : new CheckpointConfig(CONFIG, Map.of());
+        FoundTokenizer found = TokenizerFiles.open(files, config);
+        return found.tokenizer().orElseThrow(() -> new IllegalArgumentException(found.problem()));
     }
 
     private ModelFiles find(String name, LoadOptions options) {
@@ -187,7 +197,9 @@ public final class PretrainedLoader implements CheckpointLoader {
         CheckpointTensors tensors = CheckpointTensors.open(files, sources);
         try {
             MappingCheck.check(tensors, rules, stored);
-            FoundTokenizer tokenizer = TokenizerFiles.open(files, json);
+            Tokenizer given = options.tokenizer();
+            FoundTokenizer tokenizer =
+                    given == null ? TokenizerFiles.open(files, json) : new FoundTokenizer(Optional.of(given), "");
             WeightProcessing processing = StandardProcessing.of(architecture, wanted, options);
             boolean progress = HubSettings.from(environment).progress();
             return new LoadedCheckpoint(

@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Small tokenizers with the parts that those of LLaMA 2 and LLaMA 3 are made of. */
+/** Small tokenizers with the parts that those of LLaMA 2 and 3, Pythia, Qwen and Gemma are made of. */
 final class SampleTokenizers {
 
     private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -78,6 +78,106 @@ final class SampleTokenizers {
         return root;
     }
 
+    /**
+     * Pythia's way: GPT-2's pieces with composed characters, {@code <|endoftext|>} and {@code <|padding|>} as 0 and 1,
+     * runs of spaces added behind the vocabulary. Ids: 2 to 257 single bytes, then pieces, then two and three spaces.
+     */
+    static ObjectNode pythia() {
+        List<String> pieces = new ArrayList<>(List.of("<|endoftext|>", "<|padding|>"));
+        for (int value = 0; value < 256; value++) {
+            pieces.add(byteLevel(value));
+        }
+        ObjectNode root = root(List.of("<|endoftext|>", "<|padding|>"), 0);
+        root.putObject("normalizer").put("type", "NFC");
+        byteLevelStep(root.putObject("pre_tokenizer"), true).put("use_regex", true);
+        byteLevelStep(root.putObject("post_processor"), true);
+        byteLevelStep(root.putObject("decoder"), true);
+        model(root, pieces, List.of("a r", "ar y", "Ġ M", "ĠM ary", "Ã ©"));
+        int size = root.path("model").path("vocab").size();
+        added(root, "   ", size, false).put("normalized", true);
+        added(root, "  ", size + 1, false).put("normalized", true);
+        return root;
+    }
+
+    /** Qwen's way: composed characters, digits one by one, chat tokens behind the vocabulary, no BOS. */
+    static ObjectNode qwen() {
+        List<String> pieces = new ArrayList<>();
+        for (int value = 0; value < 256; value++) {
+            pieces.add(byteLevel(value));
+        }
+        ObjectNode root = MAPPER.createObjectNode().put("version", "1.0");
+        root.putArray("added_tokens");
+        root.putObject("normalizer").put("type", "NFC");
+        ArrayNode steps =
+                root.putObject("pre_tokenizer").put("type", "Sequence").putArray("pretokenizers");
+        steps.addObject()
+                .put("type", "Split")
+                .put("behavior", "Isolated")
+                .put("invert", false)
+                .putObject("pattern")
+                .put(
+                        "Regex",
+                        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+                                + "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+        byteLevelStep(steps.addObject(), false);
+        byteLevelStep(root.putObject("post_processor"), false);
+        byteLevelStep(root.putObject("decoder"), false);
+        model(root, pieces, List.of("u s", "us e", "use r", "a r", "ar y", "Ġ M", "ĠM ary", "Ã ©"))
+                .put("byte_fallback", false);
+        int size = root.path("model").path("vocab").size();
+        added(root, "<|endoftext|>", size, true);
+        added(root, "<|im_start|>", size + 1, true);
+        added(root, "<|im_end|>", size + 2, true);
+        added(root, "<think>", size + 3, false);
+        return root;
+    }
+
+    /**
+     * Gemma's way: SentencePiece's pieces without a space in front, which a normalizer writes as {@code ▁}; bytes for
+     * unknown characters, chat tokens within the vocabulary, a template that puts {@code <bos>} first. Ids: {@code
+     * <pad>}, {@code <eos>}, {@code <bos>}, {@code <unk>}, two chat tokens, line breaks, 256 bytes, pieces.
+     */
+    static ObjectNode gemma() {
+        List<String> special = List.of("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>");
+        ObjectNode root = root(special, 0);
+        replace(root.putObject("normalizer"), " ", "▁");
+        root.putObject("pre_tokenizer")
+                .put("type", "Split")
+                .put("behavior", "MergedWithPrevious")
+                .put("invert", false)
+                .putObject("pattern")
+                .put("String", " ");
+        root.set("post_processor", template("<bos>", 2));
+        ArrayNode decoders = root.putObject("decoder").put("type", "Sequence").putArray("decoders");
+        replace(decoders.addObject(), "▁", " ");
+        decoders.addObject().put("type", "ByteFallback");
+        decoders.addObject().put("type", "Fuse");
+        List<String> pieces = new ArrayList<>(special);
+        pieces.add("\n");
+        pieces.add("\n\n");
+        for (int value = 0; value < 256; value++) {
+            pieces.add(String.format("<0x%02X>", value));
+        }
+        pieces.addAll(List.of("▁", "M", "a", "r", "y", "J", "o", "h", "n", "u", "s", "e"));
+        model(
+                        root,
+                        pieces,
+                        List.of(
+                                "a r", "ar y", "▁ M", "▁M ary", "M ary", "o h", "oh n", "▁ J", "▁J ohn", "u s", "us e",
+                                "use r"))
+                .put("unk_token", "<unk>")
+                .put("fuse_unk", true)
+                .put("byte_fallback", true);
+        added(root, "\n\n", 7, false);
+        return root;
+    }
+
+    private static ObjectNode added(ObjectNode root, String content, int id, boolean special) {
+        ArrayNode list = (ArrayNode) root.path("added_tokens");
+        addTokens(list, List.of(content), id);
+        return ((ObjectNode) list.path(list.size() - 1)).put("special", special);
+    }
+
     private static String byteLevel(int value) {
         boolean printable =
                 (value >= '!' && value <= '~') || (value >= 0xa1 && value <= 0xac) || (value >= 0xae && value <= 0xff);
@@ -114,8 +214,8 @@ final class SampleTokenizers {
         step.put("type", "Replace").put("content", to).putObject("pattern").put("String", from);
     }
 
-    private static void byteLevelStep(ObjectNode step, boolean trim) {
-        step.put("type", "ByteLevel")
+    private static ObjectNode byteLevelStep(ObjectNode step, boolean trim) {
+        return step.put("type", "ByteLevel")
                 .put("add_prefix_space", false)
                 .put("trim_offsets", trim)
                 .put("use_regex", false);

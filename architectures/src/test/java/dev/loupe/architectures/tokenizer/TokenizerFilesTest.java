@@ -9,6 +9,7 @@ import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architectures.files.BundledFiles;
 import dev.loupe.architectures.files.DirectoryFiles;
+import dev.loupe.fixtures.Fixtures;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +18,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -203,15 +205,15 @@ class TokenizerFilesTest {
     }
 
     @Test
-    void llama2sTextComesBackFromItsTokensAndASingleTokenKeepsItsSpace() throws IOException {
+    void llama2sTextComesBackFromItsTokensWithoutTheSpaceThatTheTokenizerPutInFront() throws IOException {
         Tokenizer tokenizer = llama2();
-        for (String text : List.of("Mary John", "John\nMaryé", " Mary")) {
+        for (String text : List.of("Mary John", "John\nMaryé", " Mary", "Mary", "  ")) {
             assertThat(tokenizer.decode(tokenizer.encode(text), false)).isEqualTo(text);
         }
-        assertThat(tokenizer.decode(tokenizer.encode("Mary"), false)).isEqualTo(" Mary");
         assertThat(tokenizer.decode(new long[] {1}, false)).isEqualTo("<s>");
         long[] withBos = {1, tokenizer.encode("Mary")[0]};
         assertThat(tokenizer.decode(withBos, true)).isEqualTo("Mary");
+        assertThat(tokenizer.tokenText(withBos[1])).isEqualTo(" Mary");
     }
 
     @Test
@@ -239,6 +241,158 @@ class TokenizerFilesTest {
         assertThat(open(SampleTokenizers.llama3(), settings.replace("}", ", \"add_bos_token\": false}"))
                         .addsBos())
                 .isFalse();
+    }
+
+    // Pythia, Qwen, Gemma
+
+    @Test
+    void pythiasRunsOfSpacesAndSpecialTokensAreKept() throws IOException {
+        Tokenizer tokenizer = open(
+                SampleTokenizers.pythia(),
+                "{\"bos_token\": \"<|endoftext|>\", \"eos_token\": \"<|endoftext|>\","
+                        + " \"unk_token\": \"<|endoftext|>\", \"add_prefix_space\": false,"
+                        + " \"tokenizer_class\": \"GPTNeoXTokenizer\"}");
+        assertThat(pieces(tokenizer, "ary   x  y Mary<|endoftext|>"))
+                .containsExactly("ary", "   ", "x", "  ", "y", " Mary", "<|endoftext|>");
+        assertThat(pieces(tokenizer, "e\u0301")).containsExactly("é");
+        assertThat(tokenizer.bosId()).hasValue(0);
+        assertThat(tokenizer.padId()).isEmpty();
+        assertThat(tokenizer.addsBos()).isFalse();
+        assertThat(tokenizer.decode(tokenizer.encode("ary   x  y Mary"), false)).isEqualTo("ary   x  y Mary");
+    }
+
+    @Test
+    void qwensChatTokensAreKeptAndItHasNoBos() throws IOException {
+        Tokenizer tokenizer = open(
+                SampleTokenizers.qwen(),
+                "{\"add_bos_token\": false, \"add_prefix_space\": false, \"bos_token\": null,"
+                        + " \"eos_token\": \"<|im_end|>\", \"pad_token\": \"<|endoftext|>\", \"unk_token\": null}");
+        String chat = "<|im_start|>user\n12 Mary<|im_end|>";
+        assertThat(pieces(tokenizer, chat))
+                .containsExactly("<|im_start|>", "user", "\n", "1", "2", " Mary", "<|im_end|>");
+        assertThat(tokenizer.decode(tokenizer.encode(chat), false)).isEqualTo(chat);
+        assertThat(tokenizer.decode(tokenizer.encode(chat), true)).isEqualTo("user\n12 Mary");
+        assertThat(tokenizer.decode(tokenizer.encode("<think>"), true))
+                .as("an added token that isn't special")
+                .isEqualTo("<think>");
+        assertThat(tokenizer.bosId()).isEmpty();
+        assertThat(tokenizer.addsBos()).isFalse();
+        assertThat(tokenizer.eosId()).hasValue(tokenizer.vocabularySize() - 2);
+        assertThat(tokenizer.padId()).hasValue(tokenizer.vocabularySize() - 4);
+        assertThat(pieces(tokenizer, "e\u0301")).containsExactly("é");
+    }
+
+    @Test
+    void gemmaPutsBosFirstAndNoSpace() throws IOException {
+        Tokenizer tokenizer = open(
+                SampleTokenizers.gemma(),
+                "{\"add_bos_token\": true, \"bos_token\": \"<bos>\", \"eos_token\": {\"content\": \"<eos>\"},"
+                        + " \"pad_token\": \"<pad>\", \"unk_token\": \"<unk>\"}");
+        String chat = "<start_of_turn>user\nMary John\n\n漢<end_of_turn>";
+        assertThat(pieces(tokenizer, chat))
+                .containsExactly(
+                        "<start_of_turn>",
+                        "user",
+                        "\n",
+                        "Mary",
+                        " John",
+                        "\n\n",
+                        "\\xE6",
+                        "\\xBC",
+                        "\\xA2",
+                        "<end_of_turn>");
+        assertThat(tokenizer.decode(tokenizer.encode(chat), false)).isEqualTo(chat);
+        assertThat(tokenizer.decode(tokenizer.encode(" Mary"), true)).isEqualTo(" Mary");
+        assertThat(tokenizer.bosId()).hasValue(2);
+        assertThat(tokenizer.eosId()).hasValue(1);
+        assertThat(tokenizer.padId()).hasValue(0);
+        assertThat(tokenizer.addsBos()).isTrue();
+        assertThat(open(SampleTokenizers.gemma(), "{\"bos_token\": \"<bos>\"}").addsBos())
+                .as("by its template")
+                .isTrue();
+    }
+
+    // vocab.json and merges.txt with what stands beside them; the ids are those of transformers 5.18
+
+    private static Tokenizer fixture(String name) {
+        return TokenizerFiles.open(
+                        new DirectoryFiles(Fixtures.directory(name)), new CheckpointConfig("config.json", Map.of()))
+                .tokenizer()
+                .orElseThrow();
+    }
+
+    @Test
+    void tokensInAFileOfTheirOwnAreAdded() {
+        Tokenizer tokenizer = fixture(Fixtures.GPT2_ADDED_TOKENS);
+        assertThat(tokenizer.encode("<|user|>Hi<PAD>")).containsExactly(262, 256, 261);
+        assertThat(tokenizer.padId()).hasValue(261);
+        assertThat(tokenizer.eosId()).hasValue(260);
+        assertThat(tokenizer.vocabularySize()).isEqualTo(263);
+        assertThat(tokenizer.decode(new long[] {262, 256, 261}, true)).isEqualTo("<|user|>Hi");
+    }
+
+    @Test
+    void specialTokensOfTheVocabularyAreSpecialAndASpaceIsPutInFrontIfTheSettingsSaySo() {
+        Tokenizer tokenizer = fixture(Fixtures.GPT2_OWN_SPECIALS);
+        assertThat(tokenizer.encode("<s>the</s>")).containsExactly(0, 263, 2);
+        assertThat(tokenizer.encode("the")).containsExactly(263);
+        assertThat(tokenizer.decode(new long[] {0, 262, 2}, true)).isEqualTo("the");
+        assertThat(tokenizer.padId()).hasValue(1);
+        assertThat(tokenizer.bosId()).hasValue(0);
+    }
+
+    private void copy(String fixture) throws IOException {
+        try (Stream<Path> files = Files.list(Fixtures.directory(fixture))) {
+            for (Path file : files.toList()) {
+                Files.write(directory.resolve(file.getFileName().toString()), Files.readAllBytes(file));
+            }
+        }
+    }
+
+    @Test
+    void addedTokensMayStandInTheSettingsAndSpecialTokensMayBeNew() throws IOException {
+        copy(Fixtures.GPT2_ADDED_TOKENS);
+        Files.delete(directory.resolve("special_tokens_map.json"));
+        write(
+                "tokenizer_config.json",
+                "{\"tokenizer_class\": \"GPT2TokenizerFast\", \"added_tokens_decoder\": {"
+                        + "\"260\": {\"content\": \"<|endoftext|>\", \"special\": true, \"normalized\": false},"
+                        + "\"261\": {\"content\": \"<a>\", \"special\": false, \"rstrip\": true}},"
+                        + " \"eos_token\": \"<|endoftext|>\", \"pad_token\": \"<new>\"}");
+        Tokenizer tokenizer = open();
+        assertThat(tokenizer.encode("<a>  Hi<new><PAD>"))
+                .startsWith(261, 256, 262)
+                .hasSize(8);
+        assertThat(tokenizer.padId()).hasValue(262);
+    }
+
+    @Test
+    void idsThatAddedTokensCannotHaveAndUnknownKindsAreRefused() throws IOException {
+        copy(Fixtures.GPT2_ADDED_TOKENS);
+        write("added_tokens.json", "{\"<PAD>\": 261, \"<|user|>\": 270}");
+        assertThatIllegalArgumentException()
+                .isThrownBy(this::find)
+                .withMessageContaining("vocab.json")
+                .withMessageContaining("'<|user|>', has the id 270")
+                .withMessageContaining("262");
+        write("added_tokens.json", "{\"<PAD>\": 2.5}");
+        assertThatIllegalArgumentException().isThrownBy(this::find).withMessageContaining("added_tokens.json");
+        write("added_tokens.json", "{}");
+        write("tokenizer_config.json", "{\"tokenizer_class\": \"CLIPTokenizer\"}");
+        assertThatIllegalArgumentException()
+                .isThrownBy(this::find)
+                .withMessageContaining("tokenizer_config.json")
+                .withMessageContaining("'CLIPTokenizer'");
+    }
+
+    @Test
+    void qwensVocabularyAndMergesAreCutInQwensWay() throws IOException {
+        copy(Fixtures.GPT2_ADDED_TOKENS);
+        write("tokenizer_config.json", "{\"tokenizer_class\": \"Qwen2Tokenizer\", \"eos_token\": \"<|endoftext|>\"}");
+        // GPT-2 would cut "!H" and "i" otherwise: there a sign before a word is a piece of its own, here it isn't.
+        assertThat(pieces(open(), "the!Hi e\u0301"))
+                .startsWith("the", "!", "Hi")
+                .hasSize(6);
     }
 
     // Where special tokens are found
@@ -293,7 +447,13 @@ class TokenizerFilesTest {
         write("tokenizer.json", "{\"model\": {\"type\": \"Mystery\", \"vocab\": {\"a\": 0}}}");
         assertThatIllegalArgumentException()
                 .isThrownBy(this::find)
-                .withMessageContaining("isn't understood by the tokenizers library");
+                .withMessageContaining("tokenizer.json: model is of the type 'Mystery'");
+        write("tokenizer.json", "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": 0}}}");
+        assertThatIllegalArgumentException()
+                .isThrownBy(this::find)
+                .withMessageContaining("tokenizer.json isn't understood by the tokenizers library")
+                .withMessageContaining("unk_token")
+                .withMessageNotContaining("line 1");
         write("tokenizer.json", "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": \"zero\"}}}");
         assertThatIllegalArgumentException().isThrownBy(this::find).withMessageContaining("is no id of a token");
     }
