@@ -29,11 +29,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
-<<<<<<< HEAD
-import org.jspecify.annotations.Nullable;
-=======
 import org.apiguardian.api.API;
->>>>>>> tokenizers
+import org.jspecify.annotations.Nullable;
 
 /**
  * A transformer language model with every activation within reach: it can be read, cached and changed while the model
