@@ -14,7 +14,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Stream;
 
 /** Whether a model's weights find room, looked at before the first is read. */
 final class WeightMemory {
@@ -88,13 +87,15 @@ final class WeightMemory {
         if (!Files.isReadable(MEMINFO)) {
             return 0;
         }
-        try (Stream<String> lines = Files.lines(MEMINFO)) {
-            return lines.filter(line -> line.startsWith("MemAvailable:"))
+        try {
+            // Not Files.lines, which fails on a thread that is interrupted.
+            return Files.readAllLines(MEMINFO).stream()
+                    .filter(line -> line.startsWith("MemAvailable:"))
                     .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
                     .findFirst()
                     .orElse(0);
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw new UncheckedIOException("Can't read " + MEMINFO + ": " + e, e);
         }
     }
 }

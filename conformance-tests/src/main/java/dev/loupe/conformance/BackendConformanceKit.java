@@ -126,7 +126,7 @@ public abstract class BackendConformanceKit {
     @TestFactory
     @Order(6)
     Stream<DynamicNode> lifecycleMemoryAndThreads() {
-        return session().tests(new LifecycleRules(bench(), models()));
+        return session().tests(new LifecycleRules(bench(), models()), new ClosingRules(bench(), models()));
     }
 
     /** Section 8. */

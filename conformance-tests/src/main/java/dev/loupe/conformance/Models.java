@@ -89,6 +89,11 @@ final class Models implements AutoCloseable {
         });
     }
 
+    /** A model on another backend than the one on trial; whoever asks closes it. */
+    synchronized HookedTransformer load(Kind kind, DType type, Backend backend) {
+        return load(sources.computeIfAbsent(kind, this::source), type, backend);
+    }
+
     // Where a type is only stored, the weights are rounded to it and nothing else is: the reference has them rounded,
     // too.
     private Source asStored(Source source, DType type) {

@@ -319,4 +319,42 @@ final class GraphFaults {
             };
         }
     }
+
+    /** Closing a graph frees what it gave. */
+    static final class ResultsGoWithTheGraph extends Fault {
+        @Override
+        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+            return new Wrapped(sound) {
+                private final List<MutantHandle> given = new ArrayList<>();
+
+                @Override
+                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+                    List<TensorHandle> results = super.run(inputs, wanted);
+                    synchronized (given) {
+                        results.forEach(result -> given.add(MutantHandle.of(result)));
+                    }
+                    return results;
+                }
+
+                @Override
+                public void close() {
+                    super.close();
+                    synchronized (given) {
+                        given.forEach(MutantHandle::clear);
+                    }
+                }
+            };
+        }
+    }
+
+    /** Waits in a way that an interrupt ends, when a graph is prepared. */
+    static final class InterruptsEndPreparing extends Fault {
+        @Override
+        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+            if (Thread.interrupted()) {
+                throw new IllegalStateException("interrupted while compiling");
+            }
+            return sound;
+        }
+    }
 }

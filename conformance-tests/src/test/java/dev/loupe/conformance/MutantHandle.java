@@ -29,6 +29,11 @@ final class MutantHandle implements TensorHandle {
         return data;
     }
 
+    /** Puts zeros in the place of the numbers. */
+    void clear() {
+        data = HostTensor.allocate(data.dtype(), data.shape());
+    }
+
     void overwrite(HostTensor other) {
         data = other;
     }

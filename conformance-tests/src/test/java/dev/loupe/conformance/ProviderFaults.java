@@ -176,4 +176,28 @@ final class ProviderFaults {
                     : sound;
         }
     }
+
+    /** Closing a backend takes its tensors along. */
+    static final class TensorsGoWithTheBackend extends Fault {
+        private volatile boolean closed;
+
+        @Override
+        Backend open(BackendOptions options, Supplier<Backend> sound) {
+            closed = false;
+            return sound.get();
+        }
+
+        @Override
+        void closed(int times) {
+            closed = true;
+        }
+
+        @Override
+        HostTensor download(MutantHandle handle, HostTensor sound) {
+            if (closed) {
+                throw new IllegalStateException("this tensor's memory has been freed");
+            }
+            return sound;
+        }
+    }
 }

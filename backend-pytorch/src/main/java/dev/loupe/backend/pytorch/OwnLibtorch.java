@@ -54,8 +54,9 @@ record OwnLibtorch(Path folder) {
         for (String name : List.of("version.py", "build-version")) {
             Path file = above.resolve(name);
             if (Files.isRegularFile(file)) {
-                try (var lines = Files.lines(file)) {
-                    Matcher found = lines.filter(line -> !name.endsWith(".py") || line.startsWith("__version__"))
+                try {
+                    Matcher found = Files.readAllLines(file).stream()
+                            .filter(line -> !name.endsWith(".py") || line.startsWith("__version__"))
                             .map(VERSION::matcher)
                             .filter(Matcher::find)
                             .findFirst()
@@ -64,7 +65,7 @@ record OwnLibtorch(Path folder) {
                         return found;
                     }
                 } catch (IOException e) {
-                    throw new UncheckedIOException(e);
+                    throw new UncheckedIOException("Can't read " + file + ", which tells libtorch's version: " + e, e);
                 }
             }
         }
