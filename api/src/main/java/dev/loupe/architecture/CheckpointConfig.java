@@ -61,9 +61,14 @@ public final class CheckpointConfig {
         return values.get(key);
     }
 
-    /** A whole number that must be there. */
+    /**
+     * A whole number that must be there.
+     *
+     * @throws IllegalArgumentException if it is missing, has a fraction, or is outside what its key allows; says the
+     *     file, the key, the value and what is allowed
+     */
     public int integer(String key) {
-        return Math.toIntExact(require(key, Number.class, "a whole number").longValue());
+        return ConfigNumbers.integer(source, key, require(key, Number.class, "a whole number"));
     }
 
     /** A whole number, or the fallback if the key is missing or null. */
@@ -71,9 +76,23 @@ public final class CheckpointConfig {
         return has(key) ? integer(key) : fallback;
     }
 
-    /** A number that must be there. */
+    /**
+     * A number that must be there.
+     *
+     * @throws IllegalArgumentException if it is missing, not finite, or outside what its key allows; says the file, the
+     *     key, the value and what is allowed
+     */
     public double number(String key) {
-        return require(key, Number.class, "a number").doubleValue();
+        return ConfigNumbers.number(source, key, require(key, Number.class, "a number"));
+    }
+
+    /**
+     * Ids of tokens: of one id, or of a list; none if the key is missing or null.
+     *
+     * @throws IllegalArgumentException if one of them is no whole number; names the file and the key
+     */
+    public List<Long> ids(String key) {
+        return ConfigNumbers.ids(source, key, values.get(key));
     }
 
     /** A number, or the fallback if the key is missing or null. */
@@ -117,10 +136,11 @@ public final class CheckpointConfig {
     private <T> T require(String key, Class<T> type, String kind) {
         Object value = values.get(key);
         if (value == null) {
-            throw new IllegalArgumentException(source + " lacks '" + key + "' (" + kind + "); it has " + keys());
+            throw new IllegalArgumentException(
+                    source + " lacks '" + key + "' (" + kind + "); it has " + ConfigNumbers.shown(keys()));
         }
         if (!type.isInstance(value)) {
-            throw new IllegalArgumentException(source + ": '" + key + "' should be " + kind + ", found " + value);
+            throw ConfigNumbers.refused(source, key, kind, value);
         }
         return type.cast(value);
     }

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param firstNLayers load only so many layers; null for all
  * @param nCtx use only so long a context; null for the model's own
  * @param revision branch, tag or commit on the Hub
+ * @param training which checkpoint of a model's training, instead of a revision; null for the finished model
  * @param backendSettings settings that only some backends know, by name, see {@link BackendProvider#settings}
  */
 public record LoadOptions(
@@ -43,7 +44,16 @@ public record LoadOptions(
         @Nullable Integer firstNLayers,
         @Nullable Integer nCtx,
         String revision,
+        @Nullable Training training,
         Map<String, String> backendSettings) {
+
+    /**
+     * A checkpoint of a model's training, for models that were published with them (Pythia).
+     *
+     * @param byIndex whether {@code number} counts checkpoints, −1 being the last, or is the step itself
+     * @param number the number
+     */
+    public record Training(boolean byIndex, long number) {}
 
     /** Copies the settings. */
     public LoadOptions {
@@ -68,6 +78,7 @@ public record LoadOptions(
                 null,
                 null,
                 "main",
+                null,
                 Map.of());
     }
 
@@ -161,6 +172,16 @@ public record LoadOptions(
         return changed(draft -> draft.revision = rev);
     }
 
+    /** The same options at a checkpoint of the training by its number, 0 the first and −1 the last: {@code checkpoint_index}. */
+    public LoadOptions withCheckpointIndex(int index) {
+        return changed(draft -> draft.training = new Training(true, index));
+    }
+
+    /** The same options at a checkpoint of the training by its step: {@code checkpoint_value}. */
+    public LoadOptions withCheckpointValue(long step) {
+        return changed(draft -> draft.training = new Training(false, step));
+    }
+
     /** The same options with one more setting for the backend, which refuses those that it doesn't know. */
     public LoadOptions withBackendSetting(String name, String value) {
         Map<String, String> settings = new HashMap<>(backendSettings);
@@ -191,6 +212,7 @@ public record LoadOptions(
         private @Nullable Integer firstNLayers;
         private @Nullable Integer nCtx;
         private String revision;
+        private @Nullable Training training;
         private Map<String, String> backendSettings;
 
         Draft(LoadOptions from) {
@@ -209,6 +231,7 @@ public record LoadOptions(
             firstNLayers = from.firstNLayers;
             nCtx = from.nCtx;
             revision = from.revision;
+            training = from.training;
             backendSettings = from.backendSettings;
         }
 
@@ -229,6 +252,7 @@ public record LoadOptions(
                     firstNLayers,
                     nCtx,
                     revision,
+                    training,
                     backendSettings);
         }
     }

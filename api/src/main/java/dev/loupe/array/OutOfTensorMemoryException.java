@@ -9,6 +9,11 @@ public final class OutOfTensorMemoryException extends IllegalStateException {
 
     private static final long serialVersionUID = 1L;
 
+    /** An exception for want of memory that was seen beforehand. */
+    public OutOfTensorMemoryException(String message) {
+        super(message);
+    }
+
     /** An exception for want of memory; backends throw it. */
     public OutOfTensorMemoryException(String message, Throwable cause) {
         super(message, cause);

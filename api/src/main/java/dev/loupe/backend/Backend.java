@@ -25,6 +25,11 @@ public interface Backend extends AutoCloseable {
     /** What this backend can do on its device. */
     Capabilities capabilities();
 
+    /** Bytes of memory that the device has, all that is in use included; 0 if nobody knows, or it is the process' own. */
+    default long memoryBytes() {
+        return 0;
+    }
+
     /**
      * Whether {@link #prepare} compiles: the planner then hands over whole regions in few standard forms. If
      * not, it hands over just what a run needs, with fused ops where nobody looks inside.

@@ -8,6 +8,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -17,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * replaced by another.
  */
 public final class Backends {
+
+    /** The backends whose artifacts are known to exist: {@code loupe-backend-} and the id. */
+    private static final Set<String> OWN = Set.of("onnx", "pytorch", "reference");
 
     private static final Pattern ID = Pattern.compile("[a-z][a-z0-9-]*");
 
@@ -100,7 +104,10 @@ public final class Backends {
                     + (ids.isEmpty()
                             ? ""
                             : " The nearest name is '" + Nearest.to(id, ids, 1).get(0) + "'.")
-                    + " Add the artifact dev.loupe:loupe-backend-" + id + " or choose another.\n" + report(all));
+                    + (OWN.contains(id)
+                            ? " Add the artifact dev.loupe:loupe-backend-" + id
+                            : " Add the artifact that brings it")
+                    + " or choose another.\n" + report(all));
         }
         if (named.size() > 1) {
             throw new BackendUnavailableException("Several providers call themselves '" + id + "': "
@@ -123,7 +130,8 @@ public final class Backends {
                 .toList();
         if (available.isEmpty()) {
             throw new BackendUnavailableException("No backend is available. Add at least one of the artifacts"
-                    + " dev.loupe:loupe-backend-onnx, loupe-backend-pytorch, loupe-backend-reference.\n" + report(all));
+                    + " dev.loupe:loupe-backend-onnx, dev.loupe:loupe-backend-pytorch, dev.loupe:loupe-backend-reference.\n"
+                    + report(all));
         }
         if (available.size() > 1 && priority(available.get(0), options) == priority(available.get(1), options)) {
             throw new BackendUnavailableException(

@@ -330,8 +330,8 @@ public sealed interface Op {
 
     /**
      * A copy of data with {@code out[..., indices[..., i, ...], ...] = updates[..., i, ...]}: inputs (data,
-     * indices int64, updates of the shape of the indices), sizes as in {@link GatherElements}. An index
-     * that stands twice along the axis takes any one of its updates.
+     * indices int64, updates of the shape of the indices), sizes as in {@link GatherElements}. If an
+     * index stands several times along the axis, the last of its updates counts.
      */
     record ScatterElements(int axis) implements Op {
         @Override

@@ -9,7 +9,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
 
 /**
  * Chooses hook points: by name, by pattern, or by a condition. Names may be full ({@code
@@ -86,27 +85,47 @@ public final class HookFilter {
     }
 
     private static List<HookPoint> matching(HookNames names, String glob) {
-        StringBuilder regex = new StringBuilder();
-        for (int i = 0; i < glob.length(); i++) {
-            char c = glob.charAt(i);
-            regex.append(c == '*' ? ".*" : c == '?' ? "." : Pattern.quote(String.valueOf(c)));
-        }
-        Pattern pattern = Pattern.compile(regex.toString());
+        Glob pattern = new Glob(glob);
         List<HookPoint> all = names.points().stream()
-                .filter(point -> pattern.matcher(point.name()).matches())
+                .filter(point -> pattern.matches(point.name()))
                 .toList();
         List<HookPoint> standard =
                 all.stream().filter(point -> !point.optional()).toList();
         return standard.isEmpty() || glob.equals("**") ? all : standard;
     }
 
-    /** The standard points whose full name fulfils a condition. */
+    /**
+     * The standard points whose full name fulfils a condition; optional points too if it, like {@code name ->
+     * name.endsWith("hook_result")}, holds for nothing else. As with {@link #glob}, a condition that holds for no point is
+     * an error: {@link #select} throws {@link IllegalArgumentException}.
+     */
     public static HookFilter matching(Predicate<String> condition) {
-        return new HookFilter(
-                "a condition on names",
-                names -> names.points().stream()
-                        .filter(point -> !point.optional() && condition.test(point.name()))
-                        .toList());
+        return new HookFilter("a condition on names", names -> {
+            List<HookPoint> all = fulfilling(names, condition);
+            List<HookPoint> standard =
+                    all.stream().filter(point -> !point.optional()).toList();
+            return standard.isEmpty() ? all : standard;
+        });
+    }
+
+    /**
+     * Every point whose full name fulfils a condition, the optional ones too; {@link #select} throws {@link
+     * IllegalArgumentException} if there is none.
+     */
+    public static HookFilter matchingAll(Predicate<String> condition) {
+        return new HookFilter("a condition on all names", names -> fulfilling(names, condition));
+    }
+
+    private static List<HookPoint> fulfilling(HookNames names, Predicate<String> condition) {
+        List<HookPoint> all = names.points().stream()
+                .filter(point -> condition.test(point.name()))
+                .toList();
+        if (all.isEmpty()) {
+            throw new IllegalArgumentException("The condition on names holds for none of the model's "
+                    + names.points().size() + " hook points. Conditions are asked about full names, such as "
+                    + names.points().get(0).name() + "; HookFilter.none() chooses nothing on purpose");
+        }
+        return all;
     }
 
     /** These points and those of another filter. */
@@ -121,7 +140,8 @@ public final class HookFilter {
     /**
      * The chosen points of a model, in the order in which they fire.
      *
-     * @throws UnknownHookException if a name doesn't exist
+     * @throws UnknownHookException if a name doesn't exist or a pattern matches nothing
+     * @throws IllegalArgumentException if a condition holds for no point
      */
     public List<HookPoint> select(HookNames names) {
         Set<HookPoint> chosen = new LinkedHashSet<>(selector.select(names));

@@ -538,7 +538,7 @@ public final class HookedTransformer implements AutoCloseable {
     public Generation stream(Tokens prompt, GenerateOptions how) {
         Set<Long> ends = new HashSet<>(config.eosIds());
         text.eos().ifPresent(id -> ends.add((long) id));
-        long filler = text.eos().isPresent() ? text.eos().getAsInt() : text.pad();
+        long filler = text.eos().isPresent() ? text.filler() : text.pad();
         return new Generation(this, prompt, how, filler, ends);
     }
 

@@ -119,6 +119,7 @@ final class ModelLoading {
                     ? architecture
                     : new ExtendedArchitecture(architecture, new StoreWeights(options.dtype()));
             Graph graph = building.build(config, GraphOptions.plain(computed));
+            WeightMemory.check(config.modelName(), graph, backend);
             graph.constants().forEach((name, constant) -> accept(graph, backend, weights, name, constant));
             source.accept((name, weight) ->
                     accept(graph, backend, weights, name, weight.to(typeIn(graph, name, options.dtype()))));

@@ -54,13 +54,26 @@ final class TextTokens {
         return config.eosIds().stream().mapToInt(Long::intValue).sorted().findFirst();
     }
 
-    /** Padding, or EOS where there is none, or 0: what stands at padded places has no effect. */
+    /**
+     * Padding, or EOS where there is none, or 0: what stands at padded places has no effect, but it is looked up, so
+     * an id that the model has no embedding for doesn't count.
+     */
     long pad() {
         Tokenizer known = tokenizer;
-        if (known != null && known.padId().isPresent()) {
+        if (known != null && known.padId().isPresent() && isKnown(known.padId().getAsInt())) {
             return known.padId().getAsInt();
         }
-        return eos().orElse(0);
+        return filler();
+    }
+
+    /** EOS, or 0 where there is none or the model has no embedding for it. */
+    long filler() {
+        OptionalInt end = eos();
+        return end.isPresent() && isKnown(end.getAsInt()) ? end.getAsInt() : 0;
+    }
+
+    private boolean isKnown(int id) {
+        return id >= 0 && id < config.dVocab();
     }
 
     long[] encode(String text, boolean prependBos) {

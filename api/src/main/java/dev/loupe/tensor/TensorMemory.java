@@ -8,12 +8,14 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * Frees handles that nobody can reach any more. The Java collector doesn't see memory outside its heap, so the
  * bytes are counted here, and a collection is asked for before they grow beyond a limit: half a gibibyte, or what
- * the system property {@code loupe.memory.softLimitBytes} says; more while more is really in use.
+ * the system property {@code loupe.memory.softLimitBytes} says; half of its memory on a device that has memory of its
+ * own; more while more is really in use.
  */
 final class TensorMemory {
 
     private static final Cleaner CLEANER = Cleaner.create();
     private static final long SOFT_LIMIT = Long.getLong("loupe.memory.softLimitBytes", 512L << 20);
+    private static final long SHARE_OF_DEVICE = 2;
     private static final AtomicLong LIVE = new AtomicLong();
     private static final AtomicLong LIMIT = new AtomicLong(SOFT_LIMIT);
     private static final int PATIENCE_MILLIS = 50; // how long the cleaner may free nothing before it counts as done
@@ -46,10 +48,16 @@ final class TensorMemory {
 
     static Cleaner.Cleanable register(Tensor owner, Lease lease) {
         Cleaner.Cleanable cleanable = CLEANER.register(owner, lease);
-        if (lease.bytes > 0 && LIVE.addAndGet(lease.bytes) > LIMIT.get()) {
-            collect();
+        if (lease.bytes > 0
+                && LIVE.addAndGet(lease.bytes) > limit(owner.backend().memoryBytes())) {
+            collect(owner.backend().memoryBytes());
         }
         return cleanable;
+    }
+
+    // A large device may well hold more before anybody need look for what can be freed.
+    static long limit(long deviceBytes) {
+        return Math.max(LIMIT.get(), deviceBytes / SHARE_OF_DEVICE);
     }
 
     static long liveNativeBytes() {
@@ -58,8 +66,8 @@ final class TensorMemory {
 
     // One collection serves all threads that have come to the limit; they wait for it, so that the cleaner, which is
     // a single thread, is not left behind by many that allocate.
-    private static synchronized void collect() {
-        if (LIVE.get() <= LIMIT.get()) {
+    private static synchronized void collect(long deviceBytes) {
+        if (LIVE.get() <= limit(deviceBytes)) {
             return;
         }
         System.gc();

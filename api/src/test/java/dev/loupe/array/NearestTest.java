@@ -32,4 +32,27 @@ class NearestTest {
     void equalsComeInAlphabeticalOrder() {
         assertThat(Nearest.to("*", NAMES, 9)).isSorted().hasSameSizeAs(NAMES);
     }
+
+    @Test
+    void aNameWithoutItsPathFindsTheOneWhoseLastPartIsNear() {
+        List<String> names = List.of(
+                "hook_embed",
+                "hook_pos_embed",
+                "blocks.3.hook_resid_pre",
+                "blocks.3.hook_q_input",
+                "blocks.3.hook_mlp_in",
+                "blocks.2.attn.hook_pattern",
+                "blocks.3.attn.hook_pattern",
+                "blocks.3.attn.hook_z",
+                "ln_final.hook_scale");
+        assertThat(Nearest.to("blocks.3.hook_patern", names, 2))
+                .containsExactly("blocks.3.attn.hook_pattern", "blocks.2.attn.hook_pattern");
+        assertThat(Nearest.to("patern", names, 1)).containsExactly("blocks.2.attn.hook_pattern");
+        assertThat(Nearest.to("blocks.3.mlp.hook_zz", names, 1)).containsExactly("blocks.3.attn.hook_z");
+    }
+
+    @Test
+    void aNameOfAMegabyteIsAnsweredAtOnce() {
+        assertThat(Nearest.to("hook_" + "e".repeat(1 << 20), NAMES, 1)).hasSize(1);
+    }
 }

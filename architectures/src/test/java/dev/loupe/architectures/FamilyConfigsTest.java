@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import dev.loupe.architecture.Architectures;
 import dev.loupe.architecture.BlockSpec;
 import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.TransformerConfig.Rotary;
 import java.util.Arrays;
@@ -190,5 +192,25 @@ class FamilyConfigsTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> configure(type, "use_bidirectional_attention", true))
                 .withMessageContaining("use_bidirectional_attention");
+    }
+
+    @Test
+    void pythiasCheckpointsAreNamedByNumberAndByStep() {
+        PretrainedModel pythia = Architectures.byId("gpt-neox").pretrained().stream()
+                .filter(model -> model.alias().equals("pythia-70m"))
+                .findFirst()
+                .orElseThrow();
+        assertThat(pythia.trainingSteps()).hasSize(154);
+        assertThat(pythia.revision(new LoadOptions.Training(true, 0))).isEqualTo("step0");
+        assertThat(pythia.revision(new LoadOptions.Training(true, 11))).isEqualTo("step1000");
+        assertThat(pythia.revision(new LoadOptions.Training(true, -1))).isEqualTo("step143000");
+        assertThat(pythia.revision(new LoadOptions.Training(false, 512))).isEqualTo("step512");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> pythia.revision(new LoadOptions.Training(false, 1400)))
+                .withMessageContaining("1400")
+                .withMessageContaining("step 1000");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> pythia.revision(new LoadOptions.Training(true, 154)))
+                .withMessageContaining("0 to 153");
     }
 }

@@ -98,7 +98,24 @@ final class CacheTest {
         assertThat(keys(HookFilter.glob("blocks.0.*"))).noneMatch(name -> name.endsWith("hook_result"));
         assertThat(keys(HookFilter.glob("*hook_result,hook_embed"))).hasSize(4);
         assertThat(keys(HookFilter.matching(name -> name.endsWith("hook_q")))).hasSize(3);
+        assertThat(keys(HookFilter.matching(name -> name.endsWith("hook_result"))))
+                .isEqualTo(keys(HookFilter.glob("*hook_result")))
+                .isNotEmpty();
+        assertThat(keys(HookFilter.matchingAll(name -> name.startsWith("blocks.0."))))
+                .anyMatch(name -> name.endsWith("hook_result"));
         assertThat(keys(HookFilter.none())).isEmpty();
+    }
+
+    @Test
+    void aConditionThatHoldsForNothingIsAnError() {
+        for (HookFilter filter : java.util.List.of(
+                HookFilter.matching(name -> name.endsWith("hook_nothing")),
+                HookFilter.matchingAll(name -> name.endsWith("hook_nothing")))) {
+            assertThatThrownBy(() -> keys(filter))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("holds for none")
+                    .hasMessageContaining("hook_embed");
+        }
     }
 
     private static java.util.Set<String> keys(HookFilter filter) {

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.Backends;
@@ -12,6 +14,8 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -40,6 +44,19 @@ class StoredWeightsTest {
                     .isEqualTo(dtype);
             assertThat(stored.graph().weights().get("embed.W_E").type().dtype()).isEqualTo(DType.FLOAT32);
         }
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX) // elsewhere nobody says how much memory there is
+    void aModelThatFindsNoRoomIsRefusedBeforeItIsLoaded() {
+        TransformerConfig huge = TinyModels.gpt2Config().toBuilder()
+                .dModel(1 << 17)
+                .dMlp(1 << 19)
+                .build();
+        assertThatThrownBy(() -> HookedTransformer.fromConfig(
+                        huge, 1, LoadOptions.defaults().withBackend("reference")))
+                .isInstanceOf(OutOfTensorMemoryException.class)
+                .hasMessageContainingAll("GiB for its weights", "'reference' on cpu", "firstNLayers");
     }
 
     @Test

@@ -1,8 +1,6 @@
 package dev.loupe.cli;
 
 import dev.loupe.architecture.TransformerConfig;
-import dev.loupe.array.HostTensor;
-import dev.loupe.array.Shape;
 import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
@@ -66,7 +64,7 @@ final class CacheCommand implements Callable<Integer> {
             try (RunResult run = model.run(request)) {
                 SafetensorsWriter writer = new SafetensorsWriter();
                 writer.metadata("loupe.model", options.model);
-                writer.add("tokens", ids(tokens));
+                writer.add("tokens", Output.ids(tokens));
                 add(writer, "logits", run.logits());
                 run.cache().items().forEach((name, tensor) -> add(writer, name, tensor));
                 if (weights) {
@@ -89,14 +87,6 @@ final class CacheCommand implements Callable<Integer> {
 
     private static void add(SafetensorsWriter writer, String name, Tensor tensor) {
         writer.add(name, tensor.dtype(), tensor.shape(), tensor::toHost);
-    }
-
-    private static HostTensor ids(Tokens tokens) {
-        long[] flat = new long[tokens.batch() * tokens.positions()];
-        for (int row = 0; row < tokens.batch(); row++) {
-            System.arraycopy(tokens.row(row), 0, flat, row * tokens.positions(), tokens.positions());
-        }
-        return HostTensor.of(Shape.of(tokens.batch(), tokens.positions()), flat);
     }
 
     /** The weights that papers name, made one at a time. Copies: closing them leaves the model's own alone. */

@@ -50,6 +50,11 @@ final class ExportOnnxCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (!options.interventions.isEmpty()) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "The exported model is the plain one: --intervene isn't written into ONNX files");
+        }
         // Loading a model takes a while; what can be said before is said before.
         if (!force && Files.exists(out)) {
             throw new ParameterException(spec.commandLine(), out + " exists; --force replaces it");

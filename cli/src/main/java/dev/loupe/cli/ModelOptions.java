@@ -2,7 +2,11 @@ package dev.loupe.cli;
 
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -37,19 +41,73 @@ final class ModelOptions {
     @Option(names = "--revision", defaultValue = "main", description = "Branch, tag or commit on the Hub.")
     String revision = "main";
 
+    @Option(
+            names = "--checkpoint-index",
+            description = "A checkpoint of the model's training by its number; -1 for the last (Pythia).")
+    @Nullable
+    Integer checkpointIndex;
+
+    @Option(names = "--checkpoint-value", description = "A checkpoint of the model's training by its step (Pythia).")
+    @Nullable
+    Long checkpointValue;
+
     @Option(names = "--no-processing", description = "Leave the weights as they are in the checkpoint.")
     boolean noProcessing;
 
+    @Option(
+            names = "--intervene",
+            paramLabel = "CHANGE",
+            description =
+                    "A change of activations, may be repeated: 'blocks.2.attn.hook_z[:, -1, 3] = 0', 'pattern3[head=0]"
+                            + " *= 0.3', 'resid_post 1 += 0.5 * FILE.safetensors:NAME', '= mean(pos)', '= patch(FILE)'.")
+    final List<String> interventions = new ArrayList<>();
+
+    private Map<String, Boolean> trainedUnder = Map.of();
+
+    /** Loads the model as something that is used with it was trained on, unless --no-processing says so anyway. */
+    void followOptionsOf(Map<String, Boolean> options) {
+        trainedUnder = options;
+    }
+
     LoadOptions loadOptions() {
         LoadOptions base = noProcessing ? LoadOptions.noProcessing() : LoadOptions.defaults();
+        if (!noProcessing) {
+            base = base.withFoldLn(trainedUnder.getOrDefault("fold_ln", base.foldLn()))
+                    .withCenterWritingWeights(
+                            trainedUnder.getOrDefault("center_writing_weights", base.centerWritingWeights()))
+                    .withCenterUnembed(trainedUnder.getOrDefault("center_unembed", base.centerUnembed()))
+                    .withFoldValueBiases(trainedUnder.getOrDefault("fold_value_biases", base.foldValueBiases()));
+        }
         LoadOptions typed = dtype.equals("auto") ? base.withAutoDType() : base.withDType(DType.parse(dtype));
-        return typed.withDevice(device)
+        LoadOptions placed = typed.withDevice(device)
                 .withBackend(backend)
                 .withThreads(threads)
                 .withRevision(revision);
+        if (checkpointIndex != null && checkpointValue != null) {
+            throw new IllegalArgumentException(
+                    "A checkpoint of the training is named by --checkpoint-index or by --checkpoint-value, not by both");
+        }
+        if (checkpointIndex != null) {
+            return placed.withCheckpointIndex(checkpointIndex);
+        }
+        return checkpointValue == null ? placed : placed.withCheckpointValue(checkpointValue);
     }
 
     HookedTransformer load() {
-        return HookedTransformer.fromPretrained(model, loadOptions());
+        List<Intervention> parsed =
+                interventions.stream().map(Intervention::parse).toList();
+        HookedTransformer loaded = HookedTransformer.fromPretrained(model, loadOptions());
+        try {
+            parsed.forEach(loaded::addPermanentHook);
+        } catch (RuntimeException | Error e) {
+            loaded.close();
+            throw e;
+        }
+        return loaded;
+    }
+
+    /** The interventions on another model that is made of the loaded one. */
+    void intervene(HookedTransformer other) {
+        interventions.forEach(text -> other.addPermanentHook(Intervention.parse(text)));
     }
 }

@@ -2,6 +2,7 @@ package dev.loupe.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
@@ -30,6 +31,15 @@ final class Output {
 
     static String format(String pattern, Object... arguments) {
         return String.format(Locale.ROOT, pattern, arguments);
+    }
+
+    /** The ids, int64 [batch, pos]. */
+    static HostTensor ids(Tokens tokens) {
+        long[] flat = new long[tokens.batch() * tokens.positions()];
+        for (int row = 0; row < tokens.batch(); row++) {
+            System.arraycopy(tokens.row(row), 0, flat, row * tokens.positions(), tokens.positions());
+        }
+        return HostTensor.of(Shape.of(tokens.batch(), tokens.positions()), flat);
     }
 
     /** The ids of every row as nested lists. */

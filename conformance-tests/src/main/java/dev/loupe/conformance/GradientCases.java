@@ -131,6 +131,7 @@ final class GradientCases {
         add(new Op.ScatterAdd(1), normal(3, 4), inputs.indices(Shape.of(3, 6), 4), normal(3, 6));
         add(new Op.ScatterAdd(0), normal(2, 3, 2), inputs.indices(Shape.of(5, 3, 2), 2), normal(5, 3, 2));
         add(new Op.ScatterElements(0), normal(5), whole(3, 0, 4), normal(3));
+        add(new Op.ScatterElements(0), normal(5), whole(3, 0, 3), normal(3));
         HostTensor columns = HostTensor.allocate(DType.INT64, Shape.of(2, 2));
         for (int i = 0; i < 4; i++) {
             columns.data().putLong(i * 8, (i * 2) % 3);

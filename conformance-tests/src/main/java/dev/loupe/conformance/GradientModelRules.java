@@ -23,6 +23,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
 
@@ -86,7 +87,7 @@ final class GradientModelRules {
             }
         }
         for (Map.Entry<String, HostTensor> entry : found.entrySet()) {
-            HostTensor right = expected.get(entry.getKey());
+            HostTensor right = Objects.requireNonNull(expected.get(entry.getKey()));
             String what = "the derivative at " + entry.getKey();
             if (!entry.getValue().shape().equals(right.shape())) {
                 throw new AssertionError(
@@ -166,7 +167,7 @@ final class GradientModelRules {
                     gradients(pair.mine(), everywhere(tokens, difference()).build());
             attempt.each(truth.hookNames().points(), HookPoint::name, point -> {
                 String name = point.name();
-                HostTensor derivative = exact.get(name);
+                HostTensor derivative = Objects.requireNonNull(exact.get(name));
                 HostTensor direction = direction(derivative, attempt.random(name.hashCode()));
                 double expected =
                         (metric(truth, tokens, name, direction, STEP) - metric(truth, tokens, name, direction, -STEP))
@@ -176,7 +177,7 @@ final class GradientModelRules {
                     throw new AssertionError(
                             "the derivative along a direction is " + along + ", by central differences " + expected);
                 }
-                double mine = dot(found.get(name), direction);
+                double mine = dot(Objects.requireNonNull(found.get(name)), direction);
                 double scale = Math.sqrt(dot(direction, direction) * dot(derivative, derivative));
                 if (!(Math.abs(mine - along) <= 1e-4 * scale + 1e-5)) {
                     throw new AssertionError(
@@ -268,8 +269,10 @@ final class GradientModelRules {
         Metric norm = Metric.ofPoints(
                 "square",
                 scope -> scope.value("blocks.0.hook_resid_post").square().sum());
-        RunRequest request =
-                everywhere(tokens, norm).returns(null).stopAtLayer(1).build();
+        RunRequest request = everywhere(tokens, norm)
+                .returns(RunRequest.Returns.NONE)
+                .stopAtLayer(1)
+                .build();
         compare(pair.mine(), gradients(pair.mine(), request), gradients(pair.truth(), request), attempt);
     }
 
@@ -375,19 +378,24 @@ final class GradientModelRules {
                     everywhere(tokens, difference())
                             .interventions(Intervention.scale(resid, 0.5))
                             .build());
-            double[] expected = halved.get(resid).toDoubleArray();
+            double[] expected = Objects.requireNonNull(halved.get(resid)).toDoubleArray();
             Arrays.setAll(expected, i -> expected[i] * 0.5);
             compare(
                     pair.mine(),
-                    Map.of(above, halved.get(above)),
-                    Map.of(above, HostTensor.of(halved.get(above).shape(), expected)),
+                    Map.of(above, Objects.requireNonNull(halved.get(above))),
+                    Map.of(
+                            above,
+                            HostTensor.of(
+                                    Objects.requireNonNull(halved.get(above)).shape(), expected)),
                     attempt);
             Map<String, HostTensor> stopped = gradients(
                     pair.mine(),
                     everywhere(tokens, difference())
                             .interventions(Intervention.stopGradient(resid))
                             .build());
-            if (dot(stopped.get(above), stopped.get(above)) != 0 || dot(stopped.get(resid), stopped.get(resid)) == 0) {
+            HostTensor upstream = Objects.requireNonNull(stopped.get(above));
+            HostTensor there = Objects.requireNonNull(stopped.get(resid));
+            if (dot(upstream, upstream) != 0 || dot(there, there) == 0) {
                 throw new AssertionError("a derivative that was stopped at " + resid + " is not 0 above it alone");
             }
         });

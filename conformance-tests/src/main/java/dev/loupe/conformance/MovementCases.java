@@ -102,9 +102,12 @@ final class MovementCases {
         scatter(0, new long[] {31, 6}, 1);
         scatter(1, new long[] {2, 7, 6}, 3);
         scatter(2, new long[] {2, 3, 207}, 31);
+        // Indices that stand several times.
+        add(new Op.ScatterElements(0), data(3), indices(3, 207), data(207));
+        add(new Op.ScatterElements(1), data(4, 6, 5), indices(6, 4, 64, 5), data(4, 64, 5));
     }
 
-    /** Each index once along the axis: what an index that stands twice takes is not defined. */
+    /** Each index once along the axis. */
     private void scatter(int axis, long[] sizes, int count) {
         Shape shape = Shape.of(sizes).with(axis, count);
         int inner = 1;

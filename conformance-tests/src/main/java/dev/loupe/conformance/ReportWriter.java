@@ -2,9 +2,10 @@ package dev.loupe.conformance;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.loupe.io.IoFailures;
+import dev.loupe.io.OutputFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -46,11 +47,12 @@ final class ReportWriter {
     void write(Path folder) {
         try {
             Files.createDirectories(folder);
-            Files.writeString(folder.resolve(NAME + ".json"), json(), StandardCharsets.UTF_8);
-            Files.writeString(folder.resolve(NAME + ".md"), markdown(), StandardCharsets.UTF_8);
-            Files.writeString(folder.resolve(NAME + ".html"), html(), StandardCharsets.UTF_8);
+            OutputFile.writeString(folder.resolve(NAME + ".json"), json());
+            OutputFile.writeString(folder.resolve(NAME + ".md"), markdown());
+            OutputFile.writeString(folder.resolve(NAME + ".html"), html());
         } catch (IOException e) {
-            throw new UncheckedIOException("Can't write the conformance report to " + folder.toAbsolutePath(), e);
+            throw new UncheckedIOException(
+                    "Can't make the folder " + folder + " for the report: " + IoFailures.reason(e), e);
         }
     }
 

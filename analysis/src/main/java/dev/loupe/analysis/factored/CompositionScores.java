@@ -7,7 +7,8 @@ import java.util.List;
 
 /**
  * How much of what one circuit writes another one reads: ‖L·R‖ / (‖L‖·‖R‖), Frobenius norms, from "A Mathematical
- * Framework for Transformer Circuits" (Elhage and others, 2021).
+ * Framework for Transformer Circuits" (Elhage and others, 2021). A circuit of norm 0 writes and
+ * reads nothing: its scores are 0.
  */
 public final class CompositionScores {
 
@@ -36,10 +37,21 @@ public final class CompositionScores {
         List<Tensor> scores = new ArrayList<>();
         for (int i = 0; i < rows.size(0); i++) {
             Tensor row = rows.select(0, i);
-            scores.add(row.matmul(to).norm(-2, -1).div(row.norm()).div(toNorms));
+            scores.add(row.matmul(to).norm(-2, -1).div(orOne(row.norm())).div(orOne(toNorms)));
         }
         long[] shape = Arrays.copyOf(leading, leading.length + toNorms.rank());
         System.arraycopy(toNorms.shape().toArray(), 0, shape, leading.length, toNorms.rank());
         return Tensor.stack(0, scores).reshape(shape);
+    }
+
+    /** Norms to divide by: that of a zero matrix, whose products are 0 too, as 1. */
+    private static Tensor orOne(Tensor norms) {
+        double[] numbers = norms.toDoubleArray();
+        if (Arrays.stream(numbers).noneMatch(norm -> norm == 0)) {
+            return norms;
+        }
+        double[] divisors =
+                Arrays.stream(numbers).map(norm -> norm == 0 ? 1 : norm).toArray();
+        return MatrixBatch.upload(divisors, norms.shape(), norms);
     }
 }

@@ -1,12 +1,11 @@
 package dev.loupe.analysis.views;
 
+import dev.loupe.io.OutputFile;
 import dev.loupe.tensor.Tensor;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -119,7 +118,7 @@ public final class HeatMap extends View {
 
     /** Writes {@link #toSvg} to a file. */
     public void writeSvg(Path file) {
-        write(file, toSvg().getBytes(StandardCharsets.UTF_8));
+        OutputFile.writeString(file, toSvg());
     }
 
     /**
@@ -139,15 +138,7 @@ public final class HeatMap extends View {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        write(file, bytes.toByteArray());
-    }
-
-    private static void write(Path file, byte[] bytes) {
-        try {
-            Files.write(file, bytes);
-        } catch (IOException e) {
-            throw new UncheckedIOException("Can't write " + file, e);
-        }
+        OutputFile.write(file, bytes.toByteArray());
     }
 
     /** Collects a heat map. */

@@ -1,11 +1,10 @@
 package dev.loupe.analysis.views;
 
+import dev.loupe.io.OutputFile;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -69,15 +68,13 @@ public final class HtmlPage {
                         Xml.escape(title), resource("views.css"), data, script(d3()), script(resource("views.js")));
     }
 
-    /** Writes the page to a file. */
+    /**
+     * Writes the page to a file, as {@link OutputFile} does: whole or not at all.
+     *
+     * @throws UncheckedIOException if it can't be written; says why
+     */
     public void write(Path file) {
-        try {
-            Files.writeString(file, html());
-        } catch (NoSuchFileException e) {
-            throw new UncheckedIOException("Can't write " + file + ": there is no directory for it", e);
-        } catch (IOException e) {
-            throw new UncheckedIOException("Can't write " + file, e);
-        }
+        OutputFile.writeString(file, html());
     }
 
     private static String script(String code) {

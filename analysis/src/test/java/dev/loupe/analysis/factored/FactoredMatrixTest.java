@@ -5,13 +5,17 @@ import static dev.loupe.array.Index.ellipsis;
 import static dev.loupe.array.Index.range;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.Backends;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
+import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -306,5 +310,84 @@ class FactoredMatrixTest {
                 }
             }
         }
+    }
+
+    /** Zero and rank-deficient factors; singular values and norms as NumPy has them of the product written out. */
+    static Stream<Arguments> deficient() {
+        return Stream.of(
+                Arguments.of("zero", new double[3][2], new double[2][3], new double[] {0, 0}),
+                Arguments.of(
+                        "zero column",
+                        new double[][] {{1, 0}, {2, 0}, {3, 0}},
+                        new double[][] {{1, 0, 2}, {0, 1, 1}},
+                        new double[] {8.366600265341, 0}),
+                Arguments.of(
+                        "equal axis-aligned columns",
+                        new double[][] {{1, 1}, {0, 0}, {0, 0}},
+                        new double[][] {{1, 0, 0}, {0, 1, 0}},
+                        new double[] {1.414213562373, 0}),
+                Arguments.of(
+                        "zero right factor", new double[][] {{1, 0}, {0, 1}, {1, 1}}, new double[2][3], new double[] {
+                            0, 0
+                        }),
+                Arguments.of("one by one", new double[1][1], new double[][] {{5}}, new double[] {0}),
+                Arguments.of(
+                        "nilpotent", new double[][] {{0, 1}, {0, 0}}, new double[][] {{1, 0}, {0, 1}}, new double[] {
+                            1, 0
+                        }));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("deficient")
+    void zeroAndRankDeficientFactorsHaveADecompositionAloneAndInABatch(
+            String name, double[][] left, double[][] right, double[] singular) {
+        Tensor a = matrix(left);
+        Tensor b = matrix(right);
+        double norm = Math.sqrt(Arrays.stream(singular).map(s -> s * s).sum());
+        holds(new FactoredMatrix(a, b), singular, norm);
+
+        Tensor otherA = random(31, a.size(0), a.size(1));
+        Tensor otherB = random(32, b.size(0), b.size(1));
+        FactoredMatrix both =
+                new FactoredMatrix(Tensor.stack(0, List.of(otherA, a)), Tensor.stack(0, List.of(otherB, b)));
+        holds(both.get(1), singular, norm);
+        assertThat(both.S().select(0, 1).toDoubleArray()).containsExactly(singular, within(1e-9));
+        assertThat(both.S().select(0, 0).maxAbsDifference(new FactoredMatrix(otherA, otherB).S()))
+                .isLessThan(1e-12);
+        assertThat(both.norm().toDoubleArray()[1]).isCloseTo(norm, within(1e-9));
+        assertThat(both.makeEven().AB().maxAbsDifference(both.AB())).isLessThan(1e-9);
+    }
+
+    private static void holds(FactoredMatrix matrix, double[] singular, double norm) {
+        Svd svd = matrix.svd();
+        assertThat(svd.S().toDoubleArray()).containsExactly(singular, within(1e-9));
+        assertThat(matrix.norm().item()).isCloseTo(norm, within(1e-9));
+        Tensor rebuilt = svd.U().mul(svd.S().unsqueeze(-2)).matmul(svd.V().transpose(-2, -1));
+        assertThat(rebuilt.maxAbsDifference(matrix.AB())).isLessThan(1e-9);
+        for (Tensor vectors : new Tensor[] {svd.U(), svd.V()}) {
+            Tensor gram = vectors.transpose(-2, -1).matmul(vectors);
+            for (int i = 0; i < singular.length; i++) {
+                for (int j = 0; j < singular.length; j++) {
+                    assertThat(gram.select(0, i).select(0, j).item()).isCloseTo(i == j ? 1 : 0, within(1e-9));
+                }
+            }
+        }
+    }
+
+    private static Tensor matrix(double[][] rows) {
+        double[] flat = Arrays.stream(rows).flatMapToDouble(Arrays::stream).toArray();
+        return MatrixBatch.upload(flat, Shape.of(rows.length, rows[0].length), random(1, 1, 1));
+    }
+
+    @Test
+    void aHeadOfZerosComposesWithNothing() {
+        FactoredMatrix zero = new FactoredMatrix(matrix(new double[3][2]), matrix(new double[2][3]));
+        FactoredMatrix other = factored(3, 2, 3, 41);
+        FactoredMatrix left = new FactoredMatrix(
+                Tensor.stack(0, List.of(zero.A(), other.A())), Tensor.stack(0, List.of(zero.B(), other.B())));
+        double alone = CompositionScores.of(other, other).item();
+        assertThat(alone).isPositive();
+        assertThat(CompositionScores.of(left, left).toDoubleArray())
+                .containsExactly(new double[] {0, 0, 0, alone}, within(1e-9));
     }
 }

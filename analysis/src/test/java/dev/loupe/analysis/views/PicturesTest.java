@@ -96,7 +96,7 @@ class PicturesTest {
         assertThatThrownBy(() -> Samples.patching().writeHtml(file))
                 .isInstanceOf(UncheckedIOException.class)
                 .hasMessageContaining(file.toString())
-                .hasMessageContaining("no directory");
+                .hasMessageContaining("there is no folder");
     }
 
     @Test

@@ -26,6 +26,9 @@ record Header(Map<String, String> metadata, Map<String, StoredTensor> tensors) {
     /** The format's own limit, which keeps a damaged length from claiming all memory. */
     static final long MAX_LENGTH = 100_000_000;
 
+    /** The first eight bytes of a Git LFS pointer, {@code "version "}, read as a length. */
+    private static final long LFS_POINTER = 0x206e6f6973726576L;
+
     static final String METADATA = "__metadata__";
 
     /** Bits of an element of every type that the format knows. */
@@ -55,6 +58,10 @@ record Header(Map<String, String> metadata, Map<String, StoredTensor> tensors) {
 
     /** Checks the length that the first eight bytes give. */
     static int checkLength(String source, long fileSize, long length) {
+        if (length == LFS_POINTER) {
+            throw new IllegalArgumentException(source + " is a Git LFS pointer, not the file itself."
+                    + " Run 'git lfs pull' where the checkpoint was cloned.");
+        }
         String problem;
         if (length < 0 || length > MAX_LENGTH) {
             problem = "gives its header a length of " + Long.toUnsignedString(length) + " bytes; at most " + MAX_LENGTH

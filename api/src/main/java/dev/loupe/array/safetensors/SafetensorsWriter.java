@@ -4,23 +4,18 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Json;
 import dev.loupe.array.Shape;
+import dev.loupe.io.OutputFile;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AtomicMoveNotSupportedException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import java.util.function.Supplier;
 
 /**
@@ -67,48 +62,21 @@ public final class SafetensorsWriter {
     }
 
     /**
-     * Writes the file: to a temporary name beside it first, so that nobody ever sees half of it. Wider types
-     * come first, as the format's own tools do it, so that every tensor is aligned; otherwise the order of
-     * adding is kept.
+     * Writes the file, as {@link OutputFile} does: whole or not at all. Wider types come first, as the format's own
+     * tools do it, so that every tensor is aligned; otherwise the order of adding is kept.
      *
-     * @throws UncheckedIOException if it can't be written; nothing is left behind then
+     * @throws java.io.UncheckedIOException if it can't be written; nothing is left behind then
      */
     public void write(Path file) {
-        Path absolute = file.toAbsolutePath();
-        Path directory = absolute.getParent();
-        if (directory == null) {
-            throw new UncheckedIOException(new IOException("Can't write to " + file));
-        }
-        try {
-            Path temporary = directory.resolve("." + absolute.getFileName() + "." + UUID.randomUUID() + ".tmp");
-            try {
-                try (FileChannel channel =
-                        FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-                    writeTo(channel);
-                }
-                moveOver(temporary, absolute);
-            } finally {
-                Files.deleteIfExists(temporary);
-            }
-        } catch (IOException e) {
-            throw new UncheckedIOException("Can't write " + file + ": " + e, e);
-        }
+        OutputFile.write(file, this::writeTo);
     }
 
-    private static void moveOver(Path from, Path to) throws IOException {
-        try {
-            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } catch (AtomicMoveNotSupportedException e) {
-            Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
-        }
-    }
-
-    private void writeTo(FileChannel channel) throws IOException {
+    private void writeTo(WritableByteChannel channel) throws IOException {
         List<Map.Entry<String, Pending>> order = new ArrayList<>(tensors.entrySet());
         order.sort(Comparator.comparingInt(entry -> -entry.getValue().dtype().bytes()));
         byte[] header = header(order).getBytes(StandardCharsets.UTF_8);
         ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
-        writeFully(channel, start.putLong(header.length).put(header).flip());
+        OutputFile.writeFully(channel, start.putLong(header.length).put(header).flip());
         for (Map.Entry<String, Pending> entry : order) {
             Pending expected = entry.getValue();
             HostTensor tensor = expected.data().get();
@@ -142,15 +110,15 @@ public final class SafetensorsWriter {
         return json + " ".repeat((8 - bytes % 8) % 8);
     }
 
-    private static void writeElements(FileChannel channel, HostTensor tensor) throws IOException {
+    private static void writeElements(WritableByteChannel channel, HostTensor tensor) throws IOException {
         for (ByteBuffer part : tensor.parts()) {
             writeElements(channel, part.duplicate().clear(), tensor.dtype().bytes());
         }
     }
 
-    private static void writeElements(FileChannel channel, ByteBuffer data, int width) throws IOException {
+    private static void writeElements(WritableByteChannel channel, ByteBuffer data, int width) throws IOException {
         if (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN || width == 1) {
-            writeFully(channel, data);
+            OutputFile.writeFully(channel, data);
             return;
         }
         ByteBuffer swapped = ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
@@ -159,13 +127,7 @@ public final class SafetensorsWriter {
                     data.slice(i, Math.min(CHUNK, data.capacity() - i)).order(ByteOrder.nativeOrder());
             swapped.clear();
             ElementCopy.copySame(some, width, swapped);
-            writeFully(channel, swapped.position(0).limit(some.capacity()));
-        }
-    }
-
-    private static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
-        while (bytes.hasRemaining()) {
-            channel.write(bytes);
+            OutputFile.writeFully(channel, swapped.position(0).limit(some.capacity()));
         }
     }
 }

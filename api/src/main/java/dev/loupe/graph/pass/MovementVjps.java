@@ -1,5 +1,6 @@
 package dev.loupe.graph.pass;
 
+import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
@@ -83,7 +84,17 @@ final class MovementVjps {
                 at.ifNeeded(
                         0, () -> b.apply(new Op.ScatterElements(op.axis()), g, at.input(1), at.zerosLike(at.input(2)))),
                 null,
-                at.ifNeeded(2, () -> b.apply(new Op.GatherElements(op.axis()), g, at.input(1))));
+                at.ifNeeded(2, () -> ofLastUpdates(op, at, b.apply(new Op.GatherElements(op.axis()), g, at.input(1)))));
+    }
+
+    // Of several updates of one place only the last has gone anywhere.
+    private static Value ofLastUpdates(Op.ScatterElements op, VjpSite at, Value gathered) {
+        GraphBuilder b = at.b();
+        Value none = b.cast(at.zerosLike(at.input(2)), DType.FLOAT32);
+        Value place = b.apply(new Op.CumSum(op.axis()), b.add(none, b.scalar(1, none)));
+        Value last = b.apply(op, b.cast(at.zerosLike(at.input(0)), DType.FLOAT32), at.input(1), place);
+        Value counts = b.binary(Op.BinaryKind.EQ, b.apply(new Op.GatherElements(op.axis()), last, at.input(1)), place);
+        return b.where(counts, gathered, at.zerosLike(at.input(2)));
     }
 
     private static List<@Nullable Value> sliceScatter(Op.SliceScatter op, VjpSite at, Value g) {

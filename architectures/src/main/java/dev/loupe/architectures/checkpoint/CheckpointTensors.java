@@ -2,6 +2,7 @@ package dev.loupe.architectures.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architectures.files.JsonFiles;
 import dev.loupe.architectures.files.ModelFiles;
 import dev.loupe.array.DType;
@@ -65,7 +66,31 @@ final class CheckpointTensors implements AutoCloseable {
         if (files.has(INDEX)) {
             return openShards(files, wanted);
         }
+        ForeignForms.rejectAdapter(files);
+        ForeignForms.rejectGguf(files);
         throw new IllegalArgumentException(nothingToRead(files));
+    }
+
+    /**
+     * Checks that there can be so many layers, before rules are made for them: each has a tensor at least.
+     *
+     * @throws IllegalArgumentException if there are fewer tensors than layers
+     */
+    static void checkLayers(ModelFiles files, TransformerConfig config) {
+        int count;
+        if (files.has(SINGLE)) {
+            try (SafetensorsFile file = files.openTensors(SINGLE)) {
+                count = file.names().size();
+            }
+        } else if (files.has(INDEX)) {
+            count = index(files).size();
+        } else {
+            return;
+        }
+        if (config.nLayers() > count) {
+            throw new IllegalArgumentException(files.source() + "/config.json gives the model " + config.nLayers()
+                    + " layers, but its files hold only " + count + " tensors. Get the checkpoint again.");
+        }
     }
 
     private static CheckpointTensors openShards(ModelFiles files, Set<String> wanted) {

@@ -91,14 +91,12 @@ public final class PretrainedLoader implements CheckpointLoader {
             return local(name, new DirectoryFiles(path.get()), options);
         }
         if (path.isPresent() && Files.exists(path.get())) {
-            throw new IllegalArgumentException(
-                    "'" + name + "' is a file. Give the directory it is in: a checkpoint is a"
-                            + " directory with config.json and model.safetensors.");
+            throw new IllegalArgumentException(ForeignForms.singleFile(path.get()));
         }
         Optional<PretrainedModel> alias =
                 aliases().stream().filter(model -> model.alias().equals(name)).findFirst();
         String repository = alias.map(PretrainedModel::repository).orElse(name);
-        Optional<Repository> found = Repository.parse(repository, options.revision());
+        Optional<Repository> found = Repository.parse(repository, revision(repository, alias, options));
         if (found.isEmpty()) {
             throw new IllegalArgumentException(unknown(name));
         }
@@ -112,9 +110,30 @@ public final class PretrainedLoader implements CheckpointLoader {
         }
     }
 
+    /** The revision that was asked for, by its name or by a checkpoint of the training. */
+    private static String revision(String repository, Optional<PretrainedModel> alias, LoadOptions options) {
+        LoadOptions.Training training = options.training();
+        if (training == null) {
+            return options.revision();
+        }
+        if (!options.revision().equals(LoadOptions.defaults().revision())) {
+            throw new IllegalArgumentException("Revision '" + options.revision() + "' and a checkpoint of the training"
+                    + " were asked for: give one of them");
+        }
+        return alias.or(() -> aliases().stream()
+                        .filter(model -> model.repository().equals(repository))
+                        .findFirst())
+                .orElseGet(() -> new PretrainedModel(repository, repository))
+                .revision(training);
+    }
+
     private static ModelFiles local(String name, ModelFiles files, LoadOptions options) {
         if (!options.revision().equals(LoadOptions.defaults().revision())) {
             throw new IllegalArgumentException("Revision '" + options.revision() + "' was asked for, but '" + name
+                    + "' is on this machine and has none; models on the Hub do.");
+        }
+        if (options.training() != null) {
+            throw new IllegalArgumentException("A checkpoint of the training was asked for, but '" + name
                     + "' is on this machine and has none; models on the Hub do.");
         }
         return files;
@@ -145,16 +164,20 @@ public final class PretrainedLoader implements CheckpointLoader {
 
     private Checkpoint open(String name, ModelFiles files, LoadOptions options) {
         if (!files.has(CONFIG)) {
+            ForeignForms.rejectAdapter(files);
+            ForeignForms.rejectGguf(files);
             throw new IllegalArgumentException(files.source() + " has no " + CONFIG
                     + ". A checkpoint is a directory with config.json and model.safetensors, as Hugging Face"
                     + " transformers' save_pretrained writes it.");
         }
         CheckpointConfig json = JsonFiles.config(files, CONFIG);
+        ForeignForms.rejectQuantized(json);
         ArchitectureProvider architecture = Architectures.accepting(json);
         TransformerConfig whole = architecture.configure(json).toBuilder()
                 .modelName(name)
                 .eosIds(endOfSequence(architecture.configure(json), files))
                 .build();
+        CheckpointTensors.checkLayers(files, whole);
         TransformerConfig wanted = cut(whole, options);
         WeightMapping stored = architecture.weights(whole);
         Map<String, Shape> cutShapes = new HashMap<>();
@@ -187,12 +210,7 @@ public final class PretrainedLoader implements CheckpointLoader {
     private static Set<Long> endOfSequence(TransformerConfig config, ModelFiles files) {
         Set<Long> ids = new TreeSet<>(config.eosIds());
         if (files.has(GENERATION)) {
-            Object value = JsonFiles.config(files, GENERATION).raw("eos_token_id");
-            for (Object id : value instanceof List<?> list ? list : value == null ? List.of() : List.of(value)) {
-                if (id instanceof Number number) {
-                    ids.add(number.longValue());
-                }
-            }
+            ids.addAll(JsonFiles.config(files, GENERATION).ids("eos_token_id"));
         }
         return ids;
     }

@@ -2,7 +2,6 @@ package dev.loupe.architectures.decoder;
 
 import dev.loupe.architecture.CheckpointConfig;
 import java.util.LinkedHashSet;
-import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -43,15 +42,6 @@ public final class SpecialIds {
         if (!config.keys().contains(key)) {
             return fallback < vocabulary ? Set.of(fallback) : Set.of();
         }
-        Object value = config.raw(key);
-        Set<Long> ids = new LinkedHashSet<>();
-        for (Object id : value instanceof List<?> list ? list : value == null ? List.of() : List.of(value)) {
-            if (!(id instanceof Number number)) {
-                throw new IllegalArgumentException(
-                        config.source() + ": '" + key + "' should be an id or a list of ids, found " + value);
-            }
-            ids.add(number.longValue());
-        }
-        return ids;
+        return new LinkedHashSet<>(config.ids(key));
     }
 }

@@ -7,6 +7,8 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 
 /** A directory of this machine. */
 public final class DirectoryFiles implements ModelFiles {
@@ -49,6 +51,15 @@ public final class DirectoryFiles implements ModelFiles {
     @Override
     public SafetensorsFile openTensors(String file) {
         return SafetensorsFile.open(existing(file));
+    }
+
+    @Override
+    public List<String> list() {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.map(file -> String.valueOf(file.getFileName())).toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException("Can't list " + directory + ": " + e, e);
+        }
     }
 
     private Path existing(String file) {

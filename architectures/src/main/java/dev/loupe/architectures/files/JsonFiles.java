@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.loupe.architecture.CheckpointConfig;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.Map;
 
@@ -22,6 +23,9 @@ public final class JsonFiles {
                     .build())
             .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
+    /** What a pointer begins with that Git LFS leaves in place of a file. */
+    private static final String LFS = "version https://git-lfs";
+
     private JsonFiles() {}
 
     /**
@@ -32,7 +36,12 @@ public final class JsonFiles {
     public static ObjectNode tree(ModelFiles files, String file) {
         String where = files.source() + "/" + file;
         try {
-            JsonNode node = MAPPER.readTree(files.read(file));
+            byte[] content = files.read(file);
+            if (new String(content, 0, Math.min(content.length, LFS.length()), StandardCharsets.US_ASCII).equals(LFS)) {
+                throw new IllegalArgumentException(where + " is a Git LFS pointer, not the file itself."
+                        + " Run 'git lfs pull' where the checkpoint was cloned.");
+            }
+            JsonNode node = MAPPER.readTree(content);
             if (node instanceof ObjectNode object) {
                 return object;
             }

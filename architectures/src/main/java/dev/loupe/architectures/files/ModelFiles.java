@@ -44,6 +44,11 @@ public interface ModelFiles {
         return new ByteArrayInputStream(read(file));
     }
 
+    /** The names of all files, where they can be listed; otherwise of none. */
+    default List<String> list() {
+        return List.of();
+    }
+
     /** Those of some files that are there. */
     default List<String> present(List<String> candidates) {
         return candidates.stream().filter(this::has).toList();

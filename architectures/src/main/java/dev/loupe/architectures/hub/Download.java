@@ -43,7 +43,22 @@ final class Download {
      * @param etag the SHA-256 of a large file, the git hash of a small one
      * @param size in bytes; −1 if the Hub doesn't say
      */
-    record Facts(String etag, long size) {}
+    record Facts(String etag, long size) {
+
+        private static final Pattern HASH = Pattern.compile("[0-9a-f]{40}|[0-9a-f]{64}");
+
+        /**
+         * The name of the blob that keeps the file. A hash names its content, whichever file has it, and is verified;
+         * any other ETag belongs to one address only, and two files may have the same.
+         */
+        String blob(String commit, String file) {
+            if (HASH.matcher(etag).matches()) {
+                return etag;
+            }
+            byte[] address = (commit + "/" + file).getBytes(StandardCharsets.UTF_8);
+            return etag + "-" + HexFormat.of().formatHex(digest("SHA-256").digest(address));
+        }
+    }
 
     /** Fetches a file, unless the blob is there already. The caller holds the blob's lock. */
     void fetch(String label, URI uri, Facts facts, Path blob) throws IOException {
@@ -68,7 +83,7 @@ final class Download {
     }
 
     private void transfer(String label, URI uri, Facts facts, Path incomplete) throws IOException {
-        Retries retries = new Retries(sleeper);
+        Retries retries = new Retries(sleeper, settings.progress());
         long best = size(incomplete);
         try (Progress progress = Progress.of(label, facts.size(), settings.progress())) {
             while (true) {
@@ -200,13 +215,19 @@ final class Download {
 
     private static String hash(String algorithm, Path file, byte[] prefix) throws IOException {
         try (InputStream in = Files.newInputStream(file)) {
-            MessageDigest digest = MessageDigest.getInstance(algorithm);
+            MessageDigest digest = digest(algorithm);
             digest.update(prefix);
             byte[] buffer = new byte[1 << 16];
             for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
                 digest.update(buffer, 0, read);
             }
             return HexFormat.of().formatHex(digest.digest());
+        }
+    }
+
+    private static MessageDigest digest(String algorithm) {
+        try {
+            return MessageDigest.getInstance(algorithm);
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("Every Java platform has " + algorithm, e);
         }

@@ -1,9 +1,8 @@
 package dev.loupe.architectures.hub;
 
+import dev.loupe.io.OutputFile;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -16,6 +15,8 @@ import java.util.UUID;
  * {@code .no_exist/COMMIT/FILE} remembers that a commit has no such file.
  */
 final class HubCache {
+
+    private static final System.Logger LOG = System.getLogger(HubCache.class.getName());
 
     /** Makes a link. */
     interface Links {
@@ -69,9 +70,7 @@ final class HubCache {
         if (!repository.isCommit() && !commit(repository).equals(Optional.of(commit))) {
             Path ref = directory().resolve("refs").resolve(repository.revision());
             Files.createDirectories(ref.resolveSibling(""));
-            Path temporary = ref.resolveSibling(ref.getFileName() + "." + UUID.randomUUID() + ".tmp");
-            Files.write(temporary, commit.getBytes(StandardCharsets.UTF_8));
-            move(temporary, ref);
+            OutputFile.writeString(ref, commit);
         }
     }
 
@@ -85,14 +84,21 @@ final class HubCache {
         return Files.exists(absence(commit, file));
     }
 
-    void rememberMissing(String commit, String file) throws IOException {
+    /** Saves the next process a question. A cache that can't be written to, such as a shared one, does without. */
+    void rememberMissing(String commit, String file) {
         Path marker = absence(commit, file);
-        Files.createDirectories(marker.resolveSibling(""));
         try {
+            Files.createDirectories(marker.resolveSibling(""));
             Files.createFile(marker);
-        } catch (FileAlreadyExistsException e) {
-            // Another process remembered it first.
-            return;
+        } catch (IOException e) {
+            // Or another process remembered it first.
+            if (!Files.exists(marker)) {
+                LOG.log(
+                        System.Logger.Level.DEBUG,
+                        "Can''t remember in the cache that there is no {0} ({1}); it will be asked for again",
+                        file,
+                        e);
+            }
         }
     }
 

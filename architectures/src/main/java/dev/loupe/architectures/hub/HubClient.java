@@ -10,6 +10,7 @@ import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpHeaders;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -139,15 +140,16 @@ public final class HubClient {
 
     /** Fetches a file of a commit, unless somebody else has done so in the meantime. */
     Path fetch(Repository repository, HubCache cache, String commit, String file, Facts facts) {
-        try (BlobLock held = BlobLock.acquire(cache.lock(facts.etag()))) {
+        String blob = facts.blob(commit, file);
+        try (BlobLock held = BlobLock.acquire(cache.lock(blob))) {
             LOG.log(System.Logger.Level.DEBUG, "Holding {0}", held);
             Optional<Path> meanwhile = cache.file(commit, file);
             if (meanwhile.isPresent()) {
                 return meanwhile.get();
             }
             URI uri = uri(repository, commit, file);
-            download.fetch(repository.name() + "/" + file, uri, facts, cache.blob(facts.etag()));
-            Path published = cache.publish(facts.etag(), commit, file);
+            download.fetch(repository.name() + "/" + file, uri, facts, cache.blob(blob));
+            Path published = cache.publish(blob, commit, file);
             cache.rememberCommit(repository, commit);
             return published;
         } catch (IOException e) {
@@ -158,12 +160,15 @@ public final class HubClient {
     private UncheckedIOException failure(Repository repository, String file, IOException cause) {
         return new UncheckedIOException(
                 "Can't fetch " + file + " of " + repository + " from " + settings.endpoint() + ": "
-                        + Retries.message(cause),
+                        + (cause instanceof FileSystemException
+                                ? "the cache " + settings.cache() + " can't be written to (" + cause
+                                        + "). Give another with HF_HUB_CACHE."
+                                : Retries.message(cause)),
                 cause);
     }
 
     private HttpResponse<?> ask(URI uri, boolean patient) throws IOException {
-        Retries retries = new Retries(sleeper);
+        Retries retries = new Retries(sleeper, settings.progress());
         while (true) {
             try {
                 return http.head(uri);

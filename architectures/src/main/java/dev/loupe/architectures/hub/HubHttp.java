@@ -89,7 +89,7 @@ final class HubHttp {
             }
             uri = target(uri, location);
         }
-        throw new IOException("More than " + MAX_REDIRECTS + " redirects from " + start);
+        throw new IOException("More than " + MAX_REDIRECTS + " redirects from " + withoutQuery(start));
     }
 
     private static URI target(URI from, String location) throws IOException {
@@ -97,7 +97,8 @@ final class HubHttp {
         try {
             to = from.resolve(location);
         } catch (IllegalArgumentException e) {
-            throw new IOException(from.getHost() + " redirects to something that is no address", e);
+            // Without the cause: it repeats the address, in which there may be a signature.
+            throw new IOException(from.getHost() + " redirects to something that is no address");
         }
         boolean secure = "https".equals(to.getScheme());
         if (to.getHost() == null || (!secure && (!"http".equals(to.getScheme()) || "https".equals(from.getScheme())))) {
@@ -155,8 +156,13 @@ final class HubHttp {
         return null;
     }
 
-    /** An address for messages; what follows the question mark may be a signature. */
+    /**
+     * An address for messages: what stands before the host may be a password, and what follows the question mark a
+     * signature.
+     */
     static String withoutQuery(URI uri) {
-        return uri.getScheme() + "://" + uri.getRawAuthority() + uri.getRawPath();
+        String authority = String.valueOf(uri.getRawAuthority());
+        return uri.getScheme() + "://" + authority.substring(authority.lastIndexOf('@') + 1)
+                + (uri.getRawPath() == null ? "" : uri.getRawPath());
     }
 }

@@ -27,6 +27,25 @@ public record HubSettings(
     private static final Set<String> TRUE = Set.of("1", "ON", "YES", "TRUE");
 
     /**
+     * Checks the address, which messages repeat.
+     *
+     * @throws IllegalArgumentException if it has a name and password, or something behind its path
+     */
+    public HubSettings {
+        if (hasMore(endpoint)) {
+            throw new IllegalArgumentException("The Hub's address should be a scheme, a host and perhaps a path, found "
+                    + HubHttp.withoutQuery(endpoint) + " with more than that, which isn't shown here."
+                    + " What proves who asks is the token.");
+        }
+    }
+
+    private static boolean hasMore(URI endpoint) {
+        return String.valueOf(endpoint.getRawAuthority()).contains("@")
+                || endpoint.getRawQuery() != null
+                || endpoint.getRawFragment() != null;
+    }
+
+    /**
      * The settings that the environment asks for, in the variables of {@code huggingface_hub}: {@code
      * HF_ENDPOINT}, {@code HF_HOME}, {@code HF_HUB_CACHE}, {@code HF_TOKEN}, {@code HF_TOKEN_PATH}, {@code
      * HF_HUB_OFFLINE}, {@code HF_HUB_DOWNLOAD_TIMEOUT} in seconds, {@code HF_HUB_DISABLE_PROGRESS_BARS}; {@code
@@ -53,18 +72,23 @@ public record HubSettings(
         }
         try {
             URI uri = URI.create(text.strip().replaceAll("/+$", ""));
-            if (uri.getHost() != null && Set.of("http", "https").contains(String.valueOf(uri.getScheme()))) {
+            if (!hasMore(uri)
+                    && uri.getHost() != null
+                    && Set.of("http", "https").contains(String.valueOf(uri.getScheme()))) {
                 return uri;
             }
-        } catch (IllegalArgumentException e) {
-            throw new IllegalArgumentException(badEndpoint(text), e);
+        } catch (IllegalArgumentException malformed) {
+            // Without the cause: it repeats the text, in which there may be a password.
+            throw new IllegalArgumentException(badEndpoint(text));
         }
         throw new IllegalArgumentException(badEndpoint(text));
     }
 
-    private static String badEndpoint(String text) {
+    private static String badEndpoint(String whole) {
+        String text = whole.replaceFirst("(?s)[?#].*", "?…");
         return "The environment variable HF_ENDPOINT should be an address such as https://huggingface.co, found '"
-                + text + "'";
+                + (text.contains("@") ? "…@" + text.substring(text.lastIndexOf('@') + 1) : text)
+                + "'. A name and a password in it, or a question mark, are refused: what proves who asks is HF_TOKEN.";
     }
 
     private static Path home(Map<String, String> environment) {
@@ -88,7 +112,17 @@ public record HubSettings(
         } catch (IOException e) {
             throw new UncheckedIOException("Can't read the Hub's token from " + file + ": " + e, e);
         }
-        return token == null || token.isBlank() ? null : token.strip();
+        if (token == null || token.isBlank()) {
+            return null;
+        }
+        // The HTTP client would refuse such a token with a message that repeats it.
+        if (!token.strip().chars().allMatch(c -> c > ' ' && c < 127)) {
+            throw new IllegalArgumentException("The Hub's token, from "
+                    + (first(environment, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") == null ? file : "HF_TOKEN")
+                    + ", has a space, a line break or another character that no token has. It isn't shown here; set it"
+                    + " again, as one line.");
+        }
+        return token.strip();
     }
 
     private static Duration timeout(Map<String, String> environment) {

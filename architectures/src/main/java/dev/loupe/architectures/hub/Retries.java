@@ -5,22 +5,38 @@ import java.io.InterruptedIOException;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** Decides whether to try once more, and waits before it: 1, 2, 4, … seconds, or what the server asks for. */
+/**
+ * Decides whether to try once more, and waits before it: 1, 2, 4, … seconds, or what the server asks for, as long as
+ * all of it stays bearable for somebody who waits in front of a screen. Says on stderr what is waited for, where
+ * progress is shown.
+ */
 final class Retries {
 
     private static final int ATTEMPTS = 5;
-    private static final Duration LONGEST = Duration.ofMinutes(5);
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+
+    /** Shorter pauses pass without a word. */
+    private static final Duration WORTH_A_WORD = Duration.ofSeconds(2);
 
     private final Sleeper sleeper;
+    private final boolean shown;
     private int failures;
+    private Duration waited = Duration.ZERO;
 
-    Retries(Sleeper sleeper) {
+    /**
+     * Patience for one task.
+     *
+     * @param shown whether to say what is waited for
+     */
+    Retries(Sleeper sleeper, boolean shown) {
         this.sleeper = sleeper;
+        this.shown = shown;
     }
 
     /** Something was gained since the last failure: patience begins anew. */
     void progressed() {
         failures = 0;
+        waited = Duration.ZERO;
     }
 
     /**
@@ -36,8 +52,21 @@ final class Retries {
         Duration pause = failure instanceof BusyException busy && busy.retryAfter() != null
                 ? busy.retryAfter()
                 : Duration.ofSeconds(1L << (failures - 1));
+        waited = waited.plus(pause);
+        if (waited.compareTo(PATIENCE) > 0) {
+            throw new IOException(
+                    message(failure) + " and asks to wait " + pause.toSeconds() + " seconds"
+                            + (pause.toHours() > 0 ? " (" + pause.toHours() + " hours)" : "")
+                            + ". Loupe waits " + PATIENCE.toMinutes()
+                            + " minutes in all; try again later, or with a token (HF_TOKEN): those who have one may ask"
+                            + " more often",
+                    failure);
+        }
+        if (shown && pause.compareTo(WORTH_A_WORD) >= 0) {
+            System.err.println(message(failure) + "; waiting " + pause.toSeconds() + " seconds before asking again");
+        }
         try {
-            sleeper.sleep(pause.compareTo(LONGEST) > 0 ? LONGEST : pause);
+            sleeper.sleep(pause);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw interrupted(e);

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.LongStream;
 
 /** Black et al. 2022, Biderman et al. 2023 (Pythia); checkpoints of Hugging Face's {@code GPTNeoXForCausalLM}. */
 @AutoService(ArchitectureProvider.class)
@@ -63,6 +64,16 @@ public final class NeoxArchitecture extends DecoderArchitecture {
                 .build();
     }
 
+    /** 0, the powers of two up to 512, and every thousandth step up to 143,000: 154 checkpoints. */
+    private static List<Long> trainingSteps() {
+        return LongStream.concat(
+                        LongStream.concat(
+                                LongStream.of(0), LongStream.iterate(1, step -> step <= 512, step -> 2 * step)),
+                        LongStream.rangeClosed(1, 143).map(thousand -> 1000 * thousand))
+                .boxed()
+                .toList();
+    }
+
     private static Set<String> biases(CheckpointConfig config) {
         Set<String> biases = new LinkedHashSet<>(List.of("b_in", "b_out"));
         if (config.bool("attention_bias", true)) {
@@ -80,8 +91,9 @@ public final class NeoxArchitecture extends DecoderArchitecture {
     public List<PretrainedModel> pretrained() {
         List<PretrainedModel> models = new ArrayList<>();
         for (String size : PYTHIA) {
-            models.add(new PretrainedModel("pythia-" + size, "EleutherAI/pythia-" + size));
-            models.add(new PretrainedModel("pythia-" + size + "-deduped", "EleutherAI/pythia-" + size + "-deduped"));
+            for (String name : List.of("pythia-" + size, "pythia-" + size + "-deduped")) {
+                models.add(new PretrainedModel(name, "EleutherAI/" + name, trainingSteps()));
+            }
         }
         models.add(new PretrainedModel("gpt-neox-20b", "EleutherAI/gpt-neox-20b"));
         return models;

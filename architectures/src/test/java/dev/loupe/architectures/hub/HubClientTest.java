@@ -9,8 +9,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
@@ -195,6 +198,23 @@ class HubClientTest {
     @Test
     void theTokenIsNotShownWhenSettingsArePrinted() {
         assertThat(client("HF_TOKEN", "hf_secret").settings().toString()).doesNotContain("hf_secret");
+    }
+
+    @Test
+    void anAddressWithSecretsIsRefusedWithoutShowingThem() {
+        for (String address : new String[] {
+            "https://me:pass@hub.example", "https://hub.example/?key=secret", "https://hub.example/#secret"
+        }) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> HubSettings.from(Map.of("HF_ENDPOINT", address)))
+                    .withMessageContaining("HF_ENDPOINT")
+                    .satisfies(e -> assertThat(e.getMessage()).doesNotContain("me:", "pass@", "secret"));
+            assertThatIllegalArgumentException()
+                    .isThrownBy(
+                            () -> new HubSettings(URI.create(address), home, null, false, Duration.ofSeconds(1), false))
+                    .withMessageContaining("hub.example")
+                    .satisfies(e -> assertThat(e.getMessage()).doesNotContain("me:", "pass@", "secret"));
+        }
     }
 
     @Test
@@ -442,7 +462,64 @@ class HubClientTest {
         assertThat(pauses).isEmpty();
     }
 
+    @Test
+    void aHubThatAsksForADayIsGivenUpAtOnceAndQuoted() {
+        hub.fault("HEAD config.json", status(429, "Retry-After", "86400"));
+        assertThatThrownBy(() -> client().open(repository()))
+                .isInstanceOf(UncheckedIOException.class)
+                .hasMessageContaining("answers 429")
+                .hasMessageContaining("86400 seconds (24 hours)")
+                .hasMessageContaining("try again later");
+        assertThat(pauses).isEmpty();
+    }
+
+    @Test
+    void allWaitingTogetherStaysBelowTwoMinutes() {
+        for (int i = 0; i < 4; i++) {
+            hub.fault("HEAD config.json", status(503, "Retry-After", "50"));
+        }
+        assertThatThrownBy(() -> client().open(repository())).hasMessageContaining("asks to wait 50 seconds");
+        assertThat(pauses).containsExactly(second(50), second(50));
+    }
+
+    @Test
+    void whatIsWaitedForIsSaidWhereProgressIsShown() {
+        PrintStream before = System.err;
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        System.setErr(new PrintStream(said, true, StandardCharsets.UTF_8));
+        try {
+            hub.fault("HEAD config.json", status(429, "Retry-After", "7"), status(429, "Retry-After", "8"));
+            client().open(repository());
+            hub.fault("HEAD config.json", status(429, "Retry-After", "9"));
+            client("HF_HUB_DISABLE_PROGRESS_BARS", "1").open(repository());
+        } finally {
+            System.setErr(before);
+        }
+        assertThat(said.toString(StandardCharsets.UTF_8))
+                .contains("answers 429", "waiting 7 seconds", "waiting 8 seconds")
+                .doesNotContain("waiting 9 seconds");
+    }
+
     // Redirects
+
+    @Test
+    void noPasswordOrSignatureOfARedirectIsRepeated() {
+        for (String location : new String[] {
+            "ftp://me:pass@evil.example/x?signature=secret",
+            "http://me:p@ss@evil.example/x?signature=secret",
+            "http://bad host/?signature=secret"
+        }) {
+            for (int i = 0; i < 5; i++) {
+                hub.fault("GET config.json", status(302, "Location", location));
+            }
+            HubRepository opened = client().open(repository());
+            assertThatThrownBy(() -> opened.file("config.json")).satisfies(failure -> {
+                for (Throwable e = failure; e != null; e = e.getCause()) {
+                    assertThat(e.toString()).doesNotContain("me:", "pass", "p@ss", "secret");
+                }
+            });
+        }
+    }
 
     @Test
     void aRenamedRepositoryIsFollowed() {
@@ -517,6 +594,49 @@ class HubClientTest {
         assertThatThrownBy(() -> opened.file("model.safetensors"))
                 .isInstanceOf(UncheckedIOException.class)
                 .hasMessageContaining("is no name for a file");
+    }
+
+    @Test
+    void filesWithTheSameETagKeepTheirOwnContent() {
+        HubRepository opened = client().open(repository());
+        for (String file : new String[] {"config.json", "notes.txt"}) {
+            String content = "content of " + file;
+            hub.file(REPOSITORY, file, content);
+            hub.fault("HEAD " + file, sameETag(String.valueOf(content.length())));
+        }
+        assertThat(opened.file("notes.txt").orElseThrow()).hasContent("content of notes.txt");
+        assertThat(opened.file("config.json").orElseThrow()).hasContent("content of config.json");
+        assertThat(opened.file("notes.txt").orElseThrow()).hasContent("content of notes.txt");
+    }
+
+    private static FakeHub.Fault sameETag(String length) {
+        return status(200, "X-Repo-Commit", COMMIT, "ETag", "\"same\"", "X-Linked-Size", length);
+    }
+
+    @Test
+    void aCacheThatCannotRememberWhatIsMissingServesAllTheSame() throws IOException {
+        // Where the marks would lie there is a file: as unwritable as a cache on a read-only disk, for root too.
+        Files.createDirectories(cached("refs"));
+        Files.createDirectories(cached("snapshots/" + COMMIT));
+        Files.writeString(cached("refs/main"), COMMIT);
+        Files.write(cached("snapshots/" + COMMIT + "/config.json"), CONFIG);
+        Files.createFile(cached(".no_exist"));
+        HubRepository opened = client().open(repository());
+        assertThat(opened.has("tokenizer.json")).isFalse();
+        assertThat(opened.has("tokenizer.json")).isFalse();
+        assertThat(opened.file("config.json").orElseThrow()).hasBinaryContent(CONFIG);
+        assertThat(hub.requests("HEAD tokenizer.json")).as("asked once").hasSize(1);
+    }
+
+    @Test
+    void aCacheThatCannotTakeAFileSaysWhatToDo() throws IOException {
+        Files.createDirectories(home.resolve("hub"));
+        Files.createFile(home.resolve("hub/.locks"));
+        HubRepository opened = client().open(repository());
+        assertThatThrownBy(() -> opened.file("config.json"))
+                .isInstanceOf(UncheckedIOException.class)
+                .hasMessageContaining("can't be written to")
+                .hasMessageContaining("HF_HUB_CACHE");
     }
 
     // Others at the same time

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.BlockSpec;
 import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.LoadOptions;
@@ -99,6 +100,20 @@ class StandardProcessingTest {
         models.put(
                 "layer norm without parameters",
                 gpt2().normalization(Normalization.LN_PRE).build());
+        for (BlockSpec.Norms norms : List.of(BlockSpec.Norms.AFTER, BlockSpec.Norms.BEFORE_AND_AFTER)) {
+            models.put(
+                    "layer norms " + norms,
+                    gpt2().blocks((block, layer) -> block.withNorms(norms)).build());
+            models.put(
+                    "RMS norms " + norms + " and of queries and keys",
+                    llama().biases(Set.of("b_V"))
+                            .blocks((block, layer) -> block.withNorms(norms).withQueryKeyNorms(true))
+                            .build());
+        }
+        models.put(
+                "layer norms after in one layer, before in the other",
+                gpt2().blocks((block, layer) -> layer == 0 ? block.withNorms(BlockSpec.Norms.AFTER) : block)
+                        .build());
         models.put("soft cap", gpt2().logitSoftCap(2.0).build());
         return models;
     }

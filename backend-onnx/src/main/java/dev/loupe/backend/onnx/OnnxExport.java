@@ -8,12 +8,12 @@ import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.TensorType;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.io.OutputFile;
 import dev.loupe.model.HookedTransformer;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -101,12 +101,12 @@ public final class OnnxExport {
     }
 
     /**
-     * Writes the file or files, under temporary names first: nobody ever sees half of one.
+     * Writes the file or files, as {@link OutputFile} does: nobody ever sees half of one.
      *
      * @throws dev.loupe.graph.UnknownHookException if a chosen hook point doesn't exist; names the nearest
      * @throws UnsupportedOperationException if the model isn't in float32, or has an operation or an input that can't be
      *     exported; names it
-     * @throws UncheckedIOException if a file exists and isn't to be {@linkplain #replacing replaced}, or can't be
+     * @throws java.io.UncheckedIOException if a file exists and isn't to be {@linkplain #replacing replaced}, or can't be
      *     written; nothing is left behind then
      */
     public Written write(Path file) {
@@ -118,10 +118,10 @@ public final class OnnxExport {
         List<Place> places = places(whole.segment());
         long bytes = places.stream().mapToLong(Place::bytes).sum();
         boolean external = externalData || bytes > MOST_INLINE_BYTES;
-        try (NewFile modelFile = new NewFile(file, replaces);
-                NewFile dataFile = external ? new NewFile(Path.of(file + ".data"), replaces) : NewFile.none()) {
+        try (OutputFile modelFile = output(file);
+                OutputFile dataFile = external ? output(dataOf(file)) : null) {
             ModelBuilder builder = describe(new ModelBuilder(model.config().modelName(), false));
-            String location = Path.of(file + ".data").getFileName().toString();
+            String location = String.valueOf(dataOf(file).getFileName());
             for (Place place : places) {
                 DType dtype = place.type().dtype();
                 if (external) {
@@ -131,26 +131,31 @@ public final class OnnxExport {
                 }
             }
             List<String> outputs = ExportedGraph.write(whole, builder);
-            long written = 0;
-            if (external) {
-                written = dataFile.write(channel -> writeAll(places, channel));
-            }
+            long written = dataFile == null ? 0 : dataFile.write(channel -> writeAll(places, channel));
             written += modelFile.write(channel -> builder.write(channel, this::numbers));
             // In this order a model never stands there without its weights.
-            dataFile.publish();
+            if (dataFile != null) {
+                dataFile.publish();
+            }
             modelFile.publish();
-            Optional<Path> data = external ? Optional.of(dataFile.path()) : Optional.empty();
-            return new Written(modelFile.path(), data, outputs, written);
-        } catch (IOException e) {
-            throw new UncheckedIOException("The model wasn't exported: " + e.getMessage(), e);
+            return new Written(file, Optional.ofNullable(dataFile).map(OutputFile::path), outputs, written);
         }
+    }
+
+    private OutputFile output(Path file) {
+        return replaces ? OutputFile.replacing(file) : OutputFile.creating(file);
+    }
+
+    private static Path dataOf(Path file) {
+        return file.resolveSibling(file.getFileName() + ".data");
     }
 
     private void requireExportable() {
         // In float64 ONNX Runtime, as people set it up, fuses nodes into some for which it has no float64 kernel.
-        if (model.dtype() != DType.FLOAT32) {
+        DType loadedIn = model.options().dtype();
+        if (loadedIn != DType.FLOAT32) {
             throw new UnsupportedOperationException(
-                    "A model in " + model.dtype() + " can't be exported to ONNX: load it in float32");
+                    "A model in " + loadedIn + " can't be exported to ONNX: load it in float32");
         }
         if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
             throw new UnsupportedOperationException(
@@ -180,15 +185,15 @@ public final class OnnxExport {
         return places;
     }
 
-    private void writeAll(List<Place> places, FileChannel channel) throws IOException {
+    private void writeAll(List<Place> places, WritableByteChannel channel) throws IOException {
+        long position = 0;
         for (Place place : places) {
-            long position = place.offset();
+            // Less than the largest alignment.
+            OutputFile.writeFully(channel, ByteBuffer.allocate(Math.toIntExact(place.offset() - position)));
             for (ByteBuffer part : model.weight(place.name()).toHost().parts()) {
-                ByteBuffer data = part.duplicate().clear();
-                while (data.hasRemaining()) {
-                    position += channel.write(data, position);
-                }
+                OutputFile.writeFully(channel, part.duplicate().clear());
             }
+            position = place.offset() + place.bytes();
         }
     }
 

@@ -329,10 +329,10 @@ class OnnxExportTest {
             OnnxExport export = OnnxExport.of(model);
             assertThatThrownBy(() -> export.write(file))
                     .isInstanceOf(UncheckedIOException.class)
-                    .hasMessageContaining("model.onnx exists");
+                    .hasMessageContaining("model.onnx: it exists");
             assertThatThrownBy(() -> export.externalData().write(folder.resolve("other.onnx")))
                     .isInstanceOf(UncheckedIOException.class)
-                    .hasMessageContaining("other.onnx.data exists");
+                    .hasMessageContaining("other.onnx.data: it exists");
             assertThat(file).hasContent("precious");
             assertThat(data).hasContent("precious");
             assertThat(folder)

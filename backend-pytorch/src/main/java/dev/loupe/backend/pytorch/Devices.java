@@ -3,10 +3,13 @@ package dev.loupe.backend.pytorch;
 import ai.djl.Device;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendUnavailableException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** Chooses devices: the ones that were asked for or none. */
 final class Devices {
@@ -15,6 +18,8 @@ final class Devices {
     private static final String LOGICAL = PyTorchBackendProvider.LOGICAL_DEVICES;
 
     private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,4}))?");
+
+    private static final Path DRIVER = Path.of("/proc/driver/nvidia/version");
 
     private Devices() {}
 
@@ -45,9 +50,10 @@ final class Devices {
     private static List<TorchDevice> cuda(TorchEngine engine, BackendOptions options, int first) {
         if (!engine.builtForCuda()) {
             throw new BackendUnavailableException("The backend 'pytorch' was asked for '" + options.device()
-                    + "', but the libtorch " + engine.version() + " on the class path is built for the CPU. Add"
-                    + " ai.djl.pytorch:pytorch-native-cu128:" + engine.version() + " with the classifier of this"
-                    + " platform, or ask for cpu");
+                    + "', but libtorch " + engine.version()
+                    + " here is built for the CPU. Install one for CUDA 12.8 (Python's"
+                    + " torch==" + engine.version() + " has it) and name its folder 'lib' by PYTORCH_LIBRARY_PATH, see"
+                    + " docs/gpu.md; or ask for cpu");
         }
         int gpus = engine.gpus();
         if (gpus > first && options.devices() > 1 && logical(options) >= options.devices()) {
@@ -57,14 +63,28 @@ final class Devices {
             throw new BackendUnavailableException("The backend 'pytorch' was asked for '" + options.device()
                     + "' (" + options.devices() + (options.devices() == 1 ? " GPU" : " GPUs") + " from cuda:" + first
                     + " on), but "
-                    + (gpus == 0 ? "found none" : "found " + gpus + " (cuda:0 to cuda:" + (gpus - 1) + ")")
-                    + ". Check the driver with nvidia-smi, or ask for what is there or for cpu");
+                    + (gpus == 0
+                            ? noGpu(System.getenv("CUDA_VISIBLE_DEVICES"), Files.exists(DRIVER))
+                            : "found " + gpus + " (cuda:0 to cuda:" + (gpus - 1)
+                                    + "). Ask for what is there, or for cpu"));
         }
         List<TorchDevice> devices = new ArrayList<>();
         for (int i = first; i < first + options.devices(); i++) {
             devices.add(engine.device("cuda:" + i, Device.gpu(i)));
         }
         return devices;
+    }
+
+    /** Why there is no GPU, and what to do. */
+    static String noGpu(@Nullable String visible, boolean driver) {
+        if (visible != null && (visible.isBlank() || visible.strip().startsWith("-"))) {
+            return "CUDA_VISIBLE_DEVICES is '" + visible
+                    + "', which hides every GPU. Unset it, or set it to the numbers of" + " those to use";
+        } else if (!driver) {
+            return "this machine has no NVIDIA driver (no " + DRIVER + "). Install it, or ask for cpu";
+        }
+        return "found none, though there is an NVIDIA driver. Look what nvidia-smi says: the driver may be too old for"
+                + " CUDA 12.8, or the container may not be given the GPU; or ask for cpu";
     }
 
     private static List<TorchDevice> split(TorchEngine engine, String name, Device device, int parts) {

@@ -104,7 +104,8 @@ final class Kernels {
         } else if (op instanceof Op.NormGradient norm) {
             return on.call(norm.centres() ? "layer_norm_gradient" : "rms_norm_gradient", in[0], in[1], norm.eps());
         } else if (op instanceof Op.Attention attention) {
-            return on.call("attention", in[0], in[1], in[2], in[3], attention.scale(), fuses(on, in[0], in[1]));
+            return on.call(
+                    "attention", in[0], in[1], in[2], in[3], attention.scale(), fuses(on, in[0], in[1]), on.isCpu());
         }
         throw new IllegalArgumentException("The backend 'pytorch' doesn't know the op " + op);
     }

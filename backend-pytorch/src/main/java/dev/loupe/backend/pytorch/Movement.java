@@ -57,7 +57,10 @@ final class Movement {
         } else if (op instanceof Op.GatherElements gather) {
             return Torch.gather(in[0], in[1], gather.axis());
         } else if (op instanceof Op.ScatterElements scatter) {
-            return Torch.scatter(in[0], in[1], in[2], scatter.axis());
+            // Where threads race, every update of one place is made the last of them.
+            return on.isCpu()
+                    ? Torch.scatter(in[0], in[1], in[2], scatter.axis())
+                    : on.call("scatter_last", in[0], in[1], in[2], scatter.axis());
         } else if (op instanceof Op.SliceScatter scatter) {
             return on.call("slice_scatter", in[0], in[1], scatter.axis(), scatter.start());
         }

@@ -7,6 +7,7 @@ import dev.loupe.backend.Availability.Unavailable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URL;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -61,7 +62,7 @@ final class NativeLibraries {
         String djl = engine.getProperty("djl_version", "");
         String given = setting("PYTORCH_LIBRARY_PATH");
         if (given != null && !given.isEmpty()) {
-            return new Available("libtorch in " + given + " (PYTORCH_LIBRARY_PATH), DJL " + djl);
+            return own(new OwnLibtorch(Path.of(given)), version, djl);
         }
         List<Properties> found = new ArrayList<>();
         for (URL url : Collections.list(loader.getResources(NATIVES))) {
@@ -76,6 +77,46 @@ final class NativeLibraries {
             }
         }
         return found.isEmpty() ? noNatives(version) : otherPlatforms(found, version);
+    }
+
+    private Availability own(OwnLibtorch libtorch, String version, String djl) throws IOException {
+        String where = "PYTORCH_LIBRARY_PATH is '" + libtorch.folder() + "', ";
+        String found = libtorch.version();
+        if (!libtorch.isThere()) {
+            return new Unavailable(
+                    Reason.MISSING_LIBRARY,
+                    where + "but there is no " + OwnLibtorch.library() + " in it",
+                    "name the folder 'lib' of a libtorch " + version + ", or unset it to use the one on the class path",
+                    null);
+        }
+        if (found != null && !found.equals(version)) {
+            return new Unavailable(
+                    Reason.WRONG_VERSION,
+                    where + "which is libtorch " + found + ", but DJL " + djl + " and its native library need "
+                            + version,
+                    "install libtorch " + version + " (Python's torch==" + version + " has it), see docs/gpu.md",
+                    null);
+        }
+        Properties natives = new Properties();
+        natives.setProperty("version", version);
+        natives.setProperty("flavor", flavor(libtorch));
+        return withJni(natives, djl) instanceof Unavailable missing
+                ? missing
+                : new Available("libtorch " + (found == null ? "of unknown version" : found) + " in "
+                        + libtorch.folder() + " (PYTORCH_LIBRARY_PATH, " + flavor(libtorch) + "), DJL " + djl);
+    }
+
+    private static String flavor(OwnLibtorch libtorch) {
+        String set = setting("PYTORCH_FLAVOR");
+        return set != null && !set.isEmpty() ? set : libtorch.flavor();
+    }
+
+    /** Tells DJL which flavour a libtorch of the user's has, unless the user has: it would guess one that isn't there. */
+    static void setFlavorOfOwnLibtorch() {
+        String given = setting("PYTORCH_LIBRARY_PATH");
+        if (given != null && !given.isEmpty() && setting("PYTORCH_FLAVOR") == null) {
+            System.setProperty("PYTORCH_FLAVOR", new OwnLibtorch(Path.of(given)).flavor());
+        }
     }
 
     private Availability withJni(Properties natives, String djl) throws IOException {
@@ -105,7 +146,7 @@ final class NativeLibraries {
             return new Unavailable(
                     Reason.WRONG_VERSION,
                     "pytorch-jni " + present + " has nothing for " + platform + " with " + flavor,
-                    "use natives of another flavor: pytorch-native-cpu, or the CUDA version that pytorch-jni is for",
+                    "use ai.djl.pytorch:pytorch-native-cpu, or for CUDA a libtorch of the flavor that docs/gpu.md says",
                     null);
         }
         return new Available("libtorch " + version + " (" + flavor + ", " + platform + "), DJL " + djl);
@@ -142,7 +183,7 @@ final class NativeLibraries {
 
     private String remedy(String version) {
         return "add ai.djl.pytorch:pytorch-native-cpu:" + version + " with the classifier " + platform
-                + " (runtime scope); for CUDA, pytorch-native-cu128";
+                + " (runtime scope); for CUDA, see docs/gpu.md";
     }
 
     /** The platform in the words of DJL's classifiers: {@code linux-x86_64}. */

@@ -38,6 +38,11 @@ final class PipelinedBackend implements Backend {
     }
 
     @Override
+    public long memoryBytes() {
+        return stages.stream().mapToLong(PyTorchBackend::memoryBytes).sum();
+    }
+
+    @Override
     public Capabilities capabilities() {
         return stages.get(0).capabilities();
     }

@@ -53,6 +53,11 @@ final class PyTorchBackend extends InterpretingBackend {
     }
 
     @Override
+    public long memoryBytes() {
+        return device.memoryBytes();
+    }
+
+    @Override
     public Capabilities capabilities() {
         return capabilities;
     }
@@ -62,7 +67,11 @@ final class PyTorchBackend extends InterpretingBackend {
         hasSixteenBits |= data.dtype().isSixteenBits();
         boolean gradients = Torch.enter();
         try {
-            return PyTorchHandle.owning(device, uploadOnceMoreIfFull(data, placement), 0);
+            PyTorchHandle handle = PyTorchHandle.owning(device, uploadOnceMoreIfFull(data, placement), 0);
+            if (!device.isCpu()) {
+                handle.isIn(Indices.of(data));
+            }
+            return handle;
         } catch (EngineException e) {
             throw Failures.uploading(device, data, e);
         } finally {
@@ -177,7 +186,7 @@ final class PyTorchBackend extends InterpretingBackend {
         } else if (op instanceof Op.Cast cast && cast.to().isSixteenBits()) {
             hasSixteenBits = true;
         }
-        Indices.check(device, op, arrays);
+        Indices.check(device, op, arrays, inputs);
         if (hasSixteenBits && !Movement.moves(op)) {
             try (Widened wide = new Widened(device, sixteenBits, op, inputs, arrays)) {
                 if (!wide.isAsItWas()) {
@@ -192,7 +201,11 @@ final class PyTorchBackend extends InterpretingBackend {
             return Results.handles(device, op, Kernels.run(device, op, arrays), inputs);
         }
         PtNDArray result = Kernels.runForOne(device, op, arrays);
-        return List.of(Results.handle(device, op, result, inputs));
+        PyTorchHandle handle = Results.handle(device, op, result, inputs);
+        if (Indices.keepsRange(op)) {
+            handle.isIn(((PyTorchHandle) inputs.get(0)).range());
+        }
+        return List.of(handle);
     }
 
     private TensorHandle owned(PtNDArray array) {

@@ -11,8 +11,8 @@ import java.util.Set;
 
 /**
  * Offers libtorch, through DJL's PyTorch engine, under the id {@code pytorch}: on the devices {@code cpu}, {@code
- * cuda} (the first NVIDIA GPU) and {@code cuda:N}. A GPU needs the CUDA build of the natives on the class path,
- * {@code ai.djl.pytorch:pytorch-native-cu128}.
+ * cuda} (the first NVIDIA GPU) and {@code cuda:N}. A GPU needs a libtorch for CUDA, named by {@code PYTORCH_LIBRARY_PATH};
+ * {@code docs/gpu.md} says which.
  *
  * <p>The number of threads ({@link BackendOptions#threads()}) is libtorch's, one number for the whole process: the
  * backend that was opened last with a number says how many. Where other programs keep the processors busy, set the

@@ -30,6 +30,9 @@ final class PyTorchHandle implements TensorHandle {
     /** Bytes of the memory that this is a view of; 0 for just what the elements need. */
     private final long storage;
 
+    /** The least and the largest of these indices, if somebody has looked. */
+    private volatile Indices.@Nullable Range range;
+
     private @Nullable Shape shape;
     private @Nullable DType dtype;
 
@@ -109,6 +112,14 @@ final class PyTorchHandle implements TensorHandle {
         if (!shared) {
             array.close();
         }
+    }
+
+    Indices.@Nullable Range range() {
+        return range;
+    }
+
+    void isIn(Indices.@Nullable Range known) {
+        range = known;
     }
 
     TorchDevice on() {

@@ -5,11 +5,13 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.util.cuda.CudaUtils;
 import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * A place where arrays lie and operations run.
@@ -30,10 +32,23 @@ final class TorchDevice implements AutoCloseable {
 
     private record Scalar(DType dtype, double value) {}
 
+    private final boolean cpu;
+    private final AtomicLong downloads = new AtomicLong();
+
     TorchDevice(String name, PtNDManager manager, PtSymbolBlock functions) {
+        this(name, manager, functions, !manager.getDevice().isGpu());
+    }
+
+    /**
+     * A device that is treated as a CPU or not, whatever it is.
+     *
+     * @param cpu whether it may be asked for numbers at any time, which on a GPU holds the run up
+     */
+    TorchDevice(String name, PtNDManager manager, PtSymbolBlock functions, boolean cpu) {
         this.name = name;
         this.manager = manager;
-        this.host = manager.getDevice().isGpu() ? manager.newSubManager(Device.cpu()) : manager;
+        this.cpu = cpu;
+        this.host = !cpu ? manager.newSubManager(Device.cpu()) : manager;
         this.functions = functions;
     }
 
@@ -52,7 +67,23 @@ final class TorchDevice implements AutoCloseable {
     }
 
     boolean isCpu() {
-        return !manager.getDevice().isGpu();
+        return cpu;
+    }
+
+    /** How often numbers have been read out: each time, whoever asks waits for all that the device has to do. */
+    long downloads() {
+        return downloads.get();
+    }
+
+    void countDownload() {
+        downloads.incrementAndGet();
+    }
+
+    /** Bytes of memory on a GPU; 0 if nobody knows, and on a CPU. */
+    long memoryBytes() {
+        return manager.getDevice().isGpu() && CudaUtils.getGpuCount() > 0
+                ? CudaUtils.getGpuMemory(manager.getDevice()).getMax()
+                : 0;
     }
 
     /** A constant, which the device keeps: constants come back in every run. */

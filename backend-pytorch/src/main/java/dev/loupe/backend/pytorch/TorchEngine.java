@@ -43,6 +43,7 @@ final class TorchEngine {
         // to its makers. What the user has set stays.
         setIfAbsent("ai.djl.offline");
         setIfAbsent("OPT_OUT_TRACKING");
+        NativeLibraries.setFlavorOfOwnLibtorch();
         try {
             PtEngineProvider provider = new PtEngineProvider();
             Engine.registerEngine(provider);
@@ -102,6 +103,11 @@ final class TorchEngine {
         } catch (EngineException e) {
             return false;
         }
+    }
+
+    /** The CPU, treated as a GPU is: for what can be seen of that without one. */
+    TorchDevice cpuLikeAGpu() {
+        return new TorchDevice("like-a-gpu", (PtNDManager) engine.newBaseManager(Device.cpu()), functions, false);
     }
 
     /** A device under a name, which may be one of several for the same processor. */

@@ -77,6 +77,7 @@ final class Transfer {
     }
 
     static HostTensor download(TorchDevice device, PtNDArray array, DType dtype, Shape shape) {
+        device.countDownload();
         HostTensor into = shape.elements() * dtype.bytes() < LARGE
                 ? HostTensor.allocateHeap(dtype, shape)
                 : HostTensor.allocate(dtype, shape);

@@ -29,7 +29,7 @@ class Ops(Module):
     turned_second = torch.add(torch.mul(second, c), torch.mul(first, s))
     rest = torch.slice(x, 3, torch.mul(half, 2), width)
     return torch.cat([turned_first, turned_second, rest], 3)
-  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, fused: bool) -> Tensor:
+  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, fused: bool, ask: bool) -> Tensor:
     queries = torch.transpose(q, 1, 2)
     keys = torch.transpose(k, 1, 2)
     values = torch.transpose(v, 1, 2)
@@ -49,8 +49,11 @@ class Ops(Module):
         pattern = torch.softmax(torch.where(torch.unsqueeze(mask, 1), scores, -inf), 4)
         z = torch.flatten(torch.matmul(pattern, torch.unsqueeze(values, 2)), 1, 2)
     sees_something = torch.any(mask, 3, True)
-    if bool(torch.all(sees_something)):
-      y = z
+    if ask:
+      if bool(torch.all(sees_something)):
+        y = z
+      else:
+        y = torch.where(sees_something, z, 0.)
     else:
       y = torch.where(sees_something, z, 0.)
     return torch.transpose(y, 1, 2)
@@ -135,3 +138,9 @@ class Ops(Module):
     return ops.mkldnn._is_mkldnn_bf16_supported()
   def has_float16_products(self: __torch__.Ops, x: Tensor) -> bool:
     return ops.mkldnn._is_mkldnn_fp16_supported()
+  def scatter_last(self: __torch__.Ops, x: Tensor, indices: Tensor, updates: Tensor, dim: int) -> Tensor:
+    place = torch.sub(torch.cumsum(torch.ones_like(indices), dim), 1)
+    first = torch.zeros_like(x, dtype=4)
+    last = torch.scatter_reduce(first, dim, indices, place, "amax", include_self=True)
+    of_last = torch.gather(last, dim, indices)
+    return torch.scatter(x, dim, indices, torch.gather(updates, dim, of_last))

@@ -133,7 +133,8 @@ class PyTorchBackendProviderTest {
     void aGpuThatIsNotThereIsNeverReplacedByTheCpu(String device) {
         assertThatThrownBy(() -> PROVIDER.open(BackendOptions.DEFAULT.withDevice(device)))
                 .isInstanceOf(BackendUnavailableException.class)
-                .hasMessageContainingAll("'" + device + "'", "built for the CPU", "pytorch-native-cu128");
+                .hasMessageContainingAll(
+                        "'" + device + "'", "built for the CPU", "PYTORCH_LIBRARY_PATH", "docs/gpu.md");
     }
 
     @ParameterizedTest

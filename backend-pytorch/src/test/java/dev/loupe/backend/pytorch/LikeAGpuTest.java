@@ -1,0 +1,110 @@
+package dev.loupe.backend.pytorch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.loupe.architecture.LoadOptions;
+import dev.loupe.array.DType;
+import dev.loupe.backend.Backend;
+import dev.loupe.graph.Op;
+import dev.loupe.hook.Hook;
+import dev.loupe.hook.HookFilter;
+import dev.loupe.model.CachedRun;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.TensorFactory;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What is done on GPUs and not on CPUs, done on a CPU. */
+class LikeAGpuTest {
+
+    private static final String PROMPT = "When Mary and John went to the store, John gave a drink to";
+
+    private TorchDevice device;
+    private Backend backend;
+    private TensorFactory tensors;
+
+    @BeforeEach
+    void open() {
+        Torches.open().close();
+        device = TorchEngine.load().cpuLikeAGpu();
+        backend = new PyTorchBackend(device);
+        tensors = new TensorFactory(backend);
+    }
+
+    @AfterEach
+    void close() {
+        backend.close();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"toy-gpt2", "toy-llama", "toy-mistral"})
+    void aRunNeverAsksTheDeviceForNumbers(String name) {
+        try (Backend cpu = Torches.open();
+                HookedTransformer model = HookedTransformer.fromPretrained(name, LoadOptions.defaults(), backend);
+                HookedTransformer there = HookedTransformer.fromPretrained(name, LoadOptions.defaults(), cpu)) {
+            Tokens tokens = model.toTokens(PROMPT);
+            Hook half = Hook.at("resid_post", 1, (act, point) -> act.mul(0.5));
+            long before = device.downloads();
+            try (CachedRun run = model.runWithCache(tokens, HookFilter.everything());
+                    Tensor plain = model.forward(tokens);
+                    Tensor edited = model.runWithHooks(tokens, half)) {
+                assertThat(device.downloads() - before).isZero();
+                try (Tensor expected = there.runWithHooks(tokens, half);
+                        Tensor found = edited.to(cpu)) {
+                    assertThat(found.maxAbsDifference(expected)).isLessThan(1e-4);
+                }
+                assertThat(plain.maxAbsDifference(run.logits())).isLessThan(1e-4);
+            }
+        }
+    }
+
+    @Test
+    void indicesThatTheDeviceComputedAreLookedAtOnceAndThoseThatEnteredNever() {
+        try (Tensor table = tensors.randn(1, 5, 3);
+                Tensor entered = tensors.of(new long[] {4, 0}, 2);
+                Tensor computed = table.argmax(-1)) {
+            long before = device.downloads();
+            table.gather(0, entered).close();
+            table.gather(0, entered.reshape(2, 1)).close();
+            assertThat(device.downloads() - before).isZero();
+            table.gather(0, computed).close();
+            table.gather(0, computed).close();
+            assertThat(device.downloads() - before).isEqualTo(1);
+        }
+    }
+
+    @Test
+    void anIndexOutOfRangeIsNamedBeforeItGetsToTheDevice() {
+        try (Tensor table = tensors.randn(1, 5, 3)) {
+            for (long wrong : new long[] {-1, 5}) {
+                try (Tensor indices = tensors.of(new long[] {0, wrong}, 2)) {
+                    assertThatThrownBy(() -> table.gather(0, indices))
+                            .isInstanceOf(IndexOutOfBoundsException.class)
+                            .hasMessageContainingAll("index " + wrong, "place 1", "[0, 5)");
+                }
+            }
+        }
+    }
+
+    @Test
+    void theLastUpdateOfAPlaceCounts() {
+        try (Tensor data = tensors.full(DType.FLOAT32, 0, 2, 4);
+                Tensor indices = tensors.of(new long[] {1, 3, 1, 0, 0, 0}, 2, 3);
+                Tensor updates = tensors.of(new float[] {1, 2, 3, 4, 5, 6}, 2, 3);
+                Tensor found = Tensor.wrap(
+                        backend,
+                        backend.execute(
+                                        new Op.ScatterElements(1),
+                                        List.of(data.handle(), indices.handle(), updates.handle()))
+                                .get(0))) {
+            assertThat(found.toFloatArray()).containsExactly(0, 3, 0, 2, 6, 0, 0, 0);
+        }
+    }
+}

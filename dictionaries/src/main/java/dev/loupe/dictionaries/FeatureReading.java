@@ -1,0 +1,134 @@
+package dev.loupe.dictionaries;
+
+import dev.loupe.hook.HookFilter;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Metric;
+import dev.loupe.model.RunRequest;
+import dev.loupe.model.RunResult;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** What a dictionary sees in a prompt: the most active features of each token, and what they say. */
+public final class FeatureReading {
+
+    private static final int PROMOTED = 4;
+
+    private FeatureReading() {}
+
+    /**
+     * An active feature.
+     *
+     * @param feature its number
+     * @param activation how active it is
+     * @param attribution activation · derivative of a metric, to first order what the metric owes to it; null if none was
+     *     asked for
+     * @param promotes ids of the tokens whose logits its decoder row raises most, straight through the unembedding; none
+     *     if the dictionary doesn't write to the residual stream
+     */
+    public record Feature(
+            int feature, double activation, @Nullable Double attribution, List<Long> promotes) {}
+
+    /**
+     * The most active features at a token; features that aren't active are left out.
+     *
+     * @param row of the batch
+     * @param position of the token
+     */
+    public record TokenFeatures(int row, int position, List<Feature> features) {}
+
+    /**
+     * Reads a prompt.
+     *
+     * @param with the model that the dictionary is spliced into
+     * @param spliced the dictionary
+     * @param top how many features a token at most
+     * @param metric what attributions are taken to; null for none. Features are then ordered by the size of theirs
+     */
+    public static List<TokenFeatures> read(
+            HookedTransformer with, SplicedDictionary spliced, Tokens tokens, int top, @Nullable Metric metric) {
+        HookFilter point = HookFilter.names(spliced.features());
+        RunRequest.Builder request = RunRequest.of(tokens).observe(point).returns(RunRequest.Returns.NONE);
+        if (metric != null) {
+            request.gradients(metric, point);
+        }
+        try (RunResult run = with.run(request.build())) {
+            Tensor acts = run.cache().get(spliced.features());
+            Tensor attributions =
+                    metric == null ? null : acts.mul(run.gradients().get(spliced.features()));
+            int count = Math.min(top, spliced.dictionary().config().dSae());
+            Tensor order = attributions == null ? acts : attributions.abs();
+            Tensor.TopK best = order.topk(count, -1);
+            long[] ids = best.indices().toLongArray();
+            double[] strengths = acts.gatherElements(2, best.indices()).toDoubleArray();
+            double[] effects = attributions == null
+                    ? null
+                    : attributions.gatherElements(2, best.indices()).toDoubleArray();
+            Map<Integer, List<Long>> promoted = new LinkedHashMap<>();
+            List<TokenFeatures> places = new ArrayList<>();
+            for (int row = 0; row < tokens.batch(); row++) {
+                for (int position = 0; position < tokens.positions(); position++) {
+                    if (!tokens.isReal(row, position)) {
+                        continue;
+                    }
+                    List<Feature> features = new ArrayList<>();
+                    int first = (row * tokens.positions() + position) * count;
+                    for (int i = first; i < first + count; i++) {
+                        if (strengths[i] > 0) {
+                            int feature = Math.toIntExact(ids[i]);
+                            features.add(new Feature(
+                                    feature,
+                                    strengths[i],
+                                    effects == null ? null : effects[i],
+                                    promoted.computeIfAbsent(feature, id -> promotes(with, spliced, id))));
+                        }
+                    }
+                    places.add(new TokenFeatures(row, position, features));
+                }
+            }
+            return places;
+        }
+    }
+
+    /**
+     * The tokens that a feature speaks for: those whose logits its decoder row raises most, straight through the
+     * unembedding (decoder · W_U).
+     */
+    public static List<Long> promotes(HookedTransformer model, SplicedDictionary spliced, int feature) {
+        Dictionary dictionary = spliced.dictionary();
+        if (dictionary.config().dOut() != model.config().dModel()) {
+            return List.of();
+        }
+        Tensor row = logitEffect(model, spliced, feature);
+        long[] ids = row.topk(Math.min(PROMOTED, model.config().dVocab()), 0)
+                .indices()
+                .toLongArray();
+        List<Long> promoted = new ArrayList<>();
+        for (long id : ids) {
+            promoted.add(id);
+        }
+        return promoted;
+    }
+
+    /**
+     * What one unit of a feature adds to each logit, straight through the unembedding: decoder · W_U, [d_vocab]. The final
+     * norm's scale is left out.
+     *
+     * @throws IllegalArgumentException if the dictionary doesn't write to the residual stream
+     */
+    public static Tensor logitEffect(HookedTransformer model, SplicedDictionary spliced, int feature) {
+        DictionaryConfig config = spliced.dictionary().config();
+        if (config.dOut() != model.config().dModel()) {
+            throw new IllegalArgumentException(spliced.dictionary() + " writes vectors of width " + config.dOut()
+                    + ", the residual stream has " + model.config().dModel()
+                    + ": its features have no effect on logits of"
+                    + " their own");
+        }
+        Tensor decoder = model.weight("dictionary." + config.hookOut() + ".W_dec");
+        return decoder.pick(0, feature).matmul(model.W_U()).squeeze(0);
+    }
+}
