@@ -18,7 +18,8 @@ public record BackendOptions(String device, int threads, int devices, Map<String
 
     private static final int MOST_DEVICES = 1024;
 
-    // Engines take what they are given, and end the process, or start for minutes, where the system has no more threads.
+    // Engines take what they are given, and end the process, or start for minutes, where the system has no more
+    // threads.
     private static final int ALWAYS_ALLOWED = 64;
 
     /**

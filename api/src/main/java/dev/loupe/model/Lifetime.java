@@ -64,8 +64,9 @@ final class Lifetime {
                 if (outer != null) {
                     outer.close();
                 }
-                throw new IllegalStateException("The model '" + model + "' was closed. Close it when nothing is to be run"
-                        + " any more; tensors that its runs gave can still be read");
+                throw new IllegalStateException(
+                        "The model '" + model + "' was closed. Close it when nothing is to be run"
+                                + " any more; tensors that its runs gave can still be read");
             }
         } while (!uses.compareAndSet(before, before + 1));
         return new Use(outer);

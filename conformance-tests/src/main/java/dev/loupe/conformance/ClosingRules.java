@@ -6,7 +6,6 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
-import dev.loupe.backend.PreparedGraph;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
 import dev.loupe.hook.HookFilter;
@@ -52,14 +51,14 @@ final class ClosingRules {
         List<HostTensor> fed = block.inputs(attempt.random(1), 2, 5);
         Backend backend = bench.open();
         try (OnBackend.Handles handles = new OnBackend.Handles(backend);
-                PreparedBlock prepared = new PreparedBlock(backend, block.segment(), block.weights(attempt.random(2)))) {
+                PreparedBlock prepared =
+                        new PreparedBlock(backend, block.segment(), block.weights(attempt.random(2)))) {
             List<HostTensor> before = prepared.run(fed);
             TensorHandle uploaded = handles.upload(data);
             TensorHandle other = handles.upload(factor);
             TensorHandle computed = handles.adopt(backend.execute(new Op.Softmax(1), List.of(uploaded)))
                     .get(0);
-            TensorHandle given = handles.adopt(
-                            prepared.graph().run(handles.upload(fed), List.of(block.result())))
+            TensorHandle given = handles.adopt(prepared.graph().run(handles.upload(fed), List.of(block.result())))
                     .get(0);
             HostTensor softmax = handles.download(computed);
             HostTensor product = product(handles, backend, uploaded, other);
@@ -70,8 +69,7 @@ final class ClosingRules {
             int last = block.segment().outputs().indexOf(block.result());
             same("what a graph gave", handles.download(given), before.get(last));
             close("a product of tensors that are open", product(handles, backend, uploaded, other), product);
-            TensorHandle two = handles.adopt(
-                            backend.execute(new Op.Full(DType.FLOAT32, Shape.SCALAR, 2), List.of()))
+            TensorHandle two = handles.adopt(backend.execute(new Op.Full(DType.FLOAT32, Shape.SCALAR, 2), List.of()))
                     .get(0);
             TensorHandle doubled = handles.adopt(
                             backend.execute(new Op.Binary(Op.BinaryKind.MUL), List.of(uploaded, two)))
@@ -137,7 +135,8 @@ final class ClosingRules {
         } finally {
             threads.shutdownNow();
         }
-        saysThatItWasClosed(failureOf(() -> model.run(RunRequest.of(tokens.get(0)).build())));
+        saysThatItWasClosed(
+                failureOf(() -> model.run(RunRequest.of(tokens.get(0)).build())));
         same(values(kept), alone.get(0));
         Tensor logits = kept.logits();
         assertThat(logits.sub(logits).abs().max().item())
@@ -190,28 +189,34 @@ final class ClosingRules {
     @Rule("6.13")
     Stream<Trial> anInterruptedThreadGetsItsResult() {
         return Stream.of(
-                new Trial("operations", attempt -> interrupted(() -> {
-                    HostTensor data = new Inputs(attempt.random(0), DType.FLOAT32).normal(61, 67);
-                    for (Op op : List.of(new Op.Softmax(1), new Op.Unary(Op.UnaryKind.NEG), new Op.CumSum(0))) {
-                        OnBackend.execute(bench.backend(), op, List.of(data));
-                    }
-                })),
-                new Trial("graphs", attempt -> interrupted(() -> {
-                    SampleBlock block = new SampleBlock(DType.FLOAT32);
-                    try (PreparedBlock prepared =
-                            new PreparedBlock(bench.backend(), block.segment(), block.weights(attempt.random(0)))) {
-                        prepared.run(block.inputs(attempt.random(1), 2, 5));
-                    }
-                })),
-                new Trial("models", attempt -> interrupted(() -> {
-                    Models.Kind kind = Models.kinds().get(0);
-                    Backend backend = bench.open();
-                    try (HookedTransformer model = models.load(kind, DType.FLOAT32, backend)) {
-                        run(model, Traces.tokens(model, attempt.random(0), true));
-                    } finally {
-                        backend.close();
-                    }
-                })));
+                new Trial(
+                        "operations",
+                        attempt -> interrupted(() -> {
+                            HostTensor data = new Inputs(attempt.random(0), DType.FLOAT32).normal(61, 67);
+                            for (Op op : List.of(new Op.Softmax(1), new Op.Unary(Op.UnaryKind.NEG), new Op.CumSum(0))) {
+                                OnBackend.execute(bench.backend(), op, List.of(data));
+                            }
+                        })),
+                new Trial(
+                        "graphs",
+                        attempt -> interrupted(() -> {
+                            SampleBlock block = new SampleBlock(DType.FLOAT32);
+                            try (PreparedBlock prepared = new PreparedBlock(
+                                    bench.backend(), block.segment(), block.weights(attempt.random(0)))) {
+                                prepared.run(block.inputs(attempt.random(1), 2, 5));
+                            }
+                        })),
+                new Trial(
+                        "models",
+                        attempt -> interrupted(() -> {
+                            Models.Kind kind = Models.kinds().get(0);
+                            Backend backend = bench.open();
+                            try (HookedTransformer model = models.load(kind, DType.FLOAT32, backend)) {
+                                run(model, Traces.tokens(model, attempt.random(0), true));
+                            } finally {
+                                backend.close();
+                            }
+                        })));
     }
 
     /** What is done on a thread that is interrupted beforehand. */
