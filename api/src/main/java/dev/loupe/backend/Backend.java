@@ -69,7 +69,11 @@ public interface Backend extends AutoCloseable {
     /** Prepares a segment for running. */
     PreparedGraph prepare(Segment segment, WeightSource weights);
 
-    /** Frees everything. Handles and prepared graphs are not used afterwards. Idempotent. */
+    /**
+     * Frees what the backend keeps for itself: sessions, threads, idle memory. Handles and prepared graphs that are open
+     * work as before, operations on the handles included, until they are closed: results are looked at after the model
+     * that made them is gone. What is made from now on isn't kept for later. Idempotent.
+     */
     @Override
     void close();
 }

@@ -70,6 +70,26 @@ class SafetensorsTest {
     }
 
     @Test
+    void aThreadThatIsInterruptedReadsAllTheSame() throws Exception {
+        HostTensor written = random(DType.FLOAT32, 2, 7, 5);
+        Path file = directory.resolve("one.safetensors");
+        new SafetensorsWriter().add("a tensor", written).write(file);
+        ExecutorService thread = Executors.newSingleThreadExecutor();
+        try {
+            Future<Boolean> still = thread.submit(() -> {
+                Thread.currentThread().interrupt();
+                try (SafetensorsFile read = SafetensorsFile.open(file)) {
+                    assertThat(read.read("a tensor").data()).isEqualTo(written.data());
+                }
+                return Thread.currentThread().isInterrupted();
+            });
+            assertThat(still.get()).as("whether it is interrupted still").isTrue();
+        } finally {
+            thread.shutdownNow();
+        }
+    }
+
+    @Test
     void aFileWrittenByHandIsRead() {
         // The example of the format's specification: little-endian float32 1.0 and −2.0.
         byte[] json = "{\"w\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]}}   "
