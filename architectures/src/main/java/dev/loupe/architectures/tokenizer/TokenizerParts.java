@@ -168,7 +168,7 @@ final class TokenizerParts {
             try {
                 return RegularExpression.check(regex.textValue());
             } catch (IllegalArgumentException e) {
-                throw bad(path, e.getMessage());
+                throw bad(path, String.valueOf(e.getMessage()));
             }
         }
         return pattern.path("String").isTextual()
