@@ -20,7 +20,13 @@ final class Answers {
             throw new IllegalArgumentException("The answer and the wrong answer are both " + Output.quote(answer)
                     + ": give two tokens to tell apart");
         }
-        return Metric.logitDifference(model, answer, wrong);
+        long first = model.toSingleToken(answer);
+        long second = model.toSingleToken(wrong);
+        if (first == second) {
+            throw new IllegalArgumentException("The answer " + Output.quote(answer) + " and the wrong answer "
+                    + Output.quote(wrong) + " are the same token, " + first + ": give two tokens to tell apart");
+        }
+        return Metric.logitDifference(first, second);
     }
 
     /**

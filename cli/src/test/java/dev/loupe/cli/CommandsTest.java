@@ -277,6 +277,21 @@ final class CommandsTest {
     }
 
     @Test
+    void answersOfATokenizerThatPutsASpaceInFrontItselfAreOneTokenInBothSpellings() {
+        String model = Fixtures.directory(Fixtures.LLAMA_SPACES).toString();
+        String prompt = "When Mary and John went to the store John gave a drink to";
+        for (String space : List.of("", " ")) {
+            Cli both = Cli.run(
+                    "ablate", prompt, "--model", model, "--answer", space + "Mary", "--wrong", space + "John");
+            assertThat(both.err()).doesNotContain("did you mean");
+            assertThat(both.exitCode()).as(both.err()).isZero();
+        }
+        assertThat(Cli.run("ablate", prompt, "--model", model, "--answer", "Mary", "--wrong", " Mary")
+                        .err())
+                .contains("are the same token, 293");
+    }
+
+    @Test
     void anAnswerWithoutItsSpaceIsAskedAbout() {
         String prompt = PATCH[2];
         Cli bare = Cli.run("ablate", prompt, "--answer", "Mary", "--wrong", " John");
