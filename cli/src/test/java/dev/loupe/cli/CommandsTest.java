@@ -281,8 +281,8 @@ final class CommandsTest {
         String model = Fixtures.directory(Fixtures.LLAMA_SPACES).toString();
         String prompt = "When Mary and John went to the store John gave a drink to";
         for (String space : List.of("", " ")) {
-            Cli both = Cli.run(
-                    "ablate", prompt, "--model", model, "--answer", space + "Mary", "--wrong", space + "John");
+            Cli both =
+                    Cli.run("ablate", prompt, "--model", model, "--answer", space + "Mary", "--wrong", space + "John");
             assertThat(both.err()).doesNotContain("did you mean");
             assertThat(both.exitCode()).as(both.err()).isZero();
         }
