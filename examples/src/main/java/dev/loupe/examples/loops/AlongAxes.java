@@ -131,7 +131,7 @@ final class AlongAxes {
         return List.of(values, indices);
     }
 
-    static LoopTensor cumSum(LoopTensor x, int axis) {
+    static LoopTensor cumSum(LoopTensor x, int axis, boolean reverse) {
         LoopTensor out = LoopTensor.zeros(x.dtype(), x.shape());
         int step = step(x.shape(), axis);
         int size = (int) x.shape().size(axis);
@@ -142,7 +142,8 @@ final class AlongAxes {
             int start = x.index(position);
             double sum = 0;
             long whole = 0;
-            for (int i = start; i < start + size * step; i += step) {
+            for (int n = 0; n < size; n++) {
+                int i = start + (reverse ? size - 1 - n : n) * step;
                 if (x.isFloating()) {
                     sum += x.get(i);
                     out.set(i, sum);

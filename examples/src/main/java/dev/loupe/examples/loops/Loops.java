@@ -6,6 +6,7 @@ import dev.loupe.array.Shape;
 import dev.loupe.backend.Capabilities;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 
@@ -48,6 +49,15 @@ final class Loops {
             return AlongAxes.topK(in.get(0), topK.axis(), topK.k(), topK.largest());
         }
         refuseUndeclared(types.get(0).dtype());
+        if (op instanceof Op.SplitLike split) {
+            List<LoopTensor> parts = new ArrayList<>();
+            int start = 0;
+            for (TensorType type : types) {
+                parts.add(Movement.part(split.axis(), start, in.get(0), type.shape()));
+                start += (int) type.shape().size(split.axis());
+            }
+            return parts;
+        }
         return List.of(compute(op, in, types.get(0).dtype(), types.get(0).shape()));
     }
 
@@ -71,22 +81,29 @@ final class Loops {
         } else if (op instanceof Op.ArgReduce best) {
             return AlongAxes.topK(x, best.axis(), 1, best.largest()).get(1).withShape(shape);
         } else if (op instanceof Op.CumSum cumSum) {
-            return AlongAxes.cumSum(x, cumSum.axis());
+            return AlongAxes.cumSum(x, cumSum.axis(), cumSum.reverse());
         } else if (op instanceof Op.Gather gather) {
             return Movement.gather(gather.axis(), x, in.get(1), shape);
         } else if (op instanceof Op.GatherElements gather) {
             return Movement.gatherElements(gather.axis(), x, in.get(1));
         } else if (op instanceof Op.ScatterElements scatter) {
             return Movement.scatterElements(scatter.axis(), x, in.get(1), in.get(2));
+        } else if (op instanceof Op.ScatterAdd scatter) {
+            return Movement.scatterAdd(scatter.axis(), x, in.get(1), in.get(2));
         } else if (op instanceof Op.Slice slice) {
             return Movement.slice(slice, x, shape);
+        } else if (op instanceof Op.Unslice unslice) {
+            return Movement.unslice(unslice, x, shape);
         } else if (op instanceof Op.Concat concat) {
             return Movement.concat(concat.axis(), in, shape);
         } else if (op instanceof Op.Transpose transpose) {
             return Movement.transpose(transpose.permutation(), x, shape);
-        } else if (op instanceof Op.Expand) {
+        } else if (op instanceof Op.Expand || op instanceof Op.BroadcastLike) {
             return Movement.expand(x, shape);
-        } else if (op instanceof Op.Reshape || op instanceof Op.SplitAxis || op instanceof Op.MergeAxes) {
+        } else if (op instanceof Op.Reshape
+                || op instanceof Op.ReshapeLike
+                || op instanceof Op.SplitAxis
+                || op instanceof Op.MergeAxes) {
             return x.withShape(shape);
         }
         throw new UnsupportedOperationException(

@@ -44,6 +44,27 @@ final class Movement {
         return out;
     }
 
+    /** What meets at one place adds up. */
+    static LoopTensor scatterAdd(int axis, LoopTensor data, LoopTensor indices, LoopTensor updates) {
+        double[] sums = new double[data.count()];
+        LoopTensor out = copy(data);
+        for (int i = 0; data.isFloating() && i < sums.length; i++) {
+            sums[i] = data.get(i);
+        }
+        Positions.each(indices.shape(), (flat, position) -> {
+            int[] to = position.clone();
+            to[axis] = checked(indices, flat, data, axis);
+            int at = out.index(to);
+            if (data.isFloating()) {
+                sums[at] += updates.get(flat);
+                out.set(at, sums[at]);
+            } else {
+                out.setLong(at, out.getLong(at) + updates.getLong(flat));
+            }
+        });
+        return out;
+    }
+
     private static int checked(LoopTensor indices, int at, LoopTensor data, int axis) {
         long index = indices.getLong(at);
         long size = data.shape().size(axis);
@@ -69,6 +90,30 @@ final class Movement {
         Positions.each(shape, (flat, position) -> {
             int[] from = position.clone();
             from[slice.axis()] = (int) (start + from[slice.axis()] * slice.step());
+            out.copy(flat, x, x.index(from));
+        });
+        return out;
+    }
+
+    /** Zeros, and the update where a slice would read. */
+    static LoopTensor unslice(Op.Unslice slice, LoopTensor update, Shape shape) {
+        LoopTensor out = LoopTensor.zeros(update.dtype(), shape);
+        long size = shape.size(slice.axis());
+        long start = slice.start() < 0 ? Math.max(0, slice.start() + size) : slice.start();
+        Positions.each(update.shape(), (flat, position) -> {
+            int[] to = position.clone();
+            to[slice.axis()] = (int) (start + to[slice.axis()] * slice.step());
+            out.copy(out.index(to), update, flat);
+        });
+        return out;
+    }
+
+    /** The part of a tensor that begins somewhere on an axis and has a shape. */
+    static LoopTensor part(int axis, int start, LoopTensor x, Shape shape) {
+        LoopTensor out = LoopTensor.zeros(x.dtype(), shape);
+        Positions.each(shape, (flat, position) -> {
+            int[] from = position.clone();
+            from[axis] += start;
             out.copy(flat, x, x.index(from));
         });
         return out;
