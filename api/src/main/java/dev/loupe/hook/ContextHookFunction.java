@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 @FunctionalInterface
 // The method of two arguments is refused here, so that the one of three is the one to write.
 @SuppressWarnings("FunctionalInterfaceMethodChanged")
-public interface ContextHookFunction {
+public interface ContextHookFunction extends HookFunction {
 
     /**
      * Looks at an activation and may replace it.
@@ -18,28 +18,18 @@ public interface ContextHookFunction {
      * @param context of this run
      * @return a tensor of the same shape and data type to go on with, or null to keep the activation
      */
+    @Override
     @Nullable
     Tensor apply(Tensor activation, HookPoint point, HookContext context);
 
     /**
-     * This as a hook function.
+     * Refuses: there is no context.
      *
-     * @return one that can't be applied without a context: {@link HookFunction#apply(Tensor, HookPoint)} throws an {@link
-     *     UnsupportedOperationException}
+     * @throws UnsupportedOperationException always
      */
-    default HookFunction asHookFunction() {
-        ContextHookFunction function = this;
-        return new HookFunction() {
-            @Override
-            public @Nullable Tensor apply(Tensor activation, HookPoint point) {
-                throw new UnsupportedOperationException(
-                        "The hook at " + point + " needs a HookContext: call apply(activation, point, context)");
-            }
-
-            @Override
-            public @Nullable Tensor apply(Tensor activation, HookPoint point, HookContext context) {
-                return function.apply(activation, point, context);
-            }
-        };
+    @Override
+    default Tensor apply(Tensor activation, HookPoint point) {
+        throw new UnsupportedOperationException(
+                "The hook at " + point + " needs a HookContext: call apply(activation, point, context)");
     }
 }

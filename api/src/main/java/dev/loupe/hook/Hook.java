@@ -38,7 +38,7 @@ public record Hook(HookFilter points, HookFunction function, boolean isBackward)
 
     /** A hook that is told of its run, at many points. */
     public static Hook withContext(HookFilter points, ContextHookFunction function) {
-        return new Hook(points, function.asHookFunction());
+        return new Hook(points, function);
     }
 
     /** A hook at many points. */

@@ -19,7 +19,7 @@ public interface HookFunction {
     Tensor apply(Tensor activation, HookPoint point);
 
     /**
-     * What runs call: the same, for hooks that want to know of the run; {@link ContextHookFunction} makes them.
+     * What runs call: the same, for hooks that want to know of the run. {@link ContextHookFunction} are such hooks.
      *
      * @param context of this run
      */
