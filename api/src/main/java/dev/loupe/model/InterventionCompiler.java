@@ -4,9 +4,7 @@ import dev.loupe.architecture.StandardNames;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Index;
-import dev.loupe.array.Nearest;
 import dev.loupe.array.Shape;
-import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.GraphFunction;
@@ -16,7 +14,6 @@ import dev.loupe.hook.Activations;
 import dev.loupe.hook.Intervention;
 import dev.loupe.hook.Selection;
 import dev.loupe.tensor.Tensor;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -33,13 +30,15 @@ final class InterventionCompiler {
 
     private final HookedTransformer model;
     private final Geometry geometry;
+    private final InterventionFiles files;
     private final Map<String, Tensor> feeds = new LinkedHashMap<>();
     private int count;
 
     /** A compiler for one run. */
-    InterventionCompiler(HookedTransformer model, Geometry geometry) {
+    InterventionCompiler(HookedTransformer model, Geometry geometry, InterventionFiles files) {
         this.model = model;
         this.geometry = geometry;
+        this.files = files;
     }
 
     /** What the compiled functions are fed, by name of the graph input; the run frees them. */
@@ -315,14 +314,7 @@ final class InterventionCompiler {
         if (numbers != null) {
             return model.tensors().of(numbers);
         }
-        String name = String.valueOf(values.name());
-        try (SafetensorsFile file = SafetensorsFile.open(Path.of(String.valueOf(values.file())))) {
-            if (!file.names().contains(name)) {
-                throw new IllegalArgumentException(
-                        values.file() + " has no tensor '" + name + "'; near are " + Nearest.to(name, file.names(), 3));
-            }
-            return model.tensors().of(file.read(name));
-        }
+        return model.tensors().of(files.tensor(String.valueOf(values.file()), String.valueOf(values.name())));
     }
 
     /** Feeds a value that broadcasts to the selection in the shape that broadcasts to the activation. */
@@ -438,13 +430,7 @@ final class InterventionCompiler {
         if (activations != null) {
             return activations.get(name);
         }
-        try (SafetensorsFile file = SafetensorsFile.open(Path.of(String.valueOf(patch.file())))) {
-            if (!file.names().contains(name)) {
-                throw site.bad(patch.file() + " has no activation '" + name + "'; near are "
-                        + Nearest.to(name, file.names(), 3));
-            }
-            return model.tensors().of(file.read(name));
-        }
+        return model.tensors().of(files.tensor(String.valueOf(patch.file()), name));
     }
 
     /** An orthonormal basis [size, n] of what the directions span, by Gram and Schmidt, twice over. */
