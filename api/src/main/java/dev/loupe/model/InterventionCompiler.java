@@ -91,7 +91,9 @@ final class InterventionCompiler {
             feed(prefix + SplicedIntervention.VALUE, model.tensors().of(basis.to(type.dtype())));
         } else if (action instanceof Intervention.Function function) {
             kind = SplicedIntervention.Kind.FUNCTION;
-            detail = function.function();
+            function.inputs().forEach((name, fed) -> feed(SplicedIntervention.own(prefix, name), fed(name, fed, site)));
+            detail = new SplicedIntervention.Own(
+                    function.function(), function.inputs().keySet());
         } else {
             kind = SplicedIntervention.Kind.STOP;
         }
@@ -317,6 +319,22 @@ final class InterventionCompiler {
         return model.tensors().of(files.tensor(String.valueOf(values.file()), String.valueOf(values.name())));
     }
 
+    private Tensor fed(String name, Intervention.Fed fed, Site site) {
+        Tensor value = fed.value().to(model.backend());
+        Shape expected =
+                TensorType.of(value.dtype(), fed.sizes().toArray(new Dim[0])).resolve(geometry.symbols());
+        if (!value.shape().equals(expected)) {
+            throw site.bad("its input '" + name + "' is " + value.shape() + ", announced as " + fed.sizes() + ", here "
+                    + expected);
+        }
+        return ownedByRun(value);
+    }
+
+    // The run frees what it feeds, but not what is somebody else's.
+    private static Tensor ownedByRun(Tensor tensor) {
+        return tensor.reshape(tensor.shape().toArray());
+    }
+
     /** Feeds a value that broadcasts to the selection in the shape that broadcasts to the activation. */
     private List<Integer> placed(String prefix, Tensor value, Site site, @Nullable Places places) {
         int rank = site.shape().rank();
@@ -418,9 +436,8 @@ final class InterventionCompiler {
             throw site.bad("the other run's activation is " + source.shape()
                     + "; both runs need as many sequences (or the other one) and as many positions");
         }
-        // The run frees what it feeds, but not what is somebody else's.
         Tensor moved = source.to(model.backend()).to(site.type().dtype());
-        feed(prefix + SplicedIntervention.VALUE, moved.reshape(moved.shape().toArray()));
+        feed(prefix + SplicedIntervention.VALUE, ownedByRun(moved));
         return List.copyOf(axes);
     }
 

@@ -235,7 +235,10 @@ final class Backward {
     private Value alike(Value value) {
         Value known = bySizes.get(List.of(value.type().dims()));
         int last = value.type().rank() - 1;
-        if (known != null || main.get(value.id()) || last < 1 || !value.type().dim(last).isFixed()) {
+        if (known != null
+                || main.get(value.id())
+                || last < 1
+                || !value.type().dim(last).isFixed()) {
             return known == null ? value : known;
         }
         List<Dim> leading = List.of(value.type().dims()).subList(0, last);

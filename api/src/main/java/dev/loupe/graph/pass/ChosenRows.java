@@ -39,8 +39,7 @@ public final class ChosenRows {
             return chosen;
         }
         return new Expr(
-                value.builder(),
-                value.builder().shortcut(chosen.value(), early, Shortcut.Kind.DETOUR_UNLESS_EDITED));
+                value.builder(), value.builder().shortcut(chosen.value(), early, Shortcut.Kind.DETOUR_UNLESS_EDITED));
     }
 
     private @Nullable Value rows(Value value) {
@@ -79,8 +78,11 @@ public final class ChosenRows {
             if (result.op() instanceof Op.Full full) {
                 return b.apply(full);
             }
-            boolean widened = result.op() instanceof Op.Cast && result.inputs().get(0).source() instanceof Value.Weight;
-            return weight && widened ? b.cast(result.inputs().get(0), value.type().dtype()) : null;
+            boolean widened =
+                    result.op() instanceof Op.Cast && result.inputs().get(0).source() instanceof Value.Weight;
+            return weight && widened
+                    ? b.cast(result.inputs().get(0), value.type().dtype())
+                    : null;
         }
         return weight && value.source() instanceof Value.Weight ? value : null;
     }
