@@ -2,7 +2,6 @@ package dev.loupe.model;
 
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.array.DType;
-import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Expr;
@@ -61,35 +60,12 @@ record SplicedIntervention(String prefix, Kind kind, List<Integer> maskAxes, Lis
      */
     record Own(GraphFunction function, Set<String> inputs) {
         Expr apply(Expr x, Scope scope, String prefix) {
-            return function.apply(x, inputs.isEmpty() ? scope : new Named(scope, prefix, inputs));
-        }
-    }
-
-    /** The scope of a function that brings inputs along. */
-    private record Named(Scope scope, String prefix, Set<String> inputs) implements Scope {
-        @Override
-        public Expr value(String point) {
-            return scope.value(point);
-        }
-
-        @Override
-        public Expr input(String name, DType dtype, Dim... sizes) {
-            return scope.input(inputs.contains(name) ? own(prefix, name) : name, dtype, sizes);
-        }
-
-        @Override
-        public Expr weight(String name, DType dtype, long... sizes) {
-            return scope.weight(name, dtype, sizes);
-        }
-
-        @Override
-        public Expr constant(String name, HostTensor numbers) {
-            return scope.constant(name, numbers);
-        }
-
-        @Override
-        public Expr hook(HookPoint point, Expr value) {
-            return scope.hook(point, value);
+            return function.apply(
+                    x,
+                    new InputScope(
+                            scope,
+                            (outer, name, dtype, sizes) ->
+                                    inputs.contains(name) ? outer.input(own(prefix, name), dtype, sizes) : null));
         }
     }
 
