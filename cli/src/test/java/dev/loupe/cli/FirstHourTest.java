@@ -82,6 +82,7 @@ class FirstHourTest {
                         "reference",
                         "--intervene",
                         "resid_post 0 = 0",
+                        "--",
                         "-s")
                 .redirectErrorStream(true)
                 .start();
