@@ -49,7 +49,9 @@ final class JShellCommand implements Callable<Integer> {
     @Mixin
     private final ModelOptions options = new ModelOptions();
 
-    @Parameters(paramLabel = "ARG", description = "Files of snippets to run; behind a --, jshell's own options: loupe jshell -- -s FILE.")
+    @Parameters(
+            paramLabel = "ARG",
+            description = "Files of snippets to run; behind a --, jshell's own options: loupe jshell -- -s FILE.")
     private final List<String> arguments = new ArrayList<>();
 
     @Override
