@@ -44,7 +44,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class Main implements Runnable {
 
     private final InputStream input;
-    private final Plugins plugins = new Plugins();
+    private final PluginJars plugins = new PluginJars();
 
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -57,7 +57,7 @@ public final class Main implements Runnable {
         this.input = input;
     }
 
-    /** Jars with backends or architectures of others; the value is kept by {@link Plugins}, not by each command. */
+    /** Jars with backends or architectures of others; the value is kept by {@link PluginJars}, not by each command. */
     @Option(
             names = "--plugins",
             scope = ScopeType.INHERIT,
@@ -108,7 +108,7 @@ public final class Main implements Runnable {
             try {
                 plugins.open();
                 return new CommandLine.RunLast().execute(result);
-            } catch (StandardOutput.LostException | Plugins.MissingException e) {
+            } catch (StandardOutput.LostException | PluginJars.MissingException e) {
                 // Picocli has its own way with failures of commands; these happen beside them, as help does.
                 return fail(e, line);
             }
@@ -167,7 +167,7 @@ public final class Main implements Runnable {
     }
 
     /** What is on the class path besides Loupe. */
-    Plugins plugins() {
+    PluginJars plugins() {
         return plugins;
     }
 

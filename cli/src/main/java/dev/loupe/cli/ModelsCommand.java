@@ -3,8 +3,8 @@ package dev.loupe.cli;
 import dev.loupe.architecture.Architectures;
 import dev.loupe.architecture.CheckpointLoader;
 import dev.loupe.architecture.LoadOptions;
+import dev.loupe.plugin.Plugins;
 import java.io.PrintWriter;
-import java.util.ServiceLoader;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -37,7 +37,7 @@ final class ModelsCommand implements Callable<Integer> {
         }
         PrintWriter out = spec.commandLine().getOut();
         out.println("Bundled, no network needed:");
-        ServiceLoader.load(CheckpointLoader.class)
+        Plugins.usable(CheckpointLoader.all())
                 .forEach(loader -> loader.bundled().forEach(name -> out.println("  " + name)));
         out.println("On the Hugging Face Hub, by alias:");
         Architectures.all()

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Backends that lie in jars of others. */
-class PluginsTest {
+class PluginJarsTest {
 
     @TempDir
     private static Path folder;

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * Jars that were not there when Loupe was built: those of {@code --plugins} and of the environment variable
  * LOUPE_CLASSPATH. While a command runs, discovery sees them as if they were on the class path.
  */
-final class Plugins implements AutoCloseable {
+final class PluginJars implements AutoCloseable {
 
     static final String VARIABLE = "LOUPE_CLASSPATH";
 
@@ -98,7 +98,7 @@ final class Plugins implements AutoCloseable {
         }
         Thread thread = Thread.currentThread();
         before = thread.getContextClassLoader();
-        loader = new URLClassLoader(all.stream().map(Plugins::url).toArray(URL[]::new), before);
+        loader = new URLClassLoader(all.stream().map(PluginJars::url).toArray(URL[]::new), before);
         thread.setContextClassLoader(loader);
     }
 
