@@ -262,16 +262,18 @@ public final class Metric {
         }
         boolean atEnd = place == Place.COLUMN && column == -1;
         MetricFunction function = new MetricFunction(kind, place, atEnd, false, perRow, "");
-        return (logits, scope) -> function.apply(logits, new InputScope(scope, (outer, name, dtype, sizes) -> switch (name) {
-            case MetricFunction.ANSWERS -> token(outer, name, answers);
-            case MetricFunction.WRONG -> token(outer, name, wrong);
-            case MetricFunction.COLUMNS -> StandalonePositions.column(outer, place == Place.LAST_REAL ? null : column);
-            case MetricFunction.WEIGHTS ->
-                kind == MetricFunction.Kind.LOSS
-                        ? StandalonePositions.onePerPair(outer, dtype, perRow)
-                        : StandalonePositions.onePerReal(outer, dtype);
-            default -> null;
-        }));
+        return (logits, scope) ->
+                function.apply(logits, new InputScope(scope, (outer, name, dtype, sizes) -> switch (name) {
+                    case MetricFunction.ANSWERS -> token(outer, name, answers);
+                    case MetricFunction.WRONG -> token(outer, name, wrong);
+                    case MetricFunction.COLUMNS ->
+                        StandalonePositions.column(outer, place == Place.LAST_REAL ? null : column);
+                    case MetricFunction.WEIGHTS ->
+                        kind == MetricFunction.Kind.LOSS
+                                ? StandalonePositions.onePerPair(outer, dtype, perRow)
+                                : StandalonePositions.onePerReal(outer, dtype);
+                    default -> null;
+                }));
     }
 
     private static Expr token(Scope scope, String name, long[] ids) {

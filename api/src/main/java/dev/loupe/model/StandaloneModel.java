@@ -127,9 +127,11 @@ public final class StandaloneModel {
         PlanRequest request = new PlanRequest(
                 graph.inputs().keySet(), Set.of(), points, changes, Set.of(StandardNames.LOGITS), derivatives);
         Graph prepared = request.prepared(graph, false);
-        Splice.conflicts(graph, Set.of(), changes.keySet()).values().stream().findFirst().ifPresent(message -> {
-            throw new IllegalArgumentException(message);
-        });
+        Splice.conflicts(graph, Set.of(), changes.keySet()).values().stream()
+                .findFirst()
+                .ifPresent(message -> {
+                    throw new IllegalArgumentException(message);
+                });
         Set<String> wanted = new LinkedHashSet<>(points);
         names(differentiated).forEach(point -> wanted.add(HookPoint.gradientOf(point)));
         return new Written(WholeGraph.of(prepared, wanted, outputs), List.copyOf(compiler.inputs()));

@@ -154,14 +154,15 @@ public final class OnnxExport {
             }
             List<String> outputs = ExportedGraph.write(whole, standalone.values(), builder);
             long written = dataFile == null ? 0 : dataFile.write(channel -> writeAll(whole, places, channel));
-            written += modelFile.write(channel -> builder.write(
-                    channel, weight -> tensor(whole, weight).data()));
+            written += modelFile.write(channel ->
+                    builder.write(channel, weight -> tensor(whole, weight).data()));
             // In this order a model never stands there without its weights.
             if (dataFile != null) {
                 dataFile.publish();
             }
             modelFile.publish();
-            return new Written(file, Optional.ofNullable(dataFile).map(OutputFile::path), outputs, standalone.values(), written);
+            return new Written(
+                    file, Optional.ofNullable(dataFile).map(OutputFile::path), outputs, standalone.values(), written);
         }
     }
 

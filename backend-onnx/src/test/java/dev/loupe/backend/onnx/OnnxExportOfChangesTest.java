@@ -135,12 +135,14 @@ class OnnxExportOfChangesTest {
             Path file = folder.resolve("model.onnx");
             OnnxExport.Written written = OnnxExport.of(model)
                     .intervene(
-                            Intervention.add("resid_post", 1, vector(model, width)).lastReal(),
+                            Intervention.add("resid_post", 1, vector(model, width))
+                                    .lastReal(),
                             Intervention.scale("pattern", 2, 0.5).heads(1))
                     .valuesAsInputs()
                     .write(file);
             assertThat(written.values()).containsExactly("intervention.0.value", "intervention.1.value");
-            Tokens tokens = OnnxExportTest.prompts(model.config().dVocab(), SEED).get(4);
+            Tokens tokens =
+                    OnnxExportTest.prompts(model.config().dVocab(), SEED).get(4);
             Tensor other = vector(model, width).mul(-2);
             Tensor expected = model.runWith(
                     tokens,
@@ -148,9 +150,8 @@ class OnnxExportOfChangesTest {
                     Intervention.scale("pattern", 2, 0.1).heads(1));
             try (OrtSession session = session(file);
                     OnnxTensor push = OnnxTensor.createTensor(
-                            OnnxExportTest.ENVIRONMENT,
-                            FloatBuffer.wrap(other.toFloatArray()),
-                            new long[] {1, 1, width});
+                            OnnxExportTest.ENVIRONMENT, FloatBuffer.wrap(other.toFloatArray()), new long[] {1, 1, width
+                            });
                     OnnxTensor factor = OnnxTensor.createTensor(
                             OnnxExportTest.ENVIRONMENT, FloatBuffer.wrap(new float[] {0.1f}), new long[0])) {
                 Map<String, ByteBuffer> found = OnnxExportTest.run(
@@ -200,7 +201,8 @@ class OnnxExportOfChangesTest {
                         .replacing()
                         .write(file);
                 OnnxMl.ModelProto proto = OnnxMl.ModelProto.parseFrom(Files.readAllBytes(file));
-                assertThat(proto.getGraph().getNodeList()).allMatch(node -> node.getDomain().isEmpty());
+                assertThat(proto.getGraph().getNodeList())
+                        .allMatch(node -> node.getDomain().isEmpty());
                 try (OrtSession session = session(file)) {
                     for (Tokens tokens : OnnxExportTest.prompts(model.config().dVocab(), SEED)) {
                         if (tokens.positions() > 1) {
