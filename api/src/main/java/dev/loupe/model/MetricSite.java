@@ -29,6 +29,11 @@ final class MetricSite {
         this.selected = selected;
     }
 
+    /** Pairs of neighbouring positions that are both real: tokens that are predicted. */
+    long pairs() {
+        return geometry.pairs();
+    }
+
     /** What was made to be fed, by name; the run frees it. */
     Map<String, Tensor> made() {
         return made;
