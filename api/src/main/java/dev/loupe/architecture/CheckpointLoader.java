@@ -1,13 +1,16 @@
 package dev.loupe.architecture;
 
+import dev.loupe.plugin.Discovered;
+import dev.loupe.plugin.Plugin;
+import dev.loupe.plugin.Plugins;
+import dev.loupe.plugin.SpiVersion;
 import java.util.List;
-import java.util.ServiceLoader;
 
 /**
  * Turns a name into a checkpoint. Found by {@link java.util.ServiceLoader}; Loupe's own reads bundled models,
  * local directories and the Hugging Face Hub.
  */
-public interface CheckpointLoader {
+public interface CheckpointLoader extends Plugin {
 
     /**
      * The loader on the class path.
@@ -16,12 +19,12 @@ public interface CheckpointLoader {
      * @throws IllegalStateException if there is none, or several
      */
     static CheckpointLoader installed(String name) {
-        List<CheckpointLoader> loaders = ServiceLoader.load(CheckpointLoader.class).stream()
-                .map(ServiceLoader.Provider::get)
-                .toList();
+        List<Discovered<CheckpointLoader>> found = all();
+        List<CheckpointLoader> loaders = Plugins.usable(found);
         if (loaders.isEmpty()) {
             throw new IllegalStateException("Nothing on the class path can load '" + name
-                    + "'. Add the artifact dev.loupe:loupe-architectures.");
+                    + "'. Add the artifact dev.loupe:loupe-architectures."
+                    + (found.isEmpty() ? "" : "\nFound, but of no use: " + found));
         }
         if (loaders.size() > 1) {
             throw new IllegalStateException("Several checkpoint loaders are on the class path: "
@@ -30,8 +33,15 @@ public interface CheckpointLoader {
         return loaders.get(0);
     }
 
-    /** The loader's name, for messages. */
-    String id();
+    /** The loaders on the class path, whether they can be used or not. */
+    static List<Discovered<CheckpointLoader>> all() {
+        return Plugins.find(CheckpointLoader.class);
+    }
+
+    @Override
+    default int spiVersion() {
+        return SpiVersion.CURRENT;
+    }
 
     /**
      * Opens a checkpoint.

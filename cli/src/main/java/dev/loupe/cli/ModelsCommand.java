@@ -2,8 +2,8 @@ package dev.loupe.cli;
 
 import dev.loupe.architecture.Architectures;
 import dev.loupe.architecture.CheckpointLoader;
+import dev.loupe.plugin.Plugins;
 import java.io.PrintWriter;
-import java.util.ServiceLoader;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -21,7 +21,7 @@ final class ModelsCommand implements Callable<Integer> {
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
         out.println("Bundled, no network needed:");
-        ServiceLoader.load(CheckpointLoader.class)
+        Plugins.usable(CheckpointLoader.all())
                 .forEach(loader -> loader.bundled().forEach(name -> out.println("  " + name)));
         out.println("On the Hugging Face Hub, by alias:");
         Architectures.all()
