@@ -9,7 +9,7 @@ final class Casts {
     private Casts() {}
 
     // What doesn't fit into an integer, and NaN, the runtime leaves to the processor, and they differ.
-    static String write(Op.Cast op, Site at) {
+    static String write(Op.Cast op, LoweringSite at) {
         DType from = at.dtype();
         DType to = op.to();
         if (!from.isFloating() || !to.isInteger()) {
