@@ -46,7 +46,6 @@ public final class Main implements Runnable {
             ClasspathCommand.class,
             JShellCommand.class);
 
-
     private final InputStream input;
     private final PluginJars plugins = new PluginJars();
 
@@ -107,11 +106,12 @@ public final class Main implements Runnable {
 
     /** The command that is named, if it can be told: to look at all of them takes as long as to run one. */
     private static List<Class<?>> commands(String[] args) {
-        Optional<String> name =
-                Arrays.stream(args).filter(argument -> !argument.startsWith("-")).findFirst();
+        Optional<String> name = Arrays.stream(args)
+                .filter(argument -> !argument.startsWith("-"))
+                .findFirst();
         List<Class<?>> named = COMMANDS.stream()
-                .filter(command ->
-                        name.equals(Optional.of(command.getAnnotation(Command.class).name())))
+                .filter(command -> name.equals(
+                        Optional.of(command.getAnnotation(Command.class).name())))
                 .limit(1)
                 .toList();
         return named.isEmpty() ? COMMANDS : named;
