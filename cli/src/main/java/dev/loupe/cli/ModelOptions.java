@@ -4,6 +4,7 @@ import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
 import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -62,6 +63,13 @@ final class ModelOptions {
                             + " *= 0.3', 'resid_post 1 += 0.5 * FILE.safetensors:NAME', '= mean(pos)', '= patch(FILE)'.")
     final List<String> interventions = new ArrayList<>();
 
+    @Option(
+            names = "--interventions",
+            paramLabel = "FILE",
+            description = "Changes of activations from a JSON file, such as 'loupe steer --out' writes; may be repeated."
+                    + " They come before those of --intervene.")
+    final List<Path> interventionFiles = new ArrayList<>();
+
     private Map<String, Boolean> trainedUnder = Map.of();
 
     /** Loads the model as something that is used with it was trained on, unless --no-processing says so anyway. */
@@ -116,9 +124,8 @@ final class ModelOptions {
     }
 
     HookedTransformer load() {
-        List<Intervention> parsed =
-                interventions.stream().map(Intervention::parse).toList();
-        HookedTransformer loaded = HookedTransformer.fromPretrained(model, loadOptions());
+        List<Intervention> parsed = parsed();
+        HookedTransformer loaded = loadPlain();
         try {
             parsed.forEach(loaded::addPermanentHook);
         } catch (RuntimeException | Error e) {
@@ -128,8 +135,21 @@ final class ModelOptions {
         return loaded;
     }
 
+    /** The model without the interventions. */
+    HookedTransformer loadPlain() {
+        return HookedTransformer.fromPretrained(model, loadOptions());
+    }
+
+    /** The interventions, in their order. */
+    List<Intervention> parsed() {
+        List<Intervention> all = new ArrayList<>();
+        interventionFiles.forEach(file -> all.addAll(Intervention.read(file)));
+        interventions.forEach(text -> all.add(Intervention.parse(text)));
+        return all;
+    }
+
     /** The interventions on another model that is made of the loaded one. */
     void intervene(HookedTransformer other) {
-        interventions.forEach(text -> other.addPermanentHook(Intervention.parse(text)));
+        parsed().forEach(other::addPermanentHook);
     }
 }

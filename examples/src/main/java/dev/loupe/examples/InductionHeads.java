@@ -4,7 +4,7 @@ import dev.loupe.analysis.heads.HeadScores;
 import dev.loupe.analysis.heads.RepeatedTokens;
 import dev.loupe.analysis.patching.Ablation;
 import dev.loupe.analysis.patching.Component;
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Intervention;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
 import dev.loupe.model.ActivationCache;
@@ -55,7 +55,7 @@ final class InductionHeads {
             }
 
             System.out.printf(Locale.ROOT, "loss on the second half: %.2f%n", secondHalf(model, tokens));
-            Hook[] without = Ablation.zero().hooks(model, found.toArray(new Component[0]));
+            Intervention[] without = Ablation.zero().interventions(model, tokens, found.toArray(new Component[0]));
             try (HookHandle hooks = model.hooks(without)) {
                 System.out.printf(Locale.ROOT, "without the induction heads:  %.2f%n", secondHalf(model, tokens));
             }

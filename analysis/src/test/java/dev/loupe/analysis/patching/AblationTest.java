@@ -9,6 +9,7 @@ import dev.loupe.analysis.Progress;
 import dev.loupe.analysis.support.Golden;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.hook.Hook;
+import dev.loupe.hook.Intervention;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.Tokens;
@@ -79,7 +80,7 @@ class AblationTest {
                         at(all(), all(), 1), mean.expand(z.shape().toArray()).get(all(), all(), 1)));
         Tensor logits = golden.model()
                 .runWithHooks(
-                        golden.tokens(), Ablation.meanByPosition(other).hooks(golden.model(), Component.head(2, 1)));
+                        golden.tokens(), Ablation.meanByPosition(other).interventions(golden.model(), golden.tokens(), Component.head(2, 1)));
         assertThat(METRIC.of(logits)).isCloseTo(expected, Offset.offset(ROUNDING));
     }
 
@@ -92,7 +93,7 @@ class AblationTest {
                 (out, point) -> one.get("attn_out", 0).expand(out.shape().toArray()));
         Ablation resample = Ablation.resample(one, 3);
         Tensor logits =
-                golden.model().runWithHooks(golden.tokens(), resample.hooks(golden.model(), Component.attention(0)));
+                golden.model().runWithHooks(golden.tokens(), resample.interventions(golden.model(), golden.tokens(), Component.attention(0)));
         assertThat(METRIC.of(logits)).isCloseTo(expected, Offset.offset(ROUNDING));
         // With two, both are drawn sooner or later, and the same seed draws the same.
         boolean[] drawn = new boolean[2];
@@ -107,13 +108,13 @@ class AblationTest {
     private double resampled(long seed) {
         return METRIC.of(golden.model()
                 .runWithHooks(
-                        golden.tokens(), Ablation.resample(other, seed).hooks(golden.model(), Component.attention(0))));
+                        golden.tokens(), Ablation.resample(other, seed).interventions(golden.model(), golden.tokens(), Component.attention(0))));
     }
 
     @Test
     void severalPartsCanBeAblatedAtOnceAndAtChosenPositions() {
-        Hook[] hooks = Ablation.zero()
-                .hooks(golden.model(), Component.head(0, 1), Component.mlp(2).at(-1, 3));
+        Intervention[] hooks = Ablation.zero()
+                .interventions(golden.model(), golden.tokens(), Component.head(0, 1), Component.mlp(2).at(-1, 3));
         Tensor found = golden.model().runWithHooks(golden.tokens(), hooks);
         Tensor expected = golden.model()
                 .runWithHooks(
@@ -129,7 +130,7 @@ class AblationTest {
     void aHeadsPatternCanBeAblated() {
         Component pattern = Component.of("pattern", 1, 2);
         double found = METRIC.of(golden.model()
-                .runWithHooks(golden.tokens(), Ablation.meanByPosition(other).hooks(golden.model(), pattern)));
+                .runWithHooks(golden.tokens(), Ablation.meanByPosition(other).interventions(golden.model(), golden.tokens(), pattern)));
         Tensor mean = other.get("pattern", 1).mean(0).unsqueeze(0);
         double expected = withHook(
                 "pattern1",
@@ -137,7 +138,7 @@ class AblationTest {
                         p.with(at(all(), 2), mean.expand(p.shape().toArray()).get(all(), 2)));
         assertThat(found).isCloseTo(expected, Offset.offset(ROUNDING));
         assertThatThrownBy(() -> golden.model()
-                        .runWithHooks(golden.tokens(), Ablation.mean(other).hooks(golden.model(), pattern)))
+                        .runWithHooks(golden.tokens(), Ablation.mean(other).interventions(golden.model(), golden.tokens(), pattern)))
                 .hasMessageContaining("meanByPosition");
     }
 
@@ -161,7 +162,7 @@ class AblationTest {
         ActivationCache little = golden.model()
                 .runWithCache(golden.tokens(), HookFilter.names("z0"))
                 .cache();
-        assertThatThrownBy(() -> Ablation.mean(little).hooks(golden.model(), Component.head(1, 0)))
+        assertThatThrownBy(() -> Ablation.mean(little).interventions(golden.model(), golden.tokens(), Component.head(1, 0)))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("blocks.1.attn.hook_z");
     }
@@ -194,7 +195,7 @@ class AblationTest {
     void wherePartsHaveNoHeadsNoneCanBeChosen() {
         assertThatThrownBy(() -> golden.model()
                         .runWithHooks(
-                                golden.tokens(), Ablation.zero().hooks(golden.model(), Component.of("mlp_out", 0, 1))))
+                                golden.tokens(), Ablation.zero().interventions(golden.model(), golden.tokens(), Component.of("mlp_out", 0, 1))))
                 .hasMessageContaining("no heads");
     }
 }
