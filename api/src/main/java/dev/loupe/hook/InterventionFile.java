@@ -34,8 +34,7 @@ final class InterventionFile {
             }
             text = Files.readString(file);
         } catch (IOException e) {
-            throw new UncheckedIOException(
-                    "Can't read the interventions in " + file + ": " + IoFailures.reason(e), e);
+            throw new UncheckedIOException("Can't read the interventions in " + file + ": " + IoFailures.reason(e), e);
         }
         try {
             Object root = Json.parse(text);
@@ -63,8 +62,7 @@ final class InterventionFile {
     }
 
     private static Intervention.Values beside(Path file, Intervention.Values values) {
-        return new Intervention.Values(
-                values.factor(), values.numbers(), beside(file, values.file()), values.name());
+        return new Intervention.Values(values.factor(), values.numbers(), beside(file, values.file()), values.name());
     }
 
     private static @Nullable String beside(Path file, @Nullable String name) {

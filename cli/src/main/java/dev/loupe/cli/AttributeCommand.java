@@ -91,8 +91,9 @@ final class AttributeCommand implements Callable<Integer> {
     @Option(
             names = "--circuit",
             paramLabel = "N",
-            description = "Keep the N largest edges and run the model with all others patched from the corrupted run: how"
-                    + " much of the answer these edges carry. Goes with --edges.")
+            description =
+                    "Keep the N largest edges and run the model with all others patched from the corrupted run: how"
+                            + " much of the answer these edges carry. Goes with --edges.")
     private @Nullable Integer circuit;
 
     @Option(names = "--json", description = "Print one JSON object.")
@@ -263,8 +264,9 @@ final class AttributeCommand implements Callable<Integer> {
         }
         Integer kept = circuit;
         Circuit shown = kept == null ? new Circuit(found.top(top)) : Circuit.top(found, kept);
-        String note = "Edges between heads (a0.h1: layer 0, head 1) and MLPs (m0), blue where patching them in speaks for the"
-                + " answer, red where against it.";
+        String note =
+                "Edges between heads (a0.h1: layer 0, head 1) and MLPs (m0), blue where patching them in speaks for the"
+                        + " answer, red where against it.";
         if (kept != null) {
             note += faithfulness(shown, shown.evaluate(model, right, other, metric), kept, object);
         }

@@ -42,8 +42,9 @@ final class ExportOnnxCommand implements Callable<Integer> {
     @Option(
             names = "--gradients-of",
             paramLabel = "WHAT",
-            description = "Have a metric and its derivatives at the observed points as outputs too: diff:A,B (logit of token"
-                    + " id A minus that of B), logit:A, logprob:A, or loss.")
+            description =
+                    "Have a metric and its derivatives at the observed points as outputs too: diff:A,B (logit of token"
+                            + " id A minus that of B), logit:A, logprob:A, or loss.")
     private @Nullable String gradientsOf;
 
     @Option(

@@ -66,8 +66,9 @@ final class ModelOptions {
     @Option(
             names = "--interventions",
             paramLabel = "FILE",
-            description = "Changes of activations from a JSON file, such as 'loupe steer --out' writes; may be repeated."
-                    + " They come before those of --intervene.")
+            description =
+                    "Changes of activations from a JSON file, such as 'loupe steer --out' writes; may be repeated."
+                            + " They come before those of --intervene.")
     final List<Path> interventionFiles = new ArrayList<>();
 
     private Map<String, Boolean> trainedUnder = Map.of();

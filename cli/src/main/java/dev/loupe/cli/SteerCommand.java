@@ -55,8 +55,9 @@ final class SteerCommand implements Callable<Integer> {
             names = "--out",
             paramLabel = "FILE.json",
             converter = OutputPath.class,
-            description = "Also write the push as an intervention, for --interventions of other commands, and the vector"
-                    + " beside it as FILE.safetensors.")
+            description =
+                    "Also write the push as an intervention, for --interventions of other commands, and the vector"
+                            + " beside it as FILE.safetensors.")
     private @Nullable Path out;
 
     @Override

@@ -135,9 +135,11 @@ class InterventionMutantsTest {
 
     static Stream<Mutant> mutants() {
         return Stream.of(
-                new Mutant("dropped", edits -> edits.stream()
-                        .filter(edit -> !(edit instanceof Intervention))
-                        .toList()),
+                new Mutant(
+                        "dropped",
+                        edits -> edits.stream()
+                                .filter(edit -> !(edit instanceof Intervention))
+                                .toList()),
                 new Mutant("dropped but for the first", edits -> edits.isEmpty() ? edits : edits.subList(0, 1)),
                 each("the whole instead of a part", one -> new Intervention(one.point(), Selection.ALL, one.action())),
                 without("all sequences", Selection.Which.BATCH),
@@ -148,42 +150,57 @@ class InterventionMutantsTest {
                 places("the next head", Selection.Which.HEAD, InterventionMutantsTest::next),
                 places("the next position", Selection.Which.POS, InterventionMutantsTest::next),
                 places("the next place of the last axis", Selection.Which.DIM, InterventionMutantsTest::next),
-                action("set instead of added", old -> old instanceof Intervention.Add add
-                        ? new Intervention.Set(add.value())
-                        : old),
-                action("added instead of set", old -> old instanceof Intervention.Set set
-                        ? new Intervention.Add(set.value())
-                        : old),
-                action("a wrong sign", old -> old instanceof Intervention.Scale scale
-                        ? new Intervention.Scale(-scale.factor())
-                        : old),
-                action("a factor twice", old -> old instanceof Intervention.Scale scale
-                        ? new Intervention.Scale(scale.factor() * Math.abs(scale.factor()))
-                        : old),
+                action(
+                        "set instead of added",
+                        old -> old instanceof Intervention.Add add ? new Intervention.Set(add.value()) : old),
+                action(
+                        "added instead of set",
+                        old -> old instanceof Intervention.Set set ? new Intervention.Add(set.value()) : old),
+                action(
+                        "a wrong sign",
+                        old -> old instanceof Intervention.Scale scale ? new Intervention.Scale(-scale.factor()) : old),
+                action(
+                        "a factor twice",
+                        old -> old instanceof Intervention.Scale scale
+                                ? new Intervention.Scale(scale.factor() * Math.abs(scale.factor()))
+                                : old),
                 action("nearly zero", old -> old instanceof Intervention.Zero ? new Intervention.Scale(0.5) : old),
-                action("a mean over another axis", old -> old instanceof Intervention.Mean
-                        ? new Intervention.Mean(List.of(Axis.BATCH))
-                        : old),
-                action("the first of two directions", old -> old instanceof Intervention.ProjectOut out
-                        ? new Intervention.ProjectOut(values(out.directions(), InterventionMutantsTest::first))
-                        : old),
-                action("a vector back to front", old -> old instanceof Intervention.Add add
-                        ? new Intervention.Add(values(add.value(), InterventionMutantsTest::reversed))
-                        : old),
-                action("a function applied twice", old -> old instanceof Intervention.Function own
-                        ? new Intervention.Function(
-                                (x, scope) -> own.function().apply(own.function().apply(x, scope), scope),
-                                own.inputs())
-                        : old),
-                action("a derivative to what was replaced", old -> old instanceof Intervention.Set set
-                        ? new Intervention.Function(
-                                (x, scope) -> x.add(x.stopGradient().mul(-1).add(set.value().factor())),
-                                Map.of())
-                        : old),
-                action("no derivative through a factor", old -> old instanceof Intervention.Scale scale
-                        ? new Intervention.Function(
-                                (x, scope) -> x.stopGradient().mul(scale.factor()), Map.of())
-                        : old),
+                action(
+                        "a mean over another axis",
+                        old -> old instanceof Intervention.Mean ? new Intervention.Mean(List.of(Axis.BATCH)) : old),
+                action(
+                        "the first of two directions",
+                        old -> old instanceof Intervention.ProjectOut out
+                                ? new Intervention.ProjectOut(values(out.directions(), InterventionMutantsTest::first))
+                                : old),
+                action(
+                        "a vector back to front",
+                        old -> old instanceof Intervention.Add add
+                                ? new Intervention.Add(values(add.value(), InterventionMutantsTest::reversed))
+                                : old),
+                action(
+                        "a function applied twice",
+                        old -> old instanceof Intervention.Function own
+                                ? new Intervention.Function(
+                                        (x, scope) -> own.function()
+                                                .apply(own.function().apply(x, scope), scope),
+                                        own.inputs())
+                                : old),
+                action(
+                        "a derivative to what was replaced",
+                        old -> old instanceof Intervention.Set set
+                                ? new Intervention.Function(
+                                        (x, scope) -> x.add(x.stopGradient()
+                                                .mul(-1)
+                                                .add(set.value().factor())),
+                                        Map.of())
+                                : old),
+                action(
+                        "no derivative through a factor",
+                        old -> old instanceof Intervention.Scale scale
+                                ? new Intervention.Function(
+                                        (x, scope) -> x.stopGradient().mul(scale.factor()), Map.of())
+                                : old),
                 new Mutant("back to front", edits -> {
                     List<Edit> turned = new ArrayList<>(edits);
                     Collections.reverse(turned);
@@ -208,7 +225,8 @@ class InterventionMutantsTest {
     }
 
     private static void check(UnaryOperator<List<Edit>> fault) {
-        InterventionCheck check = new InterventionCheck(pair, tokens, (operation, type, comparison, where) -> {}, fault);
+        InterventionCheck check =
+                new InterventionCheck(pair, tokens, (operation, type, comparison, where) -> {}, fault);
         check.order("blocks.1.hook_resid_pre");
         for (String name : POINTS) {
             HookPoint point = pair.mine().hookNames().resolve(name);

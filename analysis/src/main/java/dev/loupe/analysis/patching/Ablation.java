@@ -123,9 +123,8 @@ public final class Ablation {
             HookPoint point = component.point(names);
             requireReference(List.of(point.name()));
             Tensor value = replacement.of(point, tokens);
-            Intervention change = value == null
-                    ? Intervention.zero(point.name())
-                    : Intervention.patch(point.name(), name -> value);
+            Intervention change =
+                    value == null ? Intervention.zero(point.name()) : Intervention.patch(point.name(), name -> value);
             interventions.add(component.restrict(change, point));
         }
         return interventions.toArray(new Intervention[0]);

@@ -93,9 +93,7 @@ public record Component(
             }
             restricted = restricted.heads(chosen);
         }
-        return positions instanceof Index.All
-                ? restricted
-                : restricted.where(Selection.Which.POS, places(positions));
+        return positions instanceof Index.All ? restricted : restricted.where(Selection.Which.POS, places(positions));
     }
 
     private static Selection.Places places(Index index) {

@@ -113,8 +113,7 @@ final class PatchRunner {
 
     private double alone(Patch patch) {
         try (TensorScope scope = TensorScope.open()) {
-            Tensor before =
-                    BaseRun.observe(model, base, List.of(patch.point())).get(patch.point());
+            Tensor before = BaseRun.observe(model, base, List.of(patch.point())).get(patch.point());
             Tensor after = patched(patch, before);
             RunRequest.Builder request =
                     RunRequest.of(base).interventions(Intervention.patch(patch.point(), name -> after));

@@ -121,8 +121,8 @@ public record SteeringVector(int layer, Tensor direction) {
         int dot = name.lastIndexOf('.');
         Path beside = file.resolveSibling((dot > 0 ? name.substring(0, dot) : name) + ".safetensors");
         if (beside.equals(file)) {
-            throw new IllegalArgumentException("The intervention and the vector can't both be in " + file
-                    + ": name a file such as steer.json");
+            throw new IllegalArgumentException(
+                    "The intervention and the vector can't both be in " + file + ": name a file such as steer.json");
         }
         new SafetensorsWriter()
                 .add(VECTOR, direction.dtype(), direction.shape(), direction::toHost)
@@ -130,8 +130,8 @@ public record SteeringVector(int layer, Tensor direction) {
         Intervention push = new Intervention(
                 HookNames.join("resid_post", layer),
                 Selection.ALL,
-                new Intervention.Add(new Intervention.Values(
-                        coefficient, null, String.valueOf(beside.getFileName()), VECTOR)));
+                new Intervention.Add(
+                        new Intervention.Values(coefficient, null, String.valueOf(beside.getFileName()), VECTOR)));
         Intervention.write(file, List.of(push));
         return beside;
     }

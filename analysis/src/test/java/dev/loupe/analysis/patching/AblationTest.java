@@ -9,8 +9,8 @@ import dev.loupe.analysis.Progress;
 import dev.loupe.analysis.support.Golden;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.hook.Hook;
-import dev.loupe.hook.Intervention;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
@@ -80,7 +80,9 @@ class AblationTest {
                         at(all(), all(), 1), mean.expand(z.shape().toArray()).get(all(), all(), 1)));
         Tensor logits = golden.model()
                 .runWithHooks(
-                        golden.tokens(), Ablation.meanByPosition(other).interventions(golden.model(), golden.tokens(), Component.head(2, 1)));
+                        golden.tokens(),
+                        Ablation.meanByPosition(other)
+                                .interventions(golden.model(), golden.tokens(), Component.head(2, 1)));
         assertThat(METRIC.of(logits)).isCloseTo(expected, Offset.offset(ROUNDING));
     }
 
@@ -92,8 +94,10 @@ class AblationTest {
                 "attn_out0",
                 (out, point) -> one.get("attn_out", 0).expand(out.shape().toArray()));
         Ablation resample = Ablation.resample(one, 3);
-        Tensor logits =
-                golden.model().runWithHooks(golden.tokens(), resample.interventions(golden.model(), golden.tokens(), Component.attention(0)));
+        Tensor logits = golden.model()
+                .runWithHooks(
+                        golden.tokens(),
+                        resample.interventions(golden.model(), golden.tokens(), Component.attention(0)));
         assertThat(METRIC.of(logits)).isCloseTo(expected, Offset.offset(ROUNDING));
         // With two, both are drawn sooner or later, and the same seed draws the same.
         boolean[] drawn = new boolean[2];
@@ -108,13 +112,19 @@ class AblationTest {
     private double resampled(long seed) {
         return METRIC.of(golden.model()
                 .runWithHooks(
-                        golden.tokens(), Ablation.resample(other, seed).interventions(golden.model(), golden.tokens(), Component.attention(0))));
+                        golden.tokens(),
+                        Ablation.resample(other, seed)
+                                .interventions(golden.model(), golden.tokens(), Component.attention(0))));
     }
 
     @Test
     void severalPartsCanBeAblatedAtOnceAndAtChosenPositions() {
         Intervention[] hooks = Ablation.zero()
-                .interventions(golden.model(), golden.tokens(), Component.head(0, 1), Component.mlp(2).at(-1, 3));
+                .interventions(
+                        golden.model(),
+                        golden.tokens(),
+                        Component.head(0, 1),
+                        Component.mlp(2).at(-1, 3));
         Tensor found = golden.model().runWithHooks(golden.tokens(), hooks);
         Tensor expected = golden.model()
                 .runWithHooks(
@@ -130,7 +140,9 @@ class AblationTest {
     void aHeadsPatternCanBeAblated() {
         Component pattern = Component.of("pattern", 1, 2);
         double found = METRIC.of(golden.model()
-                .runWithHooks(golden.tokens(), Ablation.meanByPosition(other).interventions(golden.model(), golden.tokens(), pattern)));
+                .runWithHooks(
+                        golden.tokens(),
+                        Ablation.meanByPosition(other).interventions(golden.model(), golden.tokens(), pattern)));
         Tensor mean = other.get("pattern", 1).mean(0).unsqueeze(0);
         double expected = withHook(
                 "pattern1",
@@ -138,7 +150,9 @@ class AblationTest {
                         p.with(at(all(), 2), mean.expand(p.shape().toArray()).get(all(), 2)));
         assertThat(found).isCloseTo(expected, Offset.offset(ROUNDING));
         assertThatThrownBy(() -> golden.model()
-                        .runWithHooks(golden.tokens(), Ablation.mean(other).interventions(golden.model(), golden.tokens(), pattern)))
+                        .runWithHooks(
+                                golden.tokens(),
+                                Ablation.mean(other).interventions(golden.model(), golden.tokens(), pattern)))
                 .hasMessageContaining("meanByPosition");
     }
 
@@ -162,7 +176,8 @@ class AblationTest {
         ActivationCache little = golden.model()
                 .runWithCache(golden.tokens(), HookFilter.names("z0"))
                 .cache();
-        assertThatThrownBy(() -> Ablation.mean(little).interventions(golden.model(), golden.tokens(), Component.head(1, 0)))
+        assertThatThrownBy(() ->
+                        Ablation.mean(little).interventions(golden.model(), golden.tokens(), Component.head(1, 0)))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("blocks.1.attn.hook_z");
     }
@@ -195,7 +210,9 @@ class AblationTest {
     void wherePartsHaveNoHeadsNoneCanBeChosen() {
         assertThatThrownBy(() -> golden.model()
                         .runWithHooks(
-                                golden.tokens(), Ablation.zero().interventions(golden.model(), golden.tokens(), Component.of("mlp_out", 0, 1))))
+                                golden.tokens(),
+                                Ablation.zero()
+                                        .interventions(golden.model(), golden.tokens(), Component.of("mlp_out", 0, 1))))
                 .hasMessageContaining("no heads");
     }
 }

@@ -23,8 +23,8 @@ import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
 
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class SteeringVectorTest {
@@ -159,7 +159,8 @@ class SteeringVectorTest {
         String prompt = "I think dogs";
         Tensor push = vector.direction().mul(3);
         Hook hook = Hook.at("resid_post1", (residual, point) -> residual.add(push));
-        assertThat(model.runWithHooks(prompt, vector.intervention(3)).maxAbsDifference(model.runWithHooks(prompt, hook)))
+        assertThat(model.runWithHooks(prompt, vector.intervention(3))
+                        .maxAbsDifference(model.runWithHooks(prompt, hook)))
                 .isLessThan(1e-5);
         assertThat(model.runWithHooks(prompt, vector.intervention(3).positions(1))
                         .maxAbsDifference(model.runWithHooks(prompt, vector.hookAt(3, 1))))
@@ -180,8 +181,7 @@ class SteeringVectorTest {
                         .maxAbsDifference(model.runWithHooks(prompt, vector.intervention(2.5))))
                 .isLessThan(1e-5);
         // A generation reads the file once: from its second step on it needs it no more.
-        GenerateOptions options =
-                GenerateOptions.greedy(4).withHooks(read.toArray(new Intervention[0]));
+        GenerateOptions options = GenerateOptions.greedy(4).withHooks(read.toArray(new Intervention[0]));
         String whole = model.generate(prompt, options);
         try (Generation steps = model.stream(model.toTokens(prompt), options)) {
             steps.next();

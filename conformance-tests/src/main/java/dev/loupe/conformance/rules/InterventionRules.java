@@ -22,8 +22,6 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.apiguardian.api.API;
 
-
-
 /**
  * Section 10: interventions, spliced into the graph on the backend on trial, do what the hook that says the same does on
  * the reference in float64.
@@ -88,7 +86,8 @@ public final class InterventionRules {
             Pair pair = models.pair(kind, DType.FLOAT32);
             InterventionCheck check = check(pair, attempt);
             List<Intervention> all = new ArrayList<>();
-            for (String name : List.of("blocks.0.attn.hook_pattern", "blocks.0.attn.hook_z", "blocks.1.hook_resid_pre")) {
+            for (String name :
+                    List.of("blocks.0.attn.hook_pattern", "blocks.0.attn.hook_z", "blocks.1.hook_resid_pre")) {
                 HookPoint point = pair.mine().hookNames().resolve(name);
                 InterventionCheck.actions(pair.mine(), point).forEach(action -> all.add(action.intervention()));
             }
