@@ -67,7 +67,10 @@ final class ModelRuns implements AutoCloseable {
         RunOutputs results = new RunOutputs(model, request, span);
         try (RunInputs inputs = new RunInputs(request, model, graph, span)) {
             Geometry geometry = inputs.geometry();
-            InterventionCompiler compiler = new InterventionCompiler(model, geometry);
+            HookContext context = new RunContext(geometry, request.state());
+            InterventionFiles files =
+                    context.state(InterventionFiles.class.getName(), InterventionFiles.class, InterventionFiles::new);
+            InterventionCompiler compiler = new InterventionCompiler(model, geometry, files);
             RunEdits edits = new RunEdits(compiler, graph);
             edits.add(request, modelHooks, names, span);
             Set<String> observed = observed(request, names, span);
@@ -94,7 +97,6 @@ final class ModelRuns implements AutoCloseable {
                 site.made().forEach(inputs::make);
                 site.borrowed().forEach(inputs::borrow);
             }
-            HookContext context = new RunContext(geometry, request.state());
             ModelRunner.Results found = runner.run(
                     graph,
                     new PlanRequest(inputs.names(), inputs.fed(), observed, edits.forward(), outputs, derivatives),
