@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
             GradientsCommand.class,
             AttributeCommand.class,
             FeaturesCommand.class,
+            HarvestCommand.class,
             ExportOnnxCommand.class,
             GenerateCommand.class,
             AttentionCommand.class,
