@@ -3,13 +3,16 @@ package dev.loupe.harvest;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.array.safetensors.SafetensorsWriter;
+import dev.loupe.harvest.HarvestIndex.Entry;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.harvest.reduce.Reducer;
+import dev.loupe.harvest.reduce.Reducers;
 import dev.loupe.harvest.shard.Layout;
 import dev.loupe.harvest.shard.Shard;
 import dev.loupe.harvest.shard.ShardReader;
 import dev.loupe.harvest.sink.SafetensorsSink;
 import dev.loupe.harvest.sink.ShardSink;
+import dev.loupe.harvest.source.DocumentChain;
 import dev.loupe.harvest.source.DocumentSource;
 import dev.loupe.harvest.source.DocumentSource.Documents;
 import dev.loupe.io.IoFailures;
@@ -29,6 +32,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
@@ -54,7 +58,7 @@ public final class Harvest {
     private final boolean resume;
     private final long mostTokens;
     private final Optional<ShardSink> sink;
-    private final List<Reducer> reducers;
+    private final List<Reducer> ownReducers;
     private final HarvestListener listener;
     private final @Nullable HookedTransformer given;
 
@@ -65,7 +69,7 @@ public final class Harvest {
         this.resume = b.resume;
         this.mostTokens = b.mostTokens;
         this.sink = Optional.ofNullable(b.sink);
-        this.reducers = b.reducers();
+        this.ownReducers = List.copyOf(b.own);
         this.listener = b.listener;
         this.given = b.model;
     }
@@ -137,10 +141,6 @@ public final class Harvest {
             return this;
         }
 
-        private List<Reducer> reducers() {
-            return List.copyOf(own);
-        }
-
         /**
          * Harvests.
          *
@@ -160,9 +160,9 @@ public final class Harvest {
     }
 
     private HarvestIndex run() {
-        String fingerprint;
-        try {
-            fingerprint = source.fingerprint();
+        try (Documents readable = source.open()) {
+            // A data set that isn't there is said before a model is loaded.
+            readable.fraction();
         } catch (IOException e) {
             throw new UncheckedIOException(message(e), e);
         }
@@ -172,7 +172,7 @@ public final class Harvest {
             HookedTransformer model = job.spliced(base);
             try {
                 Layout layout = Layout.of(model, job);
-                return run(model, layout, fingerprint);
+                return run(model, layout);
             } finally {
                 if (model != base) {
                     model.close();
@@ -185,11 +185,12 @@ public final class Harvest {
         }
     }
 
-    private HarvestIndex run(HookedTransformer model, Layout layout, String fingerprint) {
+    private HarvestIndex run(HookedTransformer model, Layout layout) {
+        List<Reducer> reducers = new ArrayList<>(Reducers.of(job.reducers(), layout));
+        reducers.addAll(ownReducers);
         HarvestIndex asked = HarvestIndex.begin(
                 job,
                 source.name(),
-                fingerprint,
                 sink.map(ShardSink::format).orElse("none"),
                 layout,
                 reducers.stream().map(Reducer::id).toList());
@@ -206,7 +207,12 @@ public final class Harvest {
                 return index;
             }
             open.restore(reducers);
-            try (Documents documents = source.open(index.next().document())) {
+            try (DocumentChain documents = new DocumentChain(source.open())) {
+                List<Entry> done = index.shards();
+                if (!done.isEmpty()) {
+                    Entry last = done.get(done.size() - 1);
+                    documents.skip(last.next().document(), last.documentsSha256(), source.name());
+                }
                 ShardReader shards = new ShardReader(
                         model,
                         job,
@@ -215,7 +221,7 @@ public final class Harvest {
                         index.next(),
                         index.shards().size(),
                         mostTokens - index.tokens());
-                compute(shards, open, index.tokens());
+                compute(shards, documents, open, reducers, index.tokens());
             }
             return open.finish(reducers);
         } catch (IOException e) {
@@ -241,7 +247,7 @@ public final class Harvest {
         }
     }
 
-    private void compute(ShardReader shards, HarvestFolder open, long before) throws IOException {
+    private void compute(ShardReader shards, DocumentChain documents, HarvestFolder open, List<Reducer> reducers, long before) throws IOException {
         Meter meter = new Meter(before, mostTokens, shards, listener);
         ExecutorService writer = Executors.newSingleThreadExecutor(task -> {
             Thread thread = new Thread(task, "loupe-harvest-writer");
@@ -259,14 +265,32 @@ public final class Harvest {
                 if (shard == null) {
                     return;
                 }
+                String passed = documents.sum(shard.next().document());
                 writing = writer.submit(() -> {
                     try (shard) {
-                        open.add(shard, sink, reducers, listener);
+                        open.add(shard, passed, sink, reducers, listener);
                     }
                 });
             }
         } finally {
-            writer.shutdown();
+            // What is being written is finished, so that the folder isn't left while somebody writes into it.
+            finish(writer);
+        }
+    }
+
+    private static void finish(ExecutorService writer) {
+        writer.shutdown();
+        boolean interrupted = false;
+        boolean ended = false;
+        while (!ended) {
+            try {
+                ended = writer.awaitTermination(1, TimeUnit.MINUTES);
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -18,10 +18,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +35,10 @@ import org.jspecify.annotations.Nullable;
 final class HarvestFolder implements AutoCloseable {
 
     static final String LOCK = "harvest.lock";
+
+    private static final Pattern OURS = Pattern.compile("(shard|state)-\\d{5,}\\.[a-z]+");
+    /** As {@link dev.loupe.io.OutputFile} calls files that aren't finished. */
+    private static final Pattern UNFINISHED = Pattern.compile("\\.loupe-[0-9a-f-]{36}\\.tmp");
 
     private final Path folder;
     private final FileChannel channel;
@@ -90,7 +98,9 @@ final class HarvestFolder implements AutoCloseable {
             } else {
                 index.write(folder);
             }
-            return new HarvestFolder(folder, channel, index);
+            HarvestFolder open = new HarvestFolder(folder, channel, index);
+            open.deleteLeftOvers();
+            return open;
         } catch (IOException | RuntimeException | Error e) {
             channel.close();
             throw e;
@@ -111,10 +121,6 @@ final class HarvestFolder implements AutoCloseable {
             JsonNode old = JobJson.mapper().valueToTree(there.job());
             JsonNode now = JobJson.mapper().valueToTree(asked.job());
             compare("", old, now, differences);
-        }
-        if (!there.fingerprint().equals(asked.fingerprint())) {
-            differences.add("the data set's content, " + there.fingerprint() + " of " + there.source() + " there, "
-                    + asked.fingerprint() + " of " + asked.source() + " now");
         }
         if (!there.shardFormat().equals(asked.shardFormat())) {
             differences.add("the format, " + there.shardFormat() + " there, " + asked.shardFormat() + " now");
@@ -184,6 +190,28 @@ final class HarvestFolder implements AutoCloseable {
         return index;
     }
 
+    /** Deletes what a killed process left behind: files that were being written, and what the index doesn't name. */
+    void deleteLeftOvers() throws IOException {
+        Set<@Nullable String> named = new HashSet<>();
+        List<Entry> shards = index.shards();
+        for (int i = 0; i < shards.size(); i++) {
+            named.add(shards.get(i).file());
+            // Of what reducers knew, the last is needed; and the one before it, if the last shard may be done again.
+            if (i >= shards.size() - (shards.get(shards.size() - 1).whole() ? 1 : 2)) {
+                named.add(shards.get(i).state());
+            }
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.toList()) {
+                String name = file.getFileName().toString();
+                boolean ours = OURS.matcher(name).matches() && !named.contains(name);
+                if (ours || UNFINISHED.matcher(name).matches()) {
+                    Files.deleteIfExists(file);
+                }
+            }
+        }
+    }
+
     /** Gives reducers back what they knew. */
     void restore(List<Reducer> reducers) {
         List<Entry> shards = index.shards();
@@ -199,7 +227,7 @@ final class HarvestFolder implements AutoCloseable {
     }
 
     /** Writes a shard, and what reducers know after it, and enters both in the index. */
-    void add(Shard shard, Optional<ShardSink> sink, List<Reducer> reducers, HarvestListener listener) {
+    void add(Shard shard, String documents, Optional<ShardSink> sink, List<Reducer> reducers, HarvestListener listener) {
         String name = null;
         long bytes = 0;
         if (sink.isPresent()) {
@@ -219,7 +247,7 @@ final class HarvestFolder implements AutoCloseable {
             writer.write(folder.resolve(state));
         }
         HarvestIndex before = index;
-        Entry entry = new Entry(name, bytes, shard.rows(), shard.tokens(), shard.next(), shard.isWhole(), state);
+        Entry entry = new Entry(name, bytes, shard.rows(), shard.tokens(), shard.next(), documents, shard.isWhole(), state);
         HarvestIndex after = before.plus(entry);
         after.write(folder);
         index = after;

@@ -26,7 +26,6 @@ import org.jspecify.annotations.Nullable;
  * @param job what is harvested
  * @param jobSha256 what tells the job from others
  * @param source the data set's name
- * @param fingerprint what tells the data set's content from others
  * @param shardFormat {@code safetensors}, {@code parquet}, or {@code none} if only reducers are fed
  * @param layout what there is for each token; null before the model was asked
  * @param reducers ids of the reducers
@@ -41,7 +40,6 @@ public record HarvestIndex(
         HarvestJob job,
         String jobSha256,
         String source,
-        String fingerprint,
         String shardFormat,
         Layout layout,
         List<String> reducers,
@@ -63,6 +61,7 @@ public record HarvestIndex(
      * @param rows how many rows
      * @param tokens how many tokens
      * @param next where the shard after it begins
+     * @param documentsSha256 what tells the documents before that place from others
      * @param whole false if the harvest was to stop in it, after a number of tokens
      * @param state the file with what the reducers knew after it; null if there are none
      */
@@ -72,6 +71,7 @@ public record HarvestIndex(
             long rows,
             long tokens,
             Cursor next,
+            String documentsSha256,
             boolean whole,
             @Nullable String state) {}
 
@@ -85,7 +85,6 @@ public record HarvestIndex(
     static HarvestIndex begin(
             HarvestJob job,
             String source,
-            String fingerprint,
             String shardFormat,
             Layout layout,
             List<String> reducers) {
@@ -95,7 +94,6 @@ public record HarvestIndex(
                 job,
                 job.digest(),
                 source,
-                fingerprint,
                 shardFormat,
                 layout,
                 reducers,
@@ -112,7 +110,6 @@ public record HarvestIndex(
                 job,
                 jobSha256,
                 source,
-                fingerprint,
                 shardFormat,
                 layout,
                 reducers,
@@ -173,9 +170,9 @@ public record HarvestIndex(
 
     @SuppressWarnings("ConstantValue") // what is read may lack anything
     private void check(Path file) {
-        if (job == null || layout == null || source == null || fingerprint == null || shardFormat == null) {
+        if (job == null || layout == null || source == null || shardFormat == null) {
             throw new IllegalArgumentException(
-                    file + " is no index of a harvest: it lacks job, layout, source, fingerprint or shard_format");
+                    file + " is no index of a harvest: it lacks job, layout, source or shard_format");
         }
         if (!FORMAT.equals(format)) {
             throw new IllegalArgumentException(

@@ -1,6 +1,6 @@
 package dev.loupe.harvest.job;
 
-import com.fasterxml.jackson.annotation.JsonIgnore;
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -16,14 +16,10 @@ import com.fasterxml.jackson.databind.SerializerProvider;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.module.SimpleModule;
 import dev.loupe.architecture.LoadOptions;
-import dev.loupe.architecture.Tokenizer;
 import dev.loupe.array.DType;
-import dev.loupe.harvest.source.Fingerprint;
+import dev.loupe.harvest.source.Sha256;
 import dev.loupe.hook.Intervention;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.util.HexFormat;
-import org.jspecify.annotations.Nullable;
 
 /** Jobs as JSON: names in snake case, in one order, so that equal jobs have equal texts. */
 public final class JobJson {
@@ -87,15 +83,12 @@ public final class JobJson {
     }
 
     static String digest(HarvestJob job) {
-        byte[] text = job.toJson().getBytes(StandardCharsets.UTF_8);
-        return HexFormat.of().formatHex(Fingerprint.sha256().digest(text));
+        return Sha256.of(job.toJson());
     }
 
-    private interface OptionsAsJson {
-        @JsonIgnore
-        @Nullable
-        Tokenizer tokenizer();
-    }
+    /** A tokenizer is no data; jobs have none. */
+    @JsonIgnoreProperties("tokenizer")
+    private interface OptionsAsJson {}
 
     private static final class LabelToJson extends JsonSerializer<DType> {
         @Override

@@ -1,5 +1,6 @@
 package dev.loupe.harvest.shard;
 
+import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import java.util.ArrayList;
@@ -25,6 +26,7 @@ public final class Shard implements AutoCloseable {
     private final int[] rowOfToken;
     private final int[] firstOfRow;
     private final Map<String, HostTensor> values;
+    private final Map<String, HostTensor> room;
     private final boolean whole;
     private final Consumer<Map<String, HostTensor>> release;
     private boolean closed;
@@ -63,8 +65,6 @@ public final class Shard implements AutoCloseable {
         this.values = Collections.unmodifiableMap(views);
         this.room = room;
     }
-
-    private final Map<String, HostTensor> room;
 
     /** Counts the shards of a harvest, from 0. */
     public int number() {
@@ -148,13 +148,13 @@ public final class Shard implements AutoCloseable {
         Shape shape = Shape.of(tokens);
         long[] documents = new long[tokens];
         long[] rowNumbers = new long[tokens];
-        HostTensor positions = HostTensor.allocateHeap(dev.loupe.array.DType.INT32, shape);
-        HostTensor ids = HostTensor.allocateHeap(dev.loupe.array.DType.INT32, shape);
+        HostTensor positions = HostTensor.allocateHeap(DType.INT32, shape);
+        HostTensor ids = HostTensor.allocateHeap(DType.INT32, shape);
         for (int i = 0; i < tokens; i++) {
             documents[i] = document(i);
             rowNumbers[i] = row(i);
             positions.setDouble(i, position(i));
-            ids.setDouble(i, id(i));
+            ids.setDouble(i, (double) id(i));
         }
         all.put("document", HostTensor.of(shape, documents));
         all.put("row", HostTensor.of(shape, rowNumbers));

@@ -34,12 +34,8 @@ final class CsvSource implements DocumentSource {
     }
 
     @Override
-    public String fingerprint() throws IOException {
-        return Fingerprint.of(file) + ", column " + column;
-    }
-
-    @Override
-    public Documents open(long first) throws IOException {
+    public Documents open() throws IOException {
+        Sources.requireFile(file);
         long size = Files.size(file);
         InputStream input = Files.newInputStream(file);
         LineReader.Counting bytes = new LineReader.Counting(input);
@@ -56,14 +52,7 @@ final class CsvSource implements DocumentSource {
                 throw new IOException(file + " has no column '" + column + "'; it has "
                         + (names.size() > 10 ? Nearest.to(column, names, 5) + " and others" : names));
             }
-            Records records = new Records(parser, bytes, size);
-            for (long i = 0; i < first; i++) {
-                if (records.next() == null) {
-                    throw new IOException(
-                            file + " has only " + i + " records; it should go on after " + first + ". Was it changed?");
-                }
-            }
-            return records;
+            return new Records(parser, bytes, size);
         } catch (IOException | RuntimeException e) {
             parser.close();
             throw e;

@@ -6,8 +6,8 @@ import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A data set: documents in an order that is the same each time. A harvest that was interrupted opens it again where it
- * stopped, so whoever implements this gives the same documents again.
+ * A data set: documents in an order that is the same each time. A harvest that was interrupted reads it again, and
+ * compares what it has passed before.
  */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public interface DocumentSource {
@@ -16,20 +16,11 @@ public interface DocumentSource {
     String name();
 
     /**
-     * What tells one content from another, such as size and check sum of a file: a harvest isn't resumed with other
-     * documents than it was begun with.
+     * Opens it at its beginning.
      *
-     * @throws IOException if it can't be read
-     */
-    String fingerprint() throws IOException;
-
-    /**
-     * Opens it.
-     *
-     * @param first how many documents to pass over, empty ones counted
      * @throws IOException if it can't be read; the message says why
      */
-    Documents open(long first) throws IOException;
+    Documents open() throws IOException;
 
     /** Documents one after the other. */
     interface Documents extends Closeable {

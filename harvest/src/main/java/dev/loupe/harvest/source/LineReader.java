@@ -31,6 +31,7 @@ final class LineReader implements Closeable {
     private long line;
 
     LineReader(Path file) throws IOException {
+        Sources.requireFile(file);
         this.file = file;
         this.size = Files.size(file);
         this.bytes = new Counting(Files.newInputStream(file));

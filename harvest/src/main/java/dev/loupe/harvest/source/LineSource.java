@@ -27,24 +27,8 @@ final class LineSource implements DocumentSource {
     }
 
     @Override
-    public String fingerprint() throws IOException {
-        return Fingerprint.of(file);
-    }
-
-    @Override
-    public Documents open(long first) throws IOException {
+    public Documents open() throws IOException {
         LineReader lines = new LineReader(file);
-        try {
-            for (long i = 0; i < first; i++) {
-                if (lines.next() == null) {
-                    throw new IOException(
-                            file + " has only " + i + " lines; it should go on after " + first + ". Was it changed?");
-                }
-            }
-        } catch (IOException | RuntimeException e) {
-            lines.close();
-            throw e;
-        }
         return new Documents() {
             @Override
             public @Nullable Document next() throws IOException {

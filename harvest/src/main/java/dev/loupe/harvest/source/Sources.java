@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import dev.loupe.array.Nearest;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -38,23 +39,7 @@ public final class Sources {
      * @param field the field with the document: a text, or an array of token ids
      */
     public static DocumentSource jsonLines(Path file, String field) {
-        DocumentSource lines = new LineSource(file, (id, place, line) -> json(id, place, line, field));
-        return new DocumentSource() {
-            @Override
-            public String name() {
-                return lines.name();
-            }
-
-            @Override
-            public String fingerprint() throws IOException {
-                return lines.fingerprint() + ", field " + field;
-            }
-
-            @Override
-            public Documents open(long first) throws IOException {
-                return lines.open(first);
-            }
-        };
+        return new LineSource(file, (id, place, line) -> json(id, place, line, field));
     }
 
     /** A column of a CSV file (RFC 4180) whose first record names the columns. */
@@ -74,7 +59,7 @@ public final class Sources {
     /**
      * Documents from anywhere.
      *
-     * @param name what tells these documents from others: a harvest isn't resumed with documents of another name
+     * @param name what to call them in messages
      * @param documents give the same documents in the same order each time they are asked
      */
     public static DocumentSource of(String name, Iterable<Document> documents) {
@@ -85,19 +70,8 @@ public final class Sources {
             }
 
             @Override
-            public String fingerprint() {
-                return name;
-            }
-
-            @Override
-            public Documents open(long first) throws IOException {
+            public Documents open() {
                 Iterator<Document> rest = documents.iterator();
-                for (long i = 0; i < first; i++) {
-                    if (!rest.hasNext()) {
-                        throw new IOException(name + " has only " + i + " documents; it should go on after " + first);
-                    }
-                    rest.next();
-                }
                 return new Documents() {
                     @Override
                     public @Nullable Document next() {
@@ -109,6 +83,16 @@ public final class Sources {
                 };
             }
         };
+    }
+
+    static void requireFile(Path file) throws IOException {
+        if (!Files.exists(file)) {
+            throw new IOException("There is no file " + file);
+        }
+        if (!Files.isRegularFile(file)) {
+            throw new IOException(file + " isn't a regular file; a harvest reads it again to go on, so a pipe or a folder"
+                    + " won't do. Write it to a file first");
+        }
     }
 
     private static long[] ids(String place, String line) throws IOException {
