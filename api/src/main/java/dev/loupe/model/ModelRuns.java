@@ -5,7 +5,6 @@ import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
-import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.WeightSource;
@@ -25,7 +24,6 @@ import dev.loupe.run.Derivatives;
 import dev.loupe.run.ModelRunner;
 import dev.loupe.run.PlanRequest;
 import dev.loupe.tensor.Tensor;
-import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -39,6 +37,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** Turns a {@link RunRequest}, which speaks of tokens and layers, into a run of a graph, and its results back. */
@@ -67,7 +66,14 @@ final class ModelRuns implements AutoCloseable {
     }
 
     Graph graph(GraphOptions options) {
-        return graphs.computeIfAbsent(options, key -> architecture.build(config, key));
+        Graph known = graphs.get(options);
+        if (known != null) {
+            return known;
+        }
+        // Built outside of the map, whose locks others would wait for; the first to come is the graph for all.
+        Graph built = architecture.build(config, options);
+        Graph earlier = graphs.putIfAbsent(options, built);
+        return earlier == null ? built : earlier;
     }
 
     RunResult run(RunRequest request, List<Edit> modelHooks) {
@@ -79,8 +85,7 @@ final class ModelRuns implements AutoCloseable {
         Geometry geometry = geometry(request, feeds, names);
         check(geometry, feeds, graph);
         Range range = range(request, graph);
-        InterventionCompiler compiler = new InterventionCompiler(
-                model, geometry, request.logitPositions().orElse(null));
+        InterventionCompiler compiler = new InterventionCompiler(model, geometry);
         PointEdits edits = new PointEdits(compiler, graph);
         PointEdits backward = new PointEdits(compiler, graph);
         edits(request, modelHooks, names, range, edits, backward);
@@ -88,19 +93,13 @@ final class ModelRuns implements AutoCloseable {
         Set<String> outputs = outputs(request);
         Optional<Metric> metric = request.metric();
         if (outputs.isEmpty() && observed.isEmpty() && edits.isEmpty() && metric.isEmpty()) {
-            return new RunResult(null, null, Double.NaN, null, new ActivationCache(model, Map.of(), true), null, null);
+            return new RunResult(null, null, null, null, new ActivationCache(model, Map.of(), true), null, null);
         }
         Map<String, Tensor> given = new HashMap<>(feeds);
         request.keyValueCache().ifPresent(cache -> addPast(cache, given, graph, geometry));
         Set<String> inputs = geometry.inputNames();
         inputs.addAll(given.keySet());
         List<Tensor> own = new ArrayList<>();
-        request.logitPositions().ifPresent(positions -> {
-            Tensor selected = selected(positions, geometry.positions());
-            own.add(selected);
-            given.put(StandardNames.SELECTED_POSITIONS, selected);
-            inputs.add(StandardNames.SELECTED_POSITIONS);
-        });
         inputs.retainAll(graph.inputs().keySet());
         compiler.feeds().forEach((name, tensor) -> {
             own.add(tensor);
@@ -110,8 +109,7 @@ final class ModelRuns implements AutoCloseable {
         HookContext context = new RunContext(geometry, request.state());
         Derivatives derivatives = null;
         if (metric.isPresent()) {
-            MetricSite site =
-                    new MetricSite(model, geometry, request.logitPositions().orElse(null));
+            MetricSite site = new MetricSite(model, geometry);
             derivatives = derivatives(request, metric.get(), site, names, range, backward);
             own.addAll(site.made().values());
             given.putAll(site.made());
@@ -143,7 +141,10 @@ final class ModelRuns implements AutoCloseable {
                         return forward == null
                                 ? apply(edits.code(point, number), point, activation, context)
                                 : apply(backward.code(forward, number), forward, activation, context);
-                    });
+                    },
+                    request.observedOn()
+                            .<UnaryOperator<Tensor>>map(device -> tensor -> tensor.to(device))
+                            .orElse(UnaryOperator.identity()));
         } finally {
             // The run may hand an input back as a result only where it was fed by the caller.
             own.forEach(Tensor::close);
@@ -161,6 +162,9 @@ final class ModelRuns implements AutoCloseable {
         }
         if (metric.output().equals(StandardNames.LOSS_PER_TOKEN)) {
             checkHasLoss(request);
+            if (site.pairs() == 0) {
+                throw new IllegalArgumentException(RunResult.NO_LOSS);
+            }
         }
         Set<String> points = new HashSet<>();
         for (HookPoint point : request.differentiated().select(names)) {
@@ -208,7 +212,12 @@ final class ModelRuns implements AutoCloseable {
         boolean[][] mask = request.tokens().map(Tokens::mask).orElseGet(() -> maskFromFeeds(feeds, names));
         boolean[][] keyMask =
                 request.keyValueCache().map(cache -> cache.maskWith(mask)).orElse(mask);
-        return new Geometry(ids, mask, keyMask);
+        Geometry all = new Geometry(ids, mask, keyMask);
+        if (all.batch() == 0 || all.positions() == 0) {
+            throw new IllegalArgumentException(
+                    "The run has no positions: batch " + all.batch() + ", positions " + all.positions());
+        }
+        return request.logitPositions().map(all::withLogitsAt).orElse(all);
     }
 
     private static boolean[][] maskFromFeeds(Map<String, Tensor> feeds, HookNames names) {
@@ -228,10 +237,6 @@ final class ModelRuns implements AutoCloseable {
     }
 
     private void check(Geometry geometry, Map<String, Tensor> feeds, Graph graph) {
-        if (geometry.batch() == 0 || geometry.positions() == 0) {
-            throw new IllegalArgumentException(
-                    "The run has no positions: batch " + geometry.batch() + ", positions " + geometry.positions());
-        }
         if (geometry.longest() > config.nCtx()) {
             throw new IllegalArgumentException("The context is too long: " + geometry.longest() + " tokens"
                     + (geometry.past() == 0 ? "" : " with those in the key/value cache") + ", but n_ctx of '"
@@ -257,7 +262,8 @@ final class ModelRuns implements AutoCloseable {
         });
     }
 
-    private static void checkFits(String name, String how, Tensor tensor, TensorType type, Geometry geometry) {
+    private void checkFits(String name, String how, Tensor tensor, TensorType type, Geometry geometry) {
+        tensor.requireOn(backend, "What is " + how + " " + name);
         Shape expected = type.resolve(geometry.symbols());
         if (tensor.dtype() != type.dtype() || !tensor.shape().equals(expected)) {
             throw new IllegalArgumentException("What is " + how + " " + name + " should be " + type.dtype() + " "
@@ -265,7 +271,7 @@ final class ModelRuns implements AutoCloseable {
         }
     }
 
-    private static void addPast(KeyValueCache cache, Map<String, Tensor> given, Graph graph, Geometry geometry) {
+    private void addPast(KeyValueCache cache, Map<String, Tensor> given, Graph graph, Geometry geometry) {
         for (int layer : cache.layers()) {
             Map<String, Tensor> past = Map.of(
                     StandardNames.pastKeys(layer), cache.keys(layer),
@@ -278,18 +284,6 @@ final class ModelRuns implements AutoCloseable {
             });
             given.putAll(past);
         }
-    }
-
-    private Tensor selected(int[] positions, int count) {
-        long[] resolved = new long[positions.length];
-        for (int i = 0; i < positions.length; i++) {
-            resolved[i] = positions[i] < 0 ? positions[i] + count : positions[i];
-            if (resolved[i] < 0 || resolved[i] >= count) {
-                throw new IllegalArgumentException(
-                        "Logits were asked for at position " + positions[i] + "; the run has " + count + " positions");
-            }
-        }
-        return new TensorFactory(backend).of(HostTensor.of(Shape.of(resolved.length), resolved));
     }
 
     // What is hooked and observed.
@@ -441,15 +435,19 @@ final class ModelRuns implements AutoCloseable {
             if (next == null) {
                 continue;
             }
-            if (next.backend() != current.backend()
-                    || next.dtype() != current.dtype()
-                    || !next.shape().equals(current.shape())) {
+            next.requireOn(current.backend(), "What a hook at " + point + " returned");
+            if (next.dtype() != current.dtype() || !next.shape().equals(current.shape())) {
                 throw new IllegalArgumentException("A hook at " + point + " returned " + next.describe()
                         + "; it must return " + activation.describe() + ", or null to keep the activation");
             }
             current = next;
         }
         return current;
+    }
+
+    /** Whether something was thrown by a hook. */
+    static boolean isFromHook(Throwable thrown) {
+        return Arrays.stream(thrown.getSuppressed()).anyMatch(HookFailure.class::isInstance);
     }
 
     /** Rides along with what a hook threw and says where. */
@@ -517,9 +515,10 @@ final class ModelRuns implements AutoCloseable {
     private RunResult result(
             RunRequest request, ModelRunner.Results results, Geometry geometry, @Nullable Derivatives derivatives) {
         Tensor perToken = results.outputs().get(StandardNames.LOSS_PER_TOKEN);
-        double loss = Double.NaN;
-        if (perToken != null) {
-            loss = Arrays.stream(perToken.toDoubleArray()).sum() / geometry.pairs();
+        Double loss = null;
+        long pairs = Arrays.stream(geometry.pairs()).sum();
+        if (perToken != null && pairs > 0) {
+            loss = Arrays.stream(perToken.toDoubleArray()).sum() / pairs;
         }
         Tensor residual = request.stopAtLayer()
                 .map(layer -> results.outputs().get(StandardNames.residualEntering(layer(layer, "stop_at_layer"))))

@@ -68,7 +68,7 @@ class ModuleRulesTest {
                         DICTIONARIES,
                         HARVEST,
                         CONFORMANCE_TESTS),
-                List.of("picocli..", "com.fasterxml.jackson..", "me.tongfei.progressbar.."));
+                List.of("picocli..", "com.fasterxml.jackson..", "me.tongfei.progressbar..", "jdk.jshell.tool.."));
 
         final String[] own;
         final String[] allowed;

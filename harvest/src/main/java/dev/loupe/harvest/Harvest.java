@@ -247,7 +247,9 @@ public final class Harvest {
         }
     }
 
-    private void compute(ShardReader shards, DocumentChain documents, HarvestFolder open, List<Reducer> reducers, long before) throws IOException {
+    private void compute(
+            ShardReader shards, DocumentChain documents, HarvestFolder open, List<Reducer> reducers, long before)
+            throws IOException {
         Meter meter = new Meter(before, mostTokens, shards, listener);
         ExecutorService writer = Executors.newSingleThreadExecutor(task -> {
             Thread thread = new Thread(task, "loupe-harvest-writer");

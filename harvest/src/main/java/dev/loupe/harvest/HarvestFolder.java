@@ -227,7 +227,8 @@ final class HarvestFolder implements AutoCloseable {
     }
 
     /** Writes a shard, and what reducers know after it, and enters both in the index. */
-    void add(Shard shard, String documents, Optional<ShardSink> sink, List<Reducer> reducers, HarvestListener listener) {
+    void add(
+            Shard shard, String documents, Optional<ShardSink> sink, List<Reducer> reducers, HarvestListener listener) {
         String name = null;
         long bytes = 0;
         if (sink.isPresent()) {
@@ -247,7 +248,8 @@ final class HarvestFolder implements AutoCloseable {
             writer.write(folder.resolve(state));
         }
         HarvestIndex before = index;
-        Entry entry = new Entry(name, bytes, shard.rows(), shard.tokens(), shard.next(), documents, shard.isWhole(), state);
+        Entry entry =
+                new Entry(name, bytes, shard.rows(), shard.tokens(), shard.next(), documents, shard.isWhole(), state);
         HarvestIndex after = before.plus(entry);
         after.write(folder);
         index = after;

@@ -82,40 +82,15 @@ public record HarvestIndex(
     }
 
     /** An index without shards. */
-    static HarvestIndex begin(
-            HarvestJob job,
-            String source,
-            String shardFormat,
-            Layout layout,
-            List<String> reducers) {
+    static HarvestIndex begin(HarvestJob job, String source, String shardFormat, Layout layout, List<String> reducers) {
         return new HarvestIndex(
-                FORMAT,
-                VERSION,
-                job,
-                job.digest(),
-                source,
-                shardFormat,
-                layout,
-                reducers,
-                List.of(),
-                0,
-                false);
+                FORMAT, VERSION, job, job.digest(), source, shardFormat, layout, reducers, List.of(), 0, false);
     }
 
     HarvestIndex with(List<Entry> entries, boolean ended) {
         long sum = entries.stream().mapToLong(Entry::tokens).sum();
         return new HarvestIndex(
-                format,
-                version,
-                job,
-                jobSha256,
-                source,
-                shardFormat,
-                layout,
-                reducers,
-                entries,
-                sum,
-                ended);
+                format, version, job, jobSha256, source, shardFormat, layout, reducers, entries, sum, ended);
     }
 
     HarvestIndex plus(Entry entry) {

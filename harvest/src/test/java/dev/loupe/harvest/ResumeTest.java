@@ -70,7 +70,10 @@ class ResumeTest {
     }
 
     private Harvest.Builder harvest(String name) {
-        return Harvest.of(job(), source()).model(model).into(folder.resolve(name)).resume(true);
+        return Harvest.of(job(), source())
+                .model(model)
+                .into(folder.resolve(name))
+                .resume(true);
     }
 
     /** Every file's bytes, by name; what isn't of the harvest counts too. */
@@ -80,8 +83,9 @@ class ResumeTest {
             for (Path file : files.toList()) {
                 all.put(
                         file.getFileName().toString(),
-                        HexFormat.of().formatHex(dev.loupe.harvest.source.Sha256.digest()
-                                .digest(Files.readAllBytes(file))));
+                        HexFormat.of()
+                                .formatHex(
+                                        dev.loupe.harvest.source.Sha256.digest().digest(Files.readAllBytes(file))));
             }
         }
         return all;
@@ -219,7 +223,9 @@ class ResumeTest {
                 killed++;
             }
             mined(new Bomb(-1)).run();
-            assertThat(contents(folder.resolve("out"))).as("killed at step %d", step).isEqualTo(expected);
+            assertThat(contents(folder.resolve("out")))
+                    .as("killed at step %d", step)
+                    .isEqualTo(expected);
         }
         assertThat(killed).isGreaterThan(5);
     }
@@ -263,8 +269,15 @@ class ResumeTest {
         assertThat(process.exitValue()).as(said).isEqualTo(Killed.CODE);
         assertThat(HarvestIndex.read(folder.resolve("killed")).shards()).hasSize(shards);
 
-        Harvest.of(job(), Sources.tokens(rows)).model(model).into(folder.resolve("killed")).resume(true).run();
-        Harvest.of(job(), Sources.tokens(rows)).model(model).into(folder.resolve("whole")).run();
+        Harvest.of(job(), Sources.tokens(rows))
+                .model(model)
+                .into(folder.resolve("killed"))
+                .resume(true)
+                .run();
+        Harvest.of(job(), Sources.tokens(rows))
+                .model(model)
+                .into(folder.resolve("whole"))
+                .run();
         assertThat(contents(folder.resolve("killed"))).isEqualTo(contents(folder.resolve("whole")));
     }
 
@@ -367,7 +380,10 @@ class ResumeTest {
                 .hasMessageContaining("--resume");
         Files.write(file, lines);
         assertThat(harvest.run().tokens()).isEqualTo(270);
-        Harvest.of(job(), Sources.jsonLines(file, "text")).model(model).into(folder.resolve("whole")).run();
+        Harvest.of(job(), Sources.jsonLines(file, "text"))
+                .model(model)
+                .into(folder.resolve("whole"))
+                .run();
         assertThat(contents(folder.resolve("out"))).isEqualTo(contents(folder.resolve("whole")));
     }
 
@@ -404,7 +420,8 @@ class ResumeTest {
 
     @Test
     void joinedDocumentsGoOnInTheMiddleOfOne() throws IOException {
-        HarvestJob joined = job().withPacking(Packing.concatenated(7).withPrependBos(true)).withSizes(48, 21);
+        HarvestJob joined =
+                job().withPacking(Packing.concatenated(7).withPrependBos(true)).withSizes(48, 21);
         List<Document> rows = HarvestTest.rows(20, 9);
         for (String name : List.of("out", "whole")) {
             for (int most = name.equals("out") ? 25 : 1000; most <= 1000; most = most < 100 ? most + 25 : most * 10) {

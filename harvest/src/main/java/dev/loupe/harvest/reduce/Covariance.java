@@ -65,8 +65,7 @@ public final class Covariance implements Reducer {
             Matrix other = new Matrix(all.width);
             other.count = TokenNumbers.longs(saved, point.name() + "/count", 1)[0];
             other.mean = TokenNumbers.doubles(saved, point.name() + "/mean", all.width);
-            other.products =
-                    TokenNumbers.doubles(saved, point.name() + "/products", (long) all.width * all.width);
+            other.products = TokenNumbers.doubles(saved, point.name() + "/products", (long) all.width * all.width);
             all.merge(other);
         }
     }

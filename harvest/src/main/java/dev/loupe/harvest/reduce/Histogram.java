@@ -43,8 +43,7 @@ public final class Histogram implements Reducer {
         this.bins = bins;
         this.id = "histogram:" + low + ":" + high + ":" + bins;
         layout.points()
-                .forEach(point ->
-                        counts.put(point.name(), new long[Math.multiplyExact(point.width(), bins + 2)]));
+                .forEach(point -> counts.put(point.name(), new long[Math.multiplyExact(point.width(), bins + 2)]));
     }
 
     @Override

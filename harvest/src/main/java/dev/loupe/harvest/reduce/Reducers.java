@@ -40,10 +40,7 @@ public final class Reducers {
             }
             if (parts[0].equals("histogram") && parts.length == 4) {
                 return new Histogram(
-                        layout,
-                        Double.parseDouble(parts[1]),
-                        Double.parseDouble(parts[2]),
-                        Integer.parseInt(parts[3]));
+                        layout, Double.parseDouble(parts[1]), Double.parseDouble(parts[2]), Integer.parseInt(parts[3]));
             }
             if (parts[0].equals("top") && parts.length == 2) {
                 return new TopExamples(layout, Integer.parseInt(parts[1]));

@@ -125,12 +125,8 @@ public final class TopExamples implements Reducer {
                     int place = unit * most + n;
                     long ids = (long) place * Examples.CONTEXT + Examples.BEFORE;
                     best.offer(
-                            unit,
-                            value.getDouble(place),
-                            document[place],
-                            row[place],
-                            (int) position[place],
-                            offset -> (int) context.getDouble(ids + offset));
+                            unit, value.getDouble(place), document[place], row[place], (int) position[place], offset ->
+                                    (int) context.getDouble(ids + offset));
                 }
             }
         }

@@ -57,7 +57,8 @@ public final class DocumentChain implements Documents {
     public String sum(long count) {
         byte[] sum = sums.get(count);
         if (sum == null) {
-            throw new IllegalStateException("There is no check sum over " + count + " documents, but over " + sums.keySet());
+            throw new IllegalStateException(
+                    "There is no check sum over " + count + " documents, but over " + sums.keySet());
         }
         sums.headMap(count).clear();
         return HexFormat.of().formatHex(sum);
@@ -73,8 +74,8 @@ public final class DocumentChain implements Documents {
     public void skip(long count, String expected, String name) throws IOException {
         for (long i = 0; i < count; i++) {
             if (next() == null) {
-                throw new IllegalArgumentException(name + " has only " + i + " documents; the harvest has passed " + count
-                        + " already. Is it the same data set?");
+                throw new IllegalArgumentException(name + " has only " + i + " documents; the harvest has passed "
+                        + count + " already. Is it the same data set?");
             }
             Map.Entry<Long, byte[]> last = sums.lastEntry();
             sums.clear();

@@ -90,8 +90,9 @@ public final class Sources {
             throw new IOException("There is no file " + file);
         }
         if (!Files.isRegularFile(file)) {
-            throw new IOException(file + " isn't a regular file; a harvest reads it again to go on, so a pipe or a folder"
-                    + " won't do. Write it to a file first");
+            throw new IOException(
+                    file + " isn't a regular file; a harvest reads it again to go on, so a pipe or a folder"
+                            + " won't do. Write it to a file first");
         }
     }
 

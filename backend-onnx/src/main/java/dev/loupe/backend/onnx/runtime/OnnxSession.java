@@ -1,0 +1,128 @@
+package dev.loupe.backend.onnx.runtime;
+
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtSession;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** A model that is ready to run, from many threads at once. */
+public final class OnnxSession implements AutoCloseable {
+
+    private final Model model;
+    private final OrtSession session;
+    private final List<OnnxHandle> weights;
+    private final AtomicInteger users = new AtomicInteger(1);
+
+    /**
+     * A model to load.
+     *
+     * @param what what it computes, for messages
+     * @param bytes the model, encoded
+     * @param inputs names of its inputs
+     * @param outputs names of its outputs
+     * @param weights values of its external weights, by name; kept open as long as the session
+     */
+    @SuppressWarnings("ArrayRecordComponent") // nobody compares models
+    public record Model(
+            String what, byte[] bytes, List<String> inputs, List<String> outputs, Map<String, OnnxHandle> weights) {}
+
+    /**
+     * Loads a model.
+     *
+     * @param gpu number of the GPU to run on; negative for the CPU
+     * @throws IllegalStateException if the runtime refuses it; says what the model computes
+     */
+    public OnnxSession(OnnxRuntime runtime, Model model, int gpu) {
+        this.model = model;
+        this.weights = List.copyOf(model.weights().values());
+        this.weights.forEach(OnnxHandle::retain);
+        try (OrtSession.SessionOptions options = runtime.options(gpu)) {
+            if (model.weights().values().stream()
+                    .anyMatch(weight -> weight.dtype().isSixteenBits())) {
+                // Folding the widening of a stored weight would keep it in both types.
+                options.addConfigEntry("optimization.disable_specified_optimizers", "ConstantFolding");
+            }
+            for (Map.Entry<String, OnnxHandle> weight : model.weights().entrySet()) {
+                options.addInitializer(weight.getKey(), weight.getValue().tensor());
+            }
+            this.session = runtime.environment().createSession(model.bytes(), options);
+        } catch (OrtException e) {
+            this.weights.forEach(OnnxHandle::release);
+            throw new IllegalStateException(
+                    "ONNX Runtime " + runtime.version() + " refused the model of " + model.what() + ": "
+                            + e.getMessage(),
+                    e);
+        }
+    }
+
+    /** Names of the inputs. */
+    public List<String> inputs() {
+        return model.inputs();
+    }
+
+    /** Names of the outputs. */
+    public List<String> outputs() {
+        return model.outputs();
+    }
+
+    /**
+     * Runs the model.
+     *
+     * @param inputs one tensor for each input
+     * @param results tensors to write results into, by name of the output; outputs without one are not wanted
+     * @throws IllegalStateException if the session or an input is closed, or the runtime fails
+     */
+    public void run(List<OnnxHandle> inputs, Map<String, OnnxHandle> results) {
+        retain();
+        int held = 0;
+        try {
+            Map<String, OnnxTensor> from = new HashMap<>(inputs.size() * 2);
+            for (OnnxHandle input : inputs) {
+                input.retain();
+                held++;
+                from.put(model.inputs().get(held - 1), input.tensor());
+            }
+            Map<String, OnnxTensor> to = new HashMap<>(results.size() * 2);
+            results.forEach((name, result) -> to.put(name, result.tensor()));
+            session.run(from, to).close();
+        } catch (OrtException e) {
+            throw new IllegalStateException("ONNX Runtime failed in " + model.what() + ": " + e.getMessage(), e);
+        } finally {
+            for (OnnxHandle input : inputs.subList(0, held)) {
+                input.release();
+            }
+            release();
+        }
+    }
+
+    private void retain() {
+        int before;
+        do {
+            before = users.get();
+            if (before == 0) {
+                throw new IllegalStateException("The session of " + model.what() + " is closed");
+            }
+        } while (!users.compareAndSet(before, before + 1));
+    }
+
+    private void release() {
+        if (users.decrementAndGet() == 0) {
+            try {
+                session.close();
+            } catch (OrtException e) {
+                throw new IllegalStateException("ONNX Runtime failed to close " + model.what(), e);
+            } finally {
+                weights.forEach(OnnxHandle::release);
+            }
+        }
+    }
+
+    /** Frees the session once no run is using it. Called once. */
+    @Override
+    public void close() {
+        release();
+    }
+}

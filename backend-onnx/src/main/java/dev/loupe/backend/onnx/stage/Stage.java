@@ -1,0 +1,69 @@
+package dev.loupe.backend.onnx.stage;
+
+import dev.loupe.backend.Segment;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A part of a segment that is carried out in one go. */
+public sealed interface Stage {
+
+    /** Slots that it reads. */
+    List<Integer> inputs();
+
+    /** Slots that other stages, or whoever asked for the run, may read. */
+    List<Integer> outputs();
+
+    /** A change of sizes, made without touching the numbers. */
+    record View(Segment.Step step) implements Stage {
+        @Override
+        public List<Integer> inputs() {
+            return step.inputs();
+        }
+
+        @Override
+        public List<Integer> outputs() {
+            return step.outputs();
+        }
+    }
+
+    /** An operation that is computed in Java, because the runtime computes something else. */
+    record Host(Segment.Step step) implements Stage {
+        @Override
+        public List<Integer> inputs() {
+            return step.inputs();
+        }
+
+        @Override
+        public List<Integer> outputs() {
+            return step.outputs();
+        }
+    }
+
+    /**
+     * A product with a weight, {@code x·W} or {@code x·W + b}, as a session of its own: it holds the one copy of
+     * the weight that is rearranged for speed, whatever it is combined with.
+     *
+     * @param weight the slot of W as it is stored: what the step reads, or what is widened for it
+     */
+    record Product(Segment.Step step, int weight) implements Stage {
+        @Override
+        public List<Integer> inputs() {
+            List<Integer> inputs = new ArrayList<>(step.inputs());
+            inputs.set(1, weight);
+            return inputs;
+        }
+
+        @Override
+        public List<Integer> outputs() {
+            return step.outputs();
+        }
+
+        /** The slot of x. */
+        public int operand() {
+            return step.inputs().get(0);
+        }
+    }
+
+    /** Operations that run as one session. */
+    record Group(List<Integer> inputs, List<Integer> outputs, List<Segment.Step> steps) implements Stage {}
+}
