@@ -1,4 +1,4 @@
-package dev.loupe.conformance.measures;
+package dev.loupe.conformance.rules;
 
 import static dev.loupe.array.Index.all;
 import static dev.loupe.array.Index.at;
@@ -8,6 +8,9 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.conformance.cases.Inputs;
 import dev.loupe.conformance.kit.Models.Pair;
+import dev.loupe.conformance.measures.Measurements;
+import dev.loupe.conformance.measures.Trace;
+import dev.loupe.conformance.measures.Traces;
 import dev.loupe.conformance.measures.Traces.Way;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.HookPoint;
