@@ -1,5 +1,6 @@
 package dev.loupe.analysis.pages;
 
+import dev.loupe.analysis.TokenTexts;
 import dev.loupe.analysis.heads.HeadViews;
 import dev.loupe.analysis.residual.CacheAnalysis;
 import dev.loupe.analysis.residual.LogitLens;
@@ -21,11 +22,13 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import org.apiguardian.api.API;
 
 /**
  * How a model comes to its next token: what it predicts, what it would say after each layer, which of its parts speak for
  * the answer, and where its heads look.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class LensPage {
 
     private static final int PREDICTIONS = 8;
@@ -37,7 +40,7 @@ public final class LensPage {
     private LensPage(CachedRun run, Tokens tokens) {
         this.model = run.cache().model();
         this.run = run;
-        this.words = model.toStrTokens(tokens.row(0));
+        this.words = TokenTexts.of(model, tokens.row(0));
     }
 
     /**
@@ -61,7 +64,7 @@ public final class LensPage {
      */
     public static HtmlPage of(CachedRun run, Tokens tokens, long answer, long wrong) {
         LensPage page = new LensPage(run, tokens);
-        String text = page.model.toString(tokens.row(0), true);
+        String text = text(page.model, tokens.row(0));
         List<View> views = new ArrayList<>();
         views.add(page.predictions());
         views.add(LogitLens.of(run.cache()).topK(3).watch(answer).read().view(0, page.words));
@@ -69,6 +72,11 @@ public final class LensPage {
         views.add(HeadViews.patterns(run.cache(), 0, page.words));
         return HtmlPage.of("How the model continues “" + shortened(text) + "”", views)
                 .from(Provenance.of(page.model).prompt(text));
+    }
+
+    /** A sequence as text without special tokens; of a model without a tokenizer, its ids. */
+    static String text(HookedTransformer model, long[] ids) {
+        return model.tokenizer().isPresent() ? model.toString(ids, true) : String.join(" ", TokenTexts.of(model, ids));
     }
 
     private static String shortened(String text) {
@@ -81,7 +89,7 @@ public final class LensPage {
         double normalizer = last.logSumExp(0).item();
         Tensor.TopK best = last.topk(Math.min(PREDICTIONS, model.config().dVocab()), 0);
         double[] logits = best.values().toDoubleArray();
-        List<String> names = model.toStrTokens(best.indices().toLongArray());
+        List<String> names = TokenTexts.of(model, best.indices().toLongArray());
         Bars.Builder bars = Bars.builder("What comes next")
                 .note("The likeliest next tokens and their probabilities.")
                 .unit("%")
@@ -104,7 +112,7 @@ public final class LensPage {
         double total = last.item(answer) - last.item(wrong);
         double rest = total - bias - Arrays.stream(values).sum();
 
-        List<String> names = model.toStrTokens(new long[] {answer, wrong});
+        List<String> names = TokenTexts.of(model, new long[] {answer, wrong});
         String title = "Who speaks for “" + names.get(0) + "” against “" + names.get(1) + "”";
         Bars.Builder bars = Bars.builder(title)
                 .note(String.format(

@@ -1,5 +1,6 @@
 package dev.loupe.analysis.pages;
 
+import dev.loupe.analysis.TokenTexts;
 import dev.loupe.analysis.views.ColorScale;
 import dev.loupe.analysis.views.ColoredTokens;
 import dev.loupe.analysis.views.HtmlPage;
@@ -7,8 +8,10 @@ import dev.loupe.analysis.views.Provenance;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import java.util.Arrays;
+import org.apiguardian.api.API;
 
 /** A text continued plainly and with a push, token for token on the colours of what the unsteered model expects. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class SteeringPage {
 
     private SteeringPage() {}
@@ -22,7 +25,7 @@ public final class SteeringPage {
      * @param steered the ids of the steered one
      */
     public static HtmlPage of(HookedTransformer model, int promptLength, long[] plain, long[] steered) {
-        String prompt = model.toString(Arrays.copyOf(plain, promptLength), true);
+        String prompt = LensPage.text(model, Arrays.copyOf(plain, promptLength));
         return HtmlPage.of(
                         "Steering “" + prompt + "”",
                         view(model, "The plain continuation", promptLength, plain),
@@ -37,7 +40,7 @@ public final class SteeringPage {
         for (int i = 1; i < ids.length; i++) {
             probabilities[i] = Math.exp(-loss[i - 1]);
         }
-        return ColoredTokens.builder(title, model.toStrTokens(ids))
+        return ColoredTokens.builder(title, TokenTexts.of(model, ids))
                 .note(
                         "The colour is the probability that the unsteered model gives each token, on the same scale for both"
                                 + " texts.")

@@ -1,5 +1,6 @@
 package dev.loupe.analysis.residual;
 
+import dev.loupe.analysis.TokenTexts;
 import dev.loupe.analysis.views.ColorScale;
 import dev.loupe.analysis.views.HeatMap;
 import dev.loupe.model.HookedTransformer;
@@ -76,9 +77,9 @@ public final class LensReading {
         return ofWatched.get(index);
     }
 
-    /** The best tokens at one place, as text, the best first. */
+    /** The best tokens at one place, as text, the best first; as {@code #17} without a tokenizer. */
     public List<String> topStrTokens(int slice, int row, int position) {
-        return model.toStrTokens(topTokens.get(slice, row, position).toLongArray());
+        return TokenTexts.of(model, topTokens.get(slice, row, position).toLongArray());
     }
 
     /**
@@ -117,9 +118,9 @@ public final class LensReading {
                 .rows("layer", labels)
                 .layersOfRows(layersOfSlices())
                 .columns("position", strTokens)
-                .words(model.toStrTokens(vocabulary), ids, shares)
+                .words(TokenTexts.of(model, vocabulary), ids, shares)
                 .scale(ColorScale.sequential(0, 1));
-        List<String> names = model.toStrTokens(watched);
+        List<String> names = TokenTexts.of(model, watched);
         for (int i = 0; i < names.size(); i++) {
             String name = names.get(i);
             map.also("probability of “" + name + "”", matrix(probabilities(), row, i));

@@ -4,12 +4,14 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Numbers with names, as bars from zero to both sides, the largest first: what each part of a model adds to a logit, the
  * likeliest next tokens. The smallest of many are summed up in one bar.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Bars extends View {
 
     private record Bar(String name, double value, int layer, int head) {}

@@ -14,15 +14,17 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
+import org.apiguardian.api.API;
 
 /**
  * Where the numbers of a page come from: which model said what to which prompts, computed by what, and when. It stands
  * below the page's heading.
  *
  * @param facts names and values, in order: {@code model}, {@code backend}, …
- * @param prompts what each prompt is ({@code prompt}, {@code clean}), and its text
+ * @param prompts what each prompt is, such as "clean", and its text
  * @param date when it was computed
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record Provenance(Map<String, String> facts, List<Prompt> prompts, Instant date) {
 
     private static final DateTimeFormatter DATE = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm 'UTC'", Locale.ROOT);
