@@ -80,16 +80,21 @@ final class PatchingTable {
             out.append(System.lineSeparator())
                     .append(String.format(Locale.ROOT, "%-" + width + "s", result.place(0, row)));
             for (int column = 0; column < size(1); column++) {
-                out.append(String.format(Locale.ROOT, "%9.3f", values[row * size(1) + column]));
+                out.append(String.format(Locale.ROOT, "%9.3f", shown(values[row * size(1) + column])));
             }
         }
         return out.toString();
     }
 
+    /** Without the sign of what is shown as zero. */
+    private static double shown(double value) {
+        return Math.abs(value) < 5e-4 ? 0 : value;
+    }
+
     private String entries() {
         List<PatchingResult.Entry> strongest = result.strongest(ENTRIES);
         String lines = strongest.stream()
-                .map(entry -> String.format(Locale.ROOT, "%9.3f  %s", entry.value(), place(entry.index())))
+                .map(entry -> String.format(Locale.ROOT, "%9.3f  %s", shown(entry.value()), place(entry.index())))
                 .collect(Collectors.joining(System.lineSeparator()));
         int more = values.length - strongest.size();
         return more == 0 ? lines : lines + System.lineSeparator() + "and " + more + " nearer to zero";

@@ -180,7 +180,7 @@
         12 + LETTER * Math.max(most(m.shortTexts, row => row[x].length), Math.min(9, m.shortColumns[x].length)), 124));
     } else {
       g.numbers = !m.plain && columns * 44 <= free && rows <= 48;
-      const side = clamp(11, Math.min(Math.floor(free / Math.max(columns, 1)), Math.floor(560 / Math.max(rows, 1))), 34);
+      const side = clamp(11, Math.min(Math.floor(free / Math.max(columns, 1)), Math.floor(560 / Math.max(rows, 1))), m.plain ? 30 : 34);
       g.height = g.numbers ? 22 : side;
       g.widths = m.columns.map(() => (g.numbers ? 44 : side));
       g.level = m.shortColumns.every((label, x) => LETTER * label.length + 2 <= g.widths[x]);
@@ -510,8 +510,9 @@
         + `${spec.panels.length} in which the last token takes most from one earlier token. `
         + "loupe attention --layer L --head H --html FILE shows any other.");
     }
-    const chooser = section.append("div").attr("class", "chooser");
-    const large = section.append("div").attr("class", "large");
+    const beside = section.append("div").attr("class", "beside");
+    const chooser = beside.append("div").attr("class", "chooser");
+    const large = beside.append("div").attr("class", "large");
     const placed = shown.every(panel => panel.layer !== undefined && panel.head !== undefined);
     let buttons = null;
     if (shown.length > FEW_PANELS && placed) {
@@ -638,7 +639,7 @@
   function drawLines(group, m, theme, pinned, hovered) {
     const row = 17;
     const width = 12 + LETTER * clamp(4, longest(m.shortRows), 18);
-    const gap = 150;
+    const gap = 120;
     const sides = m.shortRows.map((label, i) => ({label: clip(label, 18), i}));
     group.selectAll("g.threads").data([0]).join("g").attr("class", "threads");
     const threads = [];
