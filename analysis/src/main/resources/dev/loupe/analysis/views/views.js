@@ -747,9 +747,56 @@
     return {width: 800, height: y + 66};
   }
 
+  // Nodes in rows from the bottom up, and edges between them.
+  function drawGraph(section, spec) {
+    const name = edge => `${spec.nodes[edge.from].name} → ${spec.nodes[edge.to].name}${edge.label ? ` (${edge.label})` : ""}`;
+    exports(section.append("div").attr("class", "tools"), spec.title, svg => {
+      heading(svg, spec.title);
+      const size = edges(svg.append("g").attr("transform", "translate(0,34)"), spec, paper);
+      return {width: Math.max(size.width, LETTER * 1.3 * spec.title.length + 20), height: size.height + 40};
+    });
+    const svg = section.append("div").attr("class", "scroll").append("svg").attr("class", "graph").attr("role", "img")
+      .attr("aria-label", `${spec.title}: ${spec.nodes.length} nodes, ${spec.edges.length} edges`);
+    const size = edges(svg, spec, screen);
+    svg.attr("width", size.width).attr("height", size.height);
+    svg.selectAll("path").on("pointermove", (event, edge) =>
+      showTip([name(edge), show(edge.score)], event.clientX, event.clientY)).on("pointerleave", hideTip);
+    const details = section.append("details");
+    details.append("summary").text("Numbers");
+    const body = details.append("div").attr("class", "scroll").append("table");
+    body.append("tr").selectAll("th").data(["edge", "score"]).join("th").attr("scope", "col").text(d => d);
+    const lines = body.selectAll("tr.line").data(spec.edges).join("tr").attr("class", "line");
+    lines.append("th").attr("scope", "row").text(name);
+    lines.append("td").text(edge => show(edge.score));
+  }
+
+  function edges(svg, spec, theme) {
+    const color = colors(spec.scale, theme);
+    const strongest = spec.scale.domain[1];
+    const width = Math.max(320, 84 * spec.columns), step = 62, height = 40 + step * (spec.rows - 1);
+    const x = node => (node.column < 0 ? width / 2 : ((node.column + 0.5) * width) / spec.columns);
+    const y = node => height - 20 - step * node.row;
+    svg.selectAll("path").data([...spec.edges].sort((a, b) => Math.abs(a.score) - Math.abs(b.score))).join("path")
+      .attr("d", edge => {
+        const from = spec.nodes[edge.from], to = spec.nodes[edge.to];
+        const bend = (y(to) - y(from)) / 2;
+        return `M${x(from)},${y(from) - 9}C${x(from)},${y(from) + bend} ${x(to)},${y(to) - bend} ${x(to)},${y(to) + 9}`;
+      })
+      .attr("fill", "none").attr("opacity", 0.85)
+      .attr("stroke", edge => color(edge.score < 0 ? Math.min(edge.score, -0.3 * strongest) : Math.max(edge.score, 0.3 * strongest)))
+      .attr("stroke-width", edge => 0.8 + (4.2 * Math.abs(edge.score)) / strongest);
+    const boxes = svg.selectAll("g").data(spec.nodes).join("g")
+      .attr("transform", node => `translate(${x(node)},${y(node)})`);
+    boxes.append("rect").attr("x", -32).attr("y", -9).attr("width", 64).attr("height", 18).attr("rx", 4)
+      .attr("fill", theme.empty).attr("stroke", theme.line);
+    boxes.append("text").attr("y", 4).attr("font-size", 11).attr("text-anchor", "middle").attr("fill", theme.ink)
+      .text(node => node.name);
+    return {width: width + 20, height};
+  }
+
   // The page.
 
-  const draw = {heatmap: drawHeatmap, panels: drawPanels, tokens: drawTokens, bars: drawBars};
+  const draw = {heatmap: drawHeatmap, panels: drawPanels, tokens: drawTokens, bars: drawBars, graph: drawGraph};
 
   function numbersOf(key, ofPanels, ofMaps) {
     const found = page.views.flatMap(spec => (spec.kind === "panels" ? spec.panels.map(panel => panel[ofPanels])
