@@ -2,6 +2,7 @@ package dev.loupe.analysis.patching;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -54,7 +55,8 @@ final class PatchingTable {
 
     String text() {
         boolean grid = result.axes().size() == 2 && size(1) <= MOST_COLUMNS && size(0) <= MOST_ROWS;
-        return heading() + (grid ? grid() : entries());
+        String warning = result.warning().isEmpty() ? "" : result.warning() + System.lineSeparator();
+        return heading() + warning + (grid ? grid() : entries());
     }
 
     private String heading() {
@@ -100,11 +102,11 @@ final class PatchingTable {
         return more == 0 ? lines : lines + System.lineSeparator() + "and " + more + " nearer to zero";
     }
 
-    private String place(List<Integer> index) {
-        return IntStream.range(0, index.size())
-                .mapToObj(axis -> result.axes().get(axis).isPosition()
-                        ? result.axes().get(axis).label() + " " + index.get(axis)
-                        : result.place(axis, index.get(axis)))
+    private String place(Map<Axis, Integer> index) {
+        return result.axes().stream()
+                .map(axis -> axis.isPosition()
+                        ? axis.label() + " " + index.get(axis)
+                        : result.place(result.axes().indexOf(axis), index.getOrDefault(axis, 0)))
                 .collect(Collectors.joining(" "));
     }
 }

@@ -10,6 +10,7 @@ import dev.loupe.analysis.views.View;
 import dev.loupe.fixtures.Fixtures;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -221,8 +222,10 @@ class PatchingViewTest {
                 new PatchingResult(result.name(), result.axes(), result.values().sub(11.5), result.kinds());
         assertThat(negative.largest(2))
                 .containsExactly(
-                        new PatchingResult.Entry(List.of(1, 3), 1.5), new PatchingResult.Entry(List.of(1, 2), 0.5));
-        assertThat(negative.strongest(1)).containsExactly(new PatchingResult.Entry(List.of(0, 0), -11.5));
+                        new PatchingResult.Entry(Map.of(Axis.LAYER, 1, Axis.POS, 3), 1.5),
+                        new PatchingResult.Entry(Map.of(Axis.LAYER, 1, Axis.POS, 2), 0.5));
+        assertThat(negative.strongest(1))
+                .containsExactly(new PatchingResult.Entry(Map.of(Axis.LAYER, 0, Axis.POS, 0), -11.5));
     }
 
     @Test
