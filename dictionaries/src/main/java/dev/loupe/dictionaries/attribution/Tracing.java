@@ -63,7 +63,7 @@ final class Tracing {
             return mostProbable(probabilities);
         }
         long[] ids = options.logits().stream()
-                .sorted(Comparator.comparingDouble(id -> -probability(probabilities, id)))
+                .sorted(Comparator.comparingDouble((Long id) -> -probability(probabilities, id)))
                 .mapToLong(Long::longValue)
                 .toArray();
         return ids;
