@@ -1,6 +1,7 @@
 package dev.loupe.architecture;
 
 import dev.loupe.graph.Dim;
+import dev.loupe.graph.Scope;
 
 /**
  * Names of the inputs and outputs that a language model's graph has, whatever its architecture, and the
@@ -20,7 +21,7 @@ public final class StandardNames {
     /** Input int64 [batch, pos]: token ids. */
     public static final String TOKENS = "tokens";
     /** Input bool [batch, pos]: false at padding. */
-    public static final String TOKEN_MASK = "token_mask";
+    public static final String TOKEN_MASK = Scope.TOKEN_MASK;
     /** Input bool [batch, past+pos]: which keys are real tokens. [batch, pos] without a key/value cache. */
     public static final String ATTENTION_MASK = "attention_mask";
     /** Input int64 [batch, pos]: position of each new token in its sequence, padding not counted. */

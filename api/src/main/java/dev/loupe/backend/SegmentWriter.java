@@ -47,11 +47,7 @@ public final class SegmentWriter {
         } else if (value.source() instanceof Value.Result result && inside.test(value)) {
             result.inputs().forEach(this::write);
             List<Integer> to = new ArrayList<>();
-            int outputs = result.op()
-                    .infer(result.inputs().stream().map(Value::type).toList())
-                    .size();
-            for (int i = 0; i < outputs; i++) {
-                Value sibling = graph.values().get(value.id() - result.output() + i);
+            for (Value sibling : value.siblings(graph.values())) {
                 written.add(sibling.id());
                 to.add(slot(sibling));
             }

@@ -77,6 +77,23 @@ public final class Value {
         return List.of();
     }
 
+    /**
+     * All outputs of the operation that gives this one, in their order; this one alone if no operation does.
+     *
+     * @param values all values of the graph, by their numbers: outputs of one operation stand side by side
+     */
+    public List<Value> siblings(List<Value> values) {
+        if (!(source instanceof Result result)) {
+            return List.of(this);
+        }
+        int first = id - result.output();
+        int end = first + 1;
+        while (end < values.size() && values.get(end).source instanceof Result next && next.output() == end - first) {
+            end++;
+        }
+        return List.copyOf(values.subList(first, end));
+    }
+
     /** The value that was computed, fed or returned by code: a hook point is but another name for what passes it. */
     public Value behindHooks() {
         Value value = this;

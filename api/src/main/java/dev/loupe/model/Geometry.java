@@ -6,8 +6,12 @@ import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,9 +21,38 @@ import org.jspecify.annotations.Nullable;
  * @param ids [batch][pos]; null if the run starts from a residual stream
  * @param mask [batch][pos]: new positions that are real
  * @param keyMask [batch][past+pos]: all positions that are real
+ * @param selected the new positions at which there are logits, counted from the start; null for all
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
-record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) {
+record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask, int @Nullable [] selected) {
+
+    /** With logits at all positions. */
+    Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) {
+        this(ids, mask, keyMask, null);
+    }
+
+    /**
+     * The same with logits at some positions alone.
+     *
+     * @param positions among the new ones; negative ones count from the end
+     * @throws IllegalArgumentException if there is no such position
+     */
+    Geometry withLogitsAt(int... positions) {
+        int[] resolved = new int[positions.length];
+        for (int i = 0; i < positions.length; i++) {
+            resolved[i] = positions[i] < 0 ? positions[i] + positions() : positions[i];
+            if (resolved[i] < 0 || resolved[i] >= positions()) {
+                throw new IllegalArgumentException("Logits were asked for at position " + positions[i]
+                        + "; the run has " + positions() + " positions");
+            }
+        }
+        return new Geometry(ids, mask, keyMask, resolved);
+    }
+
+    /** The new position that each column of the logits stands for. */
+    int[] logitColumns() {
+        return selected == null ? IntStream.range(0, positions()).toArray() : selected.clone();
+    }
 
     int batch() {
         return mask.length;
@@ -34,12 +67,19 @@ record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) 
     }
 
     Map<String, Long> symbols() {
-        return Map.of("batch", (long) batch(), "pos", (long) positions(), "past", (long) past());
+        Map<String, Long> symbols = new HashMap<>();
+        symbols.put(StandardNames.BATCH.soleSymbol(), (long) batch());
+        symbols.put(StandardNames.POS.soleSymbol(), (long) positions());
+        symbols.put(StandardNames.PAST.soleSymbol(), (long) past());
+        if (selected != null) {
+            symbols.put(StandardNames.SELECTED.soleSymbol(), (long) selected.length);
+        }
+        return symbols;
     }
 
     /** The names of the graph inputs that this can give. */
     Set<String> inputNames() {
-        Set<String> names = new java.util.HashSet<>(Set.of(
+        Set<String> names = new HashSet<>(Set.of(
                 StandardNames.TOKEN_MASK,
                 StandardNames.ATTENTION_MASK,
                 StandardNames.POSITIONS,
@@ -48,6 +88,9 @@ record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) 
                 StandardNames.KEY_INDEX));
         if (ids != null) {
             names.add(StandardNames.TOKENS);
+        }
+        if (selected != null) {
+            names.add(StandardNames.SELECTED_POSITIONS);
         }
         return names;
     }
@@ -63,6 +106,7 @@ record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) 
             case StandardNames.KEY_POSITIONS -> longs(positionsOf(0));
             case StandardNames.QUERY_INDEX -> range(past(), positions());
             case StandardNames.KEY_INDEX -> range(0, past() + positions());
+            case StandardNames.SELECTED_POSITIONS -> selected == null ? null : longs(selected);
             default -> null;
         };
         return data == null ? null : new TensorFactory(backend).of(data);
@@ -96,15 +140,20 @@ record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) 
         return longest;
     }
 
-    /** Pairs of neighbouring new positions that are both real. */
-    long pairs() {
-        long count = 0;
-        for (boolean[] row : mask) {
-            for (int i = 1; i < row.length; i++) {
-                count += row[i] && row[i - 1] ? 1 : 0;
+    /** Pairs of neighbouring new positions that are both real, of each row. */
+    long[] pairs() {
+        long[] counts = new long[batch()];
+        for (int row = 0; row < counts.length; row++) {
+            for (int i = 1; i < positions(); i++) {
+                counts[row] += mask[row][i] && mask[row][i - 1] ? 1 : 0;
             }
         }
-        return count;
+        return counts;
+    }
+
+    private static HostTensor longs(int[] numbers) {
+        return HostTensor.of(
+                Shape.of(numbers.length), Arrays.stream(numbers).asLongStream().toArray());
     }
 
     private static HostTensor longs(long[][] rows) {

@@ -33,19 +33,13 @@ final class InterventionCompiler {
 
     private final HookedTransformer model;
     private final Geometry geometry;
-    private final int @Nullable [] selected;
     private final Map<String, Tensor> feeds = new LinkedHashMap<>();
     private int count;
 
-    /**
-     * A compiler for one run.
-     *
-     * @param selected positions at which logits are wanted, among the new ones; null for all
-     */
-    InterventionCompiler(HookedTransformer model, Geometry geometry, int @Nullable [] selected) {
+    /** A compiler for one run. */
+    InterventionCompiler(HookedTransformer model, Geometry geometry) {
         this.model = model;
         this.geometry = geometry;
-        this.selected = selected;
     }
 
     /** What the compiled functions are fed, by name of the graph input; the run frees them. */
@@ -61,11 +55,7 @@ final class InterventionCompiler {
      */
     GraphFunction compile(Intervention intervention, HookPoint point, TensorType type) {
         String prefix = "intervention." + count++ + ".";
-        Map<String, Long> symbols = new LinkedHashMap<>(geometry.symbols());
-        if (selected != null) {
-            symbols.put(StandardNames.SELECTED.soleSymbol(), (long) selected.length);
-        }
-        Shape shape = type.resolve(symbols);
+        Shape shape = type.resolve(geometry.symbols());
         Site site = new Site(intervention, point, type, shape);
         Places places = places(site);
         List<Integer> maskAxes = List.of();
@@ -263,10 +253,10 @@ final class InterventionCompiler {
     /** Which column of the whole sequence each place of a position axis stands for. */
     private long[] columns(Site site, int axis) {
         Dim dim = site.type().dim(axis);
-        if (dim.equals(StandardNames.SELECTED) && selected != null) {
-            long[] columns = new long[selected.length];
-            Arrays.setAll(columns, i -> geometry.past() + Math.floorMod(selected[i], geometry.positions()));
-            return columns;
+        if (dim.equals(StandardNames.SELECTED)) {
+            return Arrays.stream(geometry.logitColumns())
+                    .mapToLong(column -> geometry.past() + column)
+                    .toArray();
         }
         boolean withPast = dim.symbols().contains(StandardNames.PAST.soleSymbol());
         return range(withPast ? 0 : geometry.past(), site.shape().size(axis));
@@ -279,15 +269,7 @@ final class InterventionCompiler {
     }
 
     private long[] lastReal() {
-        long[] last = new long[geometry.batch()];
-        for (int row = 0; row < last.length; row++) {
-            boolean[] mask = geometry.keyMask()[row];
-            last[row] = -1;
-            for (int i = 0; i < mask.length; i++) {
-                last[row] = mask[i] ? i : last[row];
-            }
-        }
-        return last;
+        return Arrays.stream(geometry.keyMask()).mapToLong(Tokens::lastReal).toArray();
     }
 
     private static boolean[][] eachRow(long[] columns, long[] wanted) {

@@ -7,26 +7,21 @@ import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /** The run that a metric is made ready for: what it knows of positions, and what is fed. */
 final class MetricSite {
 
     private final HookedTransformer model;
     private final Geometry geometry;
-    private final int @Nullable [] selected;
+    private final int[] columns;
     private final Map<String, Tensor> made = new LinkedHashMap<>();
     private final Map<String, Tensor> borrowed = new LinkedHashMap<>();
 
-    /**
-     * A run.
-     *
-     * @param selected positions at which logits are wanted; null for all
-     */
-    MetricSite(HookedTransformer model, Geometry geometry, int @Nullable [] selected) {
+    /** A run. */
+    MetricSite(HookedTransformer model, Geometry geometry) {
         this.model = model;
         this.geometry = geometry;
-        this.selected = selected;
+        this.columns = geometry.logitColumns();
     }
 
     /** What was made to be fed, by name; the run frees it. */
@@ -45,14 +40,7 @@ final class MetricSite {
 
     /** How many columns the logits have. */
     int logitColumns() {
-        return selected == null ? geometry.positions() : selected.length;
-    }
-
-    /** The position, among the new ones, of each column of the logits. */
-    private int[] columns() {
-        int[] columns = new int[logitColumns()];
-        Arrays.setAll(columns, i -> selected == null ? i : Math.floorMod(selected[i], geometry.positions()));
-        return columns;
+        return columns.length;
     }
 
     /** One token for all rows, a scalar; or one for each, [batch, 1]. */
@@ -93,10 +81,7 @@ final class MetricSite {
     long[] lastReal(Metric metric) {
         long[] last = new long[geometry.batch()];
         for (int row = 0; row < last.length; row++) {
-            int position = -1;
-            for (int i = 0; i < geometry.positions(); i++) {
-                position = geometry.mask()[row][i] ? i : position;
-            }
+            int position = Tokens.lastReal(geometry.mask()[row]);
             if (position < 0) {
                 throw new IllegalArgumentException(
                         "The metric '" + metric + "' looks at the last real token, but row " + row + " has none");
@@ -120,7 +105,6 @@ final class MetricSite {
     }
 
     private int columnOf(Metric metric, int position) {
-        int[] columns = columns();
         for (int i = 0; i < columns.length; i++) {
             if (columns[i] == position) {
                 return i;
@@ -132,7 +116,6 @@ final class MetricSite {
 
     /** Shares of each real position in the mean over its row, [batch, columns]. */
     void feedPositionWeights() {
-        int[] columns = columns();
         double[] weights = new double[geometry.batch() * columns.length];
         for (int row = 0; row < geometry.batch(); row++) {
             boolean[] mask = geometry.mask()[row];
@@ -150,20 +133,15 @@ final class MetricSite {
 
     /** One over the number of pairs of real neighbours: of all, or of each row. */
     void feedLossWeights(Metric metric, boolean perRow) {
-        double[] pairs = new double[geometry.batch()];
-        for (int row = 0; row < pairs.length; row++) {
-            boolean[] mask = geometry.mask()[row];
-            for (int i = 1; i < mask.length; i++) {
-                pairs[row] += mask[i] && mask[i - 1] ? 1 : 0;
-            }
-        }
+        long[] pairs = geometry.pairs();
         double all = Arrays.stream(pairs).sum();
         if (all == 0) {
             throw new IllegalArgumentException(
                     "The metric '" + metric + "' needs two real tokens next to each other; the run has none");
         }
-        double[] weights =
-                Arrays.stream(pairs).map(count -> count == 0 ? 0 : 1 / count).toArray();
+        double[] weights = Arrays.stream(pairs)
+                .mapToDouble(count -> count == 0 ? 0 : 1.0 / count)
+                .toArray();
         feed(
                 MetricFunction.WEIGHTS,
                 (perRow

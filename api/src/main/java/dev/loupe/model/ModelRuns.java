@@ -5,7 +5,6 @@ import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
-import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.WeightSource;
@@ -25,7 +24,6 @@ import dev.loupe.run.Derivatives;
 import dev.loupe.run.ModelRunner;
 import dev.loupe.run.PlanRequest;
 import dev.loupe.tensor.Tensor;
-import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -79,8 +77,7 @@ final class ModelRuns implements AutoCloseable {
         Geometry geometry = geometry(request, feeds, names);
         check(geometry, feeds, graph);
         Range range = range(request, graph);
-        InterventionCompiler compiler = new InterventionCompiler(
-                model, geometry, request.logitPositions().orElse(null));
+        InterventionCompiler compiler = new InterventionCompiler(model, geometry);
         PointEdits edits = new PointEdits(compiler, graph);
         PointEdits backward = new PointEdits(compiler, graph);
         edits(request, modelHooks, names, range, edits, backward);
@@ -95,12 +92,6 @@ final class ModelRuns implements AutoCloseable {
         Set<String> inputs = geometry.inputNames();
         inputs.addAll(given.keySet());
         List<Tensor> own = new ArrayList<>();
-        request.logitPositions().ifPresent(positions -> {
-            Tensor selected = selected(positions, geometry.positions());
-            own.add(selected);
-            given.put(StandardNames.SELECTED_POSITIONS, selected);
-            inputs.add(StandardNames.SELECTED_POSITIONS);
-        });
         inputs.retainAll(graph.inputs().keySet());
         compiler.feeds().forEach((name, tensor) -> {
             own.add(tensor);
@@ -110,8 +101,7 @@ final class ModelRuns implements AutoCloseable {
         HookContext context = new RunContext(geometry, request.state());
         Derivatives derivatives = null;
         if (metric.isPresent()) {
-            MetricSite site =
-                    new MetricSite(model, geometry, request.logitPositions().orElse(null));
+            MetricSite site = new MetricSite(model, geometry);
             derivatives = derivatives(request, metric.get(), site, names, range, backward);
             own.addAll(site.made().values());
             given.putAll(site.made());
@@ -208,7 +198,12 @@ final class ModelRuns implements AutoCloseable {
         boolean[][] mask = request.tokens().map(Tokens::mask).orElseGet(() -> maskFromFeeds(feeds, names));
         boolean[][] keyMask =
                 request.keyValueCache().map(cache -> cache.maskWith(mask)).orElse(mask);
-        return new Geometry(ids, mask, keyMask);
+        Geometry all = new Geometry(ids, mask, keyMask);
+        if (all.batch() == 0 || all.positions() == 0) {
+            throw new IllegalArgumentException(
+                    "The run has no positions: batch " + all.batch() + ", positions " + all.positions());
+        }
+        return request.logitPositions().map(all::withLogitsAt).orElse(all);
     }
 
     private static boolean[][] maskFromFeeds(Map<String, Tensor> feeds, HookNames names) {
@@ -228,10 +223,6 @@ final class ModelRuns implements AutoCloseable {
     }
 
     private void check(Geometry geometry, Map<String, Tensor> feeds, Graph graph) {
-        if (geometry.batch() == 0 || geometry.positions() == 0) {
-            throw new IllegalArgumentException(
-                    "The run has no positions: batch " + geometry.batch() + ", positions " + geometry.positions());
-        }
         if (geometry.longest() > config.nCtx()) {
             throw new IllegalArgumentException("The context is too long: " + geometry.longest() + " tokens"
                     + (geometry.past() == 0 ? "" : " with those in the key/value cache") + ", but n_ctx of '"
@@ -278,18 +269,6 @@ final class ModelRuns implements AutoCloseable {
             });
             given.putAll(past);
         }
-    }
-
-    private Tensor selected(int[] positions, int count) {
-        long[] resolved = new long[positions.length];
-        for (int i = 0; i < positions.length; i++) {
-            resolved[i] = positions[i] < 0 ? positions[i] + count : positions[i];
-            if (resolved[i] < 0 || resolved[i] >= count) {
-                throw new IllegalArgumentException(
-                        "Logits were asked for at position " + positions[i] + "; the run has " + count + " positions");
-            }
-        }
-        return new TensorFactory(backend).of(HostTensor.of(Shape.of(resolved.length), resolved));
     }
 
     // What is hooked and observed.
@@ -519,7 +498,8 @@ final class ModelRuns implements AutoCloseable {
         Tensor perToken = results.outputs().get(StandardNames.LOSS_PER_TOKEN);
         double loss = Double.NaN;
         if (perToken != null) {
-            loss = Arrays.stream(perToken.toDoubleArray()).sum() / geometry.pairs();
+            loss = Arrays.stream(perToken.toDoubleArray()).sum()
+                    / Arrays.stream(geometry.pairs()).sum();
         }
         Tensor residual = request.stopAtLayer()
                 .map(layer -> results.outputs().get(StandardNames.residualEntering(layer(layer, "stop_at_layer"))))

@@ -125,8 +125,13 @@ public final class Tokens {
 
     /** The position of the last real token of a row. */
     public int lastReal(int row) {
-        int last = positions() - 1;
-        while (!mask[row][last]) {
+        return lastReal(mask[row]);
+    }
+
+    /** The last place at which there is a real token; −1 if there is none. */
+    static int lastReal(boolean[] mask) {
+        int last = mask.length - 1;
+        while (last >= 0 && !mask[last]) {
             last--;
         }
         return last;

@@ -7,7 +7,6 @@ import dev.loupe.graph.pass.Change;
 import dev.loupe.graph.pass.Gradients;
 import dev.loupe.graph.pass.Measure;
 import dev.loupe.graph.pass.Splice;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -31,9 +30,7 @@ public record Derivatives(String of, GraphFunction metric, Set<String> points, M
     /** Copies the collections. */
     public Derivatives {
         points = Set.copyOf(points);
-        Map<String, List<Change>> copy = new LinkedHashMap<>();
-        changes.forEach((point, list) -> copy.put(point, List.copyOf(list)));
-        changes = Collections.unmodifiableMap(copy);
+        changes = Change.copyOf(changes);
     }
 
     /** Every point whose derivative is computed: those that are wanted and those where it is changed. */

@@ -7,8 +7,6 @@ import dev.loupe.graph.pass.Keep;
 import dev.loupe.graph.pass.Splice;
 import dev.loupe.graph.pass.TakeShortcuts;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -39,9 +37,7 @@ public record PlanRequest(
         inputs = Set.copyOf(inputs);
         fed = Set.copyOf(fed);
         observed = Set.copyOf(observed);
-        Map<String, List<Change>> copy = new HashMap<>();
-        changes.forEach((point, list) -> copy.put(point, List.copyOf(list)));
-        changes = Collections.unmodifiableMap(copy);
+        changes = Change.copyOf(changes);
         outputs = Set.copyOf(outputs);
     }
 

@@ -150,7 +150,7 @@ final class Backward {
         }
         while (!ready.isEmpty()) {
             int site = ready.remove();
-            List<Value> outputs = outputs(site);
+            List<Value> outputs = values.get(site).siblings(values);
             enterRegion.accept(outputs.get(0));
             step(outputs);
             for (Value output : outputs) {
@@ -181,21 +181,6 @@ final class Backward {
 
     private static int site(Value value) {
         return value.source() instanceof Value.Result result ? value.id() - result.output() : value.id();
-    }
-
-    // All outputs of the operation that starts at a value.
-    private List<Value> outputs(int site) {
-        Value first = values.get(site);
-        List<Value> outputs = new ArrayList<>(List.of(first));
-        if (first.source() instanceof Value.Result) {
-            for (int id = site + 1; id < values.size(); id++) {
-                if (!(values.get(id).source() instanceof Value.Result next) || next.output() != id - site) {
-                    break;
-                }
-                outputs.add(values.get(id));
-            }
-        }
-        return outputs;
     }
 
     private void step(List<Value> outputs) {

@@ -1,9 +1,20 @@
 package dev.loupe.graph.pass;
 
 import dev.loupe.graph.GraphFunction;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 
 /** What happens to an activation at a hook point. */
 public sealed interface Change {
+
+    /** A copy of changes by point, in their order, that nobody can alter. */
+    static Map<String, List<Change>> copyOf(Map<String, List<Change>> changes) {
+        Map<String, List<Change>> copy = new LinkedHashMap<>();
+        changes.forEach((point, list) -> copy.put(point, List.copyOf(list)));
+        return Collections.unmodifiableMap(copy);
+    }
 
     /**
      * Java code, which no pass sees into.

@@ -150,8 +150,7 @@ final class ElementwiseVjps {
     }
 
     private static List<@Nullable Value> extreme(VjpSite at, Value g, BinaryKind better) {
-        return Arrays.asList(
-                at.ifNeeded(0, () -> share(at, g, better, 0)), at.ifNeeded(1, () -> share(at, g, better, 1)));
+        return at.each(() -> share(at, g, better, 0), () -> share(at, g, better, 1));
     }
 
     private static Value share(VjpSite at, Value g, BinaryKind better, int index) {

@@ -11,9 +11,10 @@ import dev.loupe.graph.Scope;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.UnknownHookException;
 import dev.loupe.graph.Value;
+import org.jspecify.annotations.Nullable;
 
-/** What a function at the end of a graph can reach: everything. */
-final class GraphScope implements Scope {
+/** What a function can reach in a graph that is being built: everything that has been built so far. */
+class GraphScope implements Scope {
 
     private final GraphBuilder builder;
 
@@ -31,21 +32,37 @@ final class GraphScope implements Scope {
         return new Expr(builder, value);
     }
 
+    /** The graph's own input of a name; null if it has none. */
+    @Nullable
+    Value knownInput(String name) {
+        return builder.inputs().get(name);
+    }
+
+    /** The graph's own weight of a name; null if it has none. */
+    @Nullable
+    Value knownWeight(String name) {
+        return builder.weights().get(name);
+    }
+
     @Override
     public Expr input(String name, DType dtype, Dim... sizes) {
-        Value known = builder.inputs().get(name);
+        Value known = knownInput(name);
+        Value input = known == null ? builder.input(name, dtype, sizes) : known;
         TensorType type = TensorType.of(dtype, sizes);
-        if (known != null && !known.type().equals(type)) {
+        if (!input.type().equals(type)) {
             throw new IllegalArgumentException(
-                    "The graph's input '" + name + "' is " + known.type() + ", asked for as " + type);
+                    "The graph's input '" + name + "' is " + input.type() + ", asked for as " + type);
         }
-        return new Expr(builder, known == null ? builder.input(name, dtype, sizes) : known);
+        return new Expr(builder, input);
     }
 
     @Override
     public Expr weight(String name, DType dtype, long... sizes) {
-        Value known = builder.weights().get(name);
-        return new Expr(builder, known == null ? builder.weight(name, dtype, sizes) : known);
+        Value known = knownWeight(name);
+        Value weight = known == null ? builder.weight(name, dtype, sizes) : known;
+        // Weights that are only stored in 16 bits are widened where they are used.
+        boolean onlyStored = weight.type().dtype().isSixteenBits() && dtype == DType.FLOAT32;
+        return new Expr(builder, onlyStored ? builder.cast(weight, dtype) : weight);
     }
 
     @Override

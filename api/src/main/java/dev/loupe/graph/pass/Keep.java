@@ -37,7 +37,9 @@ public record Keep(Set<String> observed, Set<String> outputs, Set<String> given)
     public Graph apply(Graph graph) {
         BitSet needed = needed(graph);
         Rewriter rewriter = Rewriter.copy(graph, (old, to) -> {
-            boolean kept = !isName(old) && (needed.get(old.id()) || isSiblingOfNeeded(old, graph, needed));
+            // All outputs of one operation stay together.
+            boolean kept =
+                    !isName(old) && old.siblings(graph.values()).stream().anyMatch(output -> needed.get(output.id()));
             return kept ? to.copy(old, operand -> to.get(behind(operand))) : null;
         });
         for (String name : new TreeSet<>(outputs)) {
@@ -60,25 +62,6 @@ public record Keep(Set<String> observed, Set<String> outputs, Set<String> given)
         return value.source() instanceof Value.Stop
                 || (value.source() instanceof Value.Hooked hooked
                         && !observed.contains(hooked.point().name()));
-    }
-
-    // All outputs of one operation stay together.
-    private static boolean isSiblingOfNeeded(Value value, Graph graph, BitSet needed) {
-        if (!(value.source() instanceof Value.Result result)) {
-            return false;
-        }
-        int first = value.id() - result.output();
-        for (int id = first; id < graph.values().size(); id++) {
-            if (!(graph.values().get(id).source() instanceof Value.Result sibling)
-                    || sibling.output() != id - first
-                    || (sibling.output() == 0 && id != first)) {
-                return false;
-            }
-            if (needed.get(id)) {
-                return true;
-            }
-        }
-        return false;
     }
 
     /**

@@ -31,7 +31,7 @@ public record Measure(String output, String of, GraphFunction function) implemen
         }
         Rewriter rewriter = Rewriter.copy(graph, (old, to) -> to.copy(old));
         rewriter.copyOutputs();
-        graph.shortcuts().forEach(rewriter::copyShortcut);
+        rewriter.copyShortcuts();
         GraphBuilder builder = rewriter.builder().beside(graph.homeOf(measured.region()), output);
         Expr result = function.apply(new Expr(builder, rewriter.get(measured)), new GraphScope(builder));
         if (result.builder() != builder) {

@@ -32,7 +32,8 @@ public final class Rewriter {
     private final GraphBuilder builder = new GraphBuilder();
     private final @Nullable Value[] copies;
 
-    private Rewriter(Graph graph) {
+    /** Copies the regions of a graph, and nothing in them yet. */
+    Rewriter(Graph graph) {
         this.graph = graph;
         this.copies = new Value[graph.values().size()];
         graph.regions().forEach(builder::in);
@@ -50,11 +51,15 @@ public final class Rewriter {
     /** Copies the values of a graph by a rule; outputs and shortcuts are left to whoever calls. */
     static Rewriter copy(Graph graph, Rule rule) {
         Rewriter rewriter = new Rewriter(graph);
-        for (Value value : graph.values()) {
-            rewriter.builder.in(value.region());
-            rewriter.copies[value.id()] = rule.rewrite(value, rewriter);
-        }
+        rewriter.copyValues(rule);
         return rewriter;
+    }
+
+    void copyValues(Rule rule) {
+        for (Value value : graph.values()) {
+            builder.in(value.region());
+            copies[value.id()] = rule.rewrite(value, this);
+        }
     }
 
     void copyOutputs() {

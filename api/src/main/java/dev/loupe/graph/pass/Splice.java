@@ -1,16 +1,12 @@
 package dev.loupe.graph.pass;
 
-import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Nearest;
-import dev.loupe.graph.Dim;
 import dev.loupe.graph.Expr;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.HookPoint;
-import dev.loupe.graph.Scope;
 import dev.loupe.graph.Shortcut;
-import dev.loupe.graph.TensorType;
 import dev.loupe.graph.UnknownHookException;
 import dev.loupe.graph.Value;
 import java.util.Collections;
@@ -33,9 +29,7 @@ public record Splice(Map<String, List<Change>> changes) implements Pass {
 
     /** Copies the collections. */
     public Splice {
-        Map<String, List<Change>> copy = new LinkedHashMap<>();
-        changes.forEach((point, list) -> copy.put(point, List.copyOf(list)));
-        changes = Collections.unmodifiableMap(copy);
+        changes = Change.copyOf(changes);
     }
 
     @Override
@@ -67,23 +61,30 @@ public record Splice(Map<String, List<Change>> changes) implements Pass {
         return conflicts;
     }
 
-    private static final class Splicing implements Scope {
+    private static final class Splicing extends GraphScope {
 
         private final Graph graph;
         private final Map<String, List<Change>> changes;
+        private final Rewriter rewriter;
+        private final GraphBuilder builder;
         private final Set<String> spliced = new HashSet<>();
         private final Set<String> read = new HashSet<>();
-        private GraphBuilder builder = new GraphBuilder();
         private String region = "";
 
         Splicing(Graph graph, Map<String, List<Change>> changes) {
+            this(graph, changes, new Rewriter(graph));
+        }
+
+        private Splicing(Graph graph, Map<String, List<Change>> changes, Rewriter rewriter) {
+            super(rewriter.builder());
             this.graph = graph;
             this.changes = changes;
+            this.rewriter = rewriter;
+            this.builder = rewriter.builder();
         }
 
         Graph splice() {
-            Rewriter rewriter = Rewriter.copy(graph, (old, to) -> {
-                builder = to.builder();
+            rewriter.copyValues((old, to) -> {
                 region = old.region();
                 if (old.source() instanceof Value.Hooked hooked) {
                     return changed(hooked.point(), to.get(hooked.input()));
@@ -153,8 +154,7 @@ public record Splice(Map<String, List<Change>> changes) implements Pass {
 
         @Override
         public Expr value(String point) {
-            Value known = builder.hooks().get(point);
-            if (known == null) {
+            if (!builder.hooks().containsKey(point)) {
                 if (graph.hooks().containsKey(point)) {
                     throw new IllegalArgumentException(
                             point + " fires later than the point whose function reads it; read an earlier one");
@@ -163,46 +163,28 @@ public record Splice(Map<String, List<Change>> changes) implements Pass {
                         + Nearest.to(point, graph.hooks().keySet(), 3));
             }
             read.add(point);
-            return new Expr(builder, known);
+            return super.value(point);
+        }
+
+        // What the graph itself has may stand further on: it is known by its name.
+        @Override
+        @Nullable
+        Value knownInput(String name) {
+            Value known = super.knownInput(name);
+            Value original = graph.inputs().get(name);
+            return known == null && original != null ? takeEarly(original) : known;
         }
 
         @Override
-        public Expr input(String name, DType dtype, Dim... sizes) {
-            TensorType type = TensorType.of(dtype, sizes);
-            // An input of the graph itself may stand further on: it is known by its name.
-            Value known = builder.inputs().get(name);
-            if (known == null && graph.inputs().containsKey(name)) {
-                known = takeEarly(graph.inputs().get(name));
+        @Nullable
+        Value knownWeight(String name) {
+            Value known = super.knownWeight(name);
+            Value original = graph.weights().get(name);
+            if (known != null || original == null) {
+                return known;
             }
-            if (known == null) {
-                known = builder.input(name, dtype, sizes);
-            }
-            if (!known.type().equals(type)) {
-                throw new IllegalArgumentException(
-                        "The graph's input '" + name + "' is " + known.type() + ", asked for as " + type);
-            }
-            return new Expr(builder, known);
-        }
-
-        @Override
-        public Expr weight(String name, DType dtype, long... sizes) {
-            Value known = builder.weights().get(name);
-            if (known == null && graph.weights().containsKey(name)) {
-                HostTensor numbers = graph.constants().get(name);
-                known = numbers == null ? takeEarly(graph.weights().get(name)) : builder.constant(name, numbers);
-            }
-            if (known == null) {
-                known = builder.weight(name, dtype, sizes);
-            }
-            // Weights that are only stored in 16 bits are widened where they are used.
-            boolean onlyStored = known.type().dtype().isSixteenBits() && dtype == DType.FLOAT32;
-            return new Expr(builder, onlyStored ? builder.cast(known, dtype) : known);
-        }
-
-        @Override
-        public Expr constant(String name, HostTensor numbers) {
-            Value known = builder.weights().get(name);
-            return new Expr(builder, known == null ? builder.constant(name, numbers) : known);
+            HostTensor numbers = graph.constants().get(name);
+            return numbers == null ? takeEarly(original) : builder.constant(name, numbers);
         }
 
         @Override
