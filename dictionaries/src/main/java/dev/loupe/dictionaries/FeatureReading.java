@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 public final class FeatureReading {
 
     private static final int PROMOTED = 4;
+    private static final String FINAL_NORM = "ln_final.w";
 
     private FeatureReading() {}
 
@@ -116,19 +117,36 @@ public final class FeatureReading {
 
     /**
      * What one unit of a feature adds to each logit, straight through the unembedding: decoder · W_U, [d_vocab]. The final
-     * norm's scale is left out.
+     * norm's weight is applied, as it is where the model was loaded with it folded into W_U; its scale, which depends on the
+     * run, is left out, and so are all blocks in between.
      *
-     * @throws IllegalArgumentException if the dictionary doesn't write to the residual stream
+     * @throws IllegalArgumentException if the dictionary doesn't write to the residual stream, or has no such feature
      */
     public static Tensor logitEffect(HookedTransformer model, SplicedDictionary spliced, int feature) {
-        DictionaryConfig config = spliced.dictionary().config();
+        Dictionary dictionary = spliced.dictionary();
+        DictionaryConfig config = dictionary.config();
         if (config.dOut() != model.config().dModel()) {
-            throw new IllegalArgumentException(spliced.dictionary() + " writes vectors of width " + config.dOut()
+            throw new IllegalArgumentException(dictionary + " writes vectors of width " + config.dOut()
                     + ", the residual stream has " + model.config().dModel()
                     + ": its features have no effect on logits of"
                     + " their own");
         }
-        Tensor decoder = model.weight("dictionary." + config.hookOut() + ".W_dec");
-        return decoder.pick(0, feature).matmul(model.W_U()).squeeze(0);
+        if (feature < 0 || feature >= config.dSae()) {
+            throw new IllegalArgumentException(
+                    "There is no feature " + feature + "; " + dictionary + " has " + config.dSae() + ", from 0 on");
+        }
+        String name = spliced.weightName("W_dec");
+        Tensor row = model.weightNames().contains(name)
+                ? model.weight(name).pick(0, feature)
+                : model.tensors().of(dictionary.row("W_dec", feature).to(model.dtype()));
+        boolean normed = model.weightNames().contains(FINAL_NORM);
+        return (normed ? row.mul(model.weight(FINAL_NORM)) : row)
+                .matmul(model.W_U())
+                .squeeze(0);
+    }
+
+    /** Whether {@link #logitEffect} applies the final norm's weight itself: it isn't folded into W_U. */
+    public static boolean appliesFinalNorm(HookedTransformer model) {
+        return model.weightNames().contains(FINAL_NORM);
     }
 }

@@ -62,19 +62,16 @@ final class Tracing {
         if (options.logits().isEmpty()) {
             return mostProbable(probabilities);
         }
-        long[] ids = options.logits().stream()
-                .sorted(Comparator.comparingDouble((Long id) -> -probability(probabilities, id)))
+        options.logits().forEach(id -> {
+            if (id < 0 || id >= probabilities.length) {
+                throw new IllegalArgumentException(
+                        "There is no token " + id + "; the vocabulary has " + probabilities.length + " tokens");
+            }
+        });
+        return options.logits().stream()
+                .sorted(Comparator.comparingDouble((Long id) -> -probabilities[Math.toIntExact(id)]))
                 .mapToLong(Long::longValue)
                 .toArray();
-        return ids;
-    }
-
-    private static double probability(double[] probabilities, long id) {
-        if (id < 0 || id >= probabilities.length) {
-            throw new IllegalArgumentException(
-                    "There is no token " + id + "; the vocabulary has " + probabilities.length + " tokens");
-        }
-        return probabilities[(int) id];
     }
 
     private long[] mostProbable(double[] probabilities) {
