@@ -36,7 +36,8 @@ public final class SparseFeatures {
      */
     public static SparseFeatures of(Tensor acts) {
         if (acts.rank() != 3) {
-            throw new IllegalArgumentException("Activations of features are [batch, pos, d_sae], found " + acts.shape());
+            throw new IllegalArgumentException(
+                    "Activations of features are [batch, pos, d_sae], found " + acts.shape());
         }
         Builder builder = new Builder(
                 Math.toIntExact(acts.size(0)), Math.toIntExact(acts.size(1)), Math.toIntExact(acts.size(2)));
@@ -166,12 +167,7 @@ public final class SparseFeatures {
 
         SparseFeatures build() {
             return new SparseFeatures(
-                    batch,
-                    positions,
-                    size,
-                    starts,
-                    Arrays.copyOf(features, count),
-                    Arrays.copyOf(activations, count));
+                    batch, positions, size, starts, Arrays.copyOf(features, count), Arrays.copyOf(activations, count));
         }
     }
 }

@@ -69,6 +69,7 @@ public final class AttributionGraph {
      * @param leftOut what features beyond the limit add, by row
      * @param bias by row
      */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     record Parts(
             String model,
             long[] tokens,

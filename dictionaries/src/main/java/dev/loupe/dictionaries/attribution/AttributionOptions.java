@@ -48,8 +48,7 @@ public record AttributionOptions(
 
     /** The same for these tokens instead of the most probable ones. */
     public AttributionOptions withLogits(List<Long> tokens) {
-        return new AttributionOptions(
-                logitProbability, maxLogits, tokens, maxFeatures, batch, skipFirst, anyOptions);
+        return new AttributionOptions(logitProbability, maxLogits, tokens, maxFeatures, batch, skipFirst, anyOptions);
     }
 
     /** The same for the most probable tokens up to a probability and a number. */
@@ -64,8 +63,7 @@ public record AttributionOptions(
 
     /** The same with so many targets in one run. */
     public AttributionOptions withBatch(int targets) {
-        return new AttributionOptions(
-                logitProbability, maxLogits, logits, maxFeatures, targets, skipFirst, anyOptions);
+        return new AttributionOptions(logitProbability, maxLogits, logits, maxFeatures, targets, skipFirst, anyOptions);
     }
 
     /** The same with the first position left out or not. */

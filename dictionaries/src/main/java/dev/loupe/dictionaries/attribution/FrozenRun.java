@@ -31,8 +31,7 @@ final class FrozenRun {
      * @param value what enters its activation function
      * @param bias what would enter it if no source wrote anything
      */
-    record Active(
-            int layer, int position, int feature, int index, double activation, double value, double bias) {}
+    record Active(int layer, int position, int feature, int index, double activation, double value, double bias) {}
 
     /**
      * A token that may come next.
@@ -49,6 +48,7 @@ final class FrozenRun {
      * @param writes what they write, [active, d_model]
      * @param starts the first active feature of each position, and their number
      */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     record Layer(Tensor reads, Tensor writes, int[] starts) {}
 
     private final HookedTransformer model;
@@ -74,11 +74,10 @@ final class FrozenRun {
         points.addAll(reads());
         points.add(LocalReplacement.EMBEDDING);
         points.add(LocalReplacement.LOGITS);
-        RunResult run =
-                model.run(RunRequest.of(tokens).observe(HookFilter.names(points)).build());
+        RunResult run = model.run(
+                RunRequest.of(tokens).observe(HookFilter.names(points)).build());
         this.values = run.cache();
-        this.probabilities =
-                run.logits().get(0, -1).softmax(0).toDoubleArray();
+        this.probabilities = run.logits().get(0, -1).softmax(0).toDoubleArray();
         this.silent = silent();
         for (int layer = 0; layer < replacement.layers(); layer++) {
             encode(layer);
@@ -87,7 +86,10 @@ final class FrozenRun {
 
     private List<String> reads() {
         List<String> reads = new ArrayList<>();
-        replacement.transcoders().values().forEach(dictionary -> reads.add(dictionary.config().hookIn()));
+        replacement
+                .transcoders()
+                .values()
+                .forEach(dictionary -> reads.add(dictionary.config().hookIn()));
         reads.add(LocalReplacement.UNEMBEDDED);
         return reads;
     }
@@ -97,7 +99,9 @@ final class FrozenRun {
         RunRequest.Builder request = RunRequest.of(tokens)
                 .observe(HookFilter.names(reads()))
                 .returns(Returns.NONE)
-                .feed(LocalReplacement.EMBEDDING, values.get(LocalReplacement.EMBEDDING).mul(0));
+                .feed(
+                        LocalReplacement.EMBEDDING,
+                        values.get(LocalReplacement.EMBEDDING).mul(0));
         replacement.frozen().forEach(point -> request.feed(point, values.get(point)));
         for (int layer = 0; layer < replacement.layers(); layer++) {
             Tensor written = values.get(replacement.constant(layer));
@@ -144,8 +148,7 @@ final class FrozenRun {
                 double[] pre = preActivations(own, read, position, features);
                 double[] bias = preActivations(own, silent.get(point), position, features);
                 for (int i = 0; i < features.length; i++) {
-                    here.add(new Active(
-                            layer, position, features[i], here.size(), activations[i], pre[i], bias[i]));
+                    here.add(new Active(layer, position, features[i], here.size(), activations[i], pre[i], bias[i]));
                 }
             }
             starts[tokens.positions()] = here.size();
@@ -173,9 +176,7 @@ final class FrozenRun {
             return model.tensors().zeros(model.dtype(), 0, dictionary.config().dIn());
         }
         Tensor directions = own.weight("W_enc").pick(1, numbers(features)).transpose(0, 1);
-        return dictionary.config().rescaleByDecoderNorm()
-                ? directions.mul(norms(own, features))
-                : directions;
+        return dictionary.config().rescaleByDecoderNorm() ? directions.mul(norms(own, features)) : directions;
     }
 
     private Tensor writes(DictionaryTensors own, Dictionary dictionary, List<Active> features) {
@@ -183,7 +184,8 @@ final class FrozenRun {
             return model.tensors().zeros(model.dtype(), 0, dictionary.config().dOut());
         }
         double[] activations = features.stream().mapToDouble(Active::activation).toArray();
-        Tensor strengths = model.tensors().of(activations, activations.length, 1).to(model.dtype());
+        Tensor strengths =
+                model.tensors().of(activations, activations.length, 1).to(model.dtype());
         Tensor rows = own.weight("W_dec").pick(0, numbers(features)).mul(strengths);
         return dictionary.config().rescaleByDecoderNorm() ? rows.div(norms(own, features)) : rows;
     }

@@ -138,7 +138,9 @@ public final class GraphPruning {
             }
         }
         boolean changed = false;
-        for (int node = nodes.nextSetBit(0); node >= 0 && node < graph.tokenNode(0); node = nodes.nextSetBit(node + 1)) {
+        for (int node = nodes.nextSetBit(0);
+                node >= 0 && node < graph.tokenNode(0);
+                node = nodes.nextSetBit(node + 1)) {
             boolean unfounded = graph.kind(node) == AttributionGraph.Kind.FEATURE && edges[node].isEmpty();
             if (!left.get(node) || unfounded) {
                 nodes.clear(node);

@@ -9,6 +9,7 @@ package dev.loupe.dictionaries.attribution;
  * @param rows sizes of edges as shares of their target's sum, by target
  * @param nodes influence by node, without the weight that logits have of themselves
  */
+@SuppressWarnings("ArrayRecordComponent") // never compared
 record Influence(AttributionGraph graph, double[][] rows, double[] nodes) {
 
     static Influence of(AttributionGraph graph) {

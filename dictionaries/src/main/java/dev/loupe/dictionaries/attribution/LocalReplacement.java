@@ -35,14 +35,14 @@ final class LocalReplacement implements ModelExtension {
     private final TreeMap<Integer, Dictionary> transcoders = new TreeMap<>();
 
     LocalReplacement(HookedTransformer model, List<Dictionary> dictionaries, boolean anyOptions) {
-        this.frozen = FROZEN.select(model.hookNames()).stream()
-                .map(HookPoint::name)
-                .toList();
+        this.frozen =
+                FROZEN.select(model.hookNames()).stream().map(HookPoint::name).toList();
         this.outputs = HookFilter.glob("blocks.*.hook_mlp_out").select(model.hookNames()).stream()
                 .map(HookPoint::name)
                 .toList();
         if (dictionaries.isEmpty()) {
-            throw new IllegalArgumentException("An attribution graph needs transcoders, one for each layer; found none");
+            throw new IllegalArgumentException(
+                    "An attribution graph needs transcoders, one for each layer; found none");
         }
         for (Dictionary dictionary : dictionaries) {
             add(model, dictionary, anyOptions);
@@ -125,7 +125,8 @@ final class LocalReplacement implements ModelExtension {
             targets(point, read, scope);
             HostTensor matrix = dictionary.weights().get("W_skip");
             if (matrix != null) {
-                Expr weight = scope.weight(skipWeight(layer), read.dtype(), matrix.shape().toArray());
+                Expr weight = scope.weight(
+                        skipWeight(layer), read.dtype(), matrix.shape().toArray());
                 skip = read.matmul(weight.transpose(0, 1));
             }
         }

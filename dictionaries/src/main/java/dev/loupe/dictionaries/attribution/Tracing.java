@@ -12,9 +12,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
-import org.jspecify.annotations.Nullable;
 
 /** Makes an attribution graph: from logits to features, the most influential first if there are too many. */
 final class Tracing {
@@ -43,14 +44,13 @@ final class Tracing {
                 HookedTransformer linear = plain.with(replacement)) {
             FrozenRun run = new FrozenRun(linear, replacement, tokens, options.skipFirst());
             Directions directions = new Directions(run);
-            List<Active> active = run.active();
             long[] ids = logits(run.probabilities());
             List<Next> next = run.next(ids);
             int[] last = new int[ids.length];
             Arrays.fill(last, tokens.positions() - 1);
             double[][] logitRows =
                     directions.rows(LocalReplacement.UNEMBEDDED, replacement.layers(), last, run.logitReads(ids));
-            @Nullable double[][] featureRows = new double[active.size()][];
+            Map<Integer, double[]> featureRows = new HashMap<>();
             BitSet chosen = features(run, directions, featureRows, logitRows, next);
             return put(run, chosen, featureRows, next, logitRows);
         }
@@ -95,20 +95,17 @@ final class Tracing {
 
     /** Fills in the rows of features, of all or of the most influential ones; says of which. */
     private BitSet features(
-            FrozenRun run,
-            Directions directions,
-            @Nullable double[][] rows,
-            double[][] logitRows,
-            List<Next> next) {
+            FrozenRun run, Directions directions, Map<Integer, double[]> rows, double[][] logitRows, List<Next> next) {
         BitSet done = new BitSet();
-        int wanted = Math.min(options.maxFeatures(), rows.length);
+        int all = run.active().size();
+        int wanted = Math.min(options.maxFeatures(), all);
         while (done.cardinality() < wanted) {
-            List<Integer> open = IntStream.range(0, rows.length)
+            List<Integer> open = IntStream.range(0, all)
                     .filter(index -> !done.get(index))
                     .boxed()
                     .toList();
-            if (wanted < rows.length) {
-                double[] influence = influence(rows, logitRows, next);
+            if (wanted < all) {
+                double[] influence = influence(all, rows, logitRows, next);
                 int some = Math.min(wanted - done.cardinality(), RUNS_BETWEEN_ESTIMATES * options.batch());
                 open = open.stream()
                         .sorted(Comparator.comparingDouble(index -> -influence[index]))
@@ -139,8 +136,7 @@ final class Tracing {
         return to;
     }
 
-    private static void fill(
-            FrozenRun run, Directions directions, List<Integer> together, @Nullable double[][] rows) {
+    private static void fill(FrozenRun run, Directions directions, List<Integer> together, Map<Integer, double[]> rows) {
         List<Active> targets = together.stream().map(run.active()::get).toList();
         int number = targets.get(0).layer();
         FrozenRun.Layer layer = run.layer(number);
@@ -156,19 +152,19 @@ final class Tracing {
                     layer.reads()
                             .pick(0, targets.stream().mapToLong(Active::index).toArray()));
             for (int i = 0; i < found.length; i++) {
-                rows[together.get(i)] = found[i];
+                rows.put(together.get(i), found[i]);
             }
         }
     }
 
     // By what is known of the edges so far; what comes to a feature whose edges aren't known ends there.
-    private static double[] influence(@Nullable double[][] rows, double[][] logitRows, List<Next> next) {
+    private static double[] influence(int features, Map<Integer, double[]> rows, double[][] logitRows, List<Next> next) {
         double[] nodes = new double[logitRows[0].length];
         for (int i = 0; i < logitRows.length; i++) {
             Influence.add(nodes, Influence.shares(logitRows[i]), next.get(i).probability());
         }
-        for (int i = rows.length - 1; i >= 0; i--) {
-            double[] row = rows[i];
+        for (int i = features - 1; i >= 0; i--) {
+            double[] row = rows.get(i);
             if (row != null) {
                 Influence.add(nodes, Influence.shares(row), nodes[i]);
             }
@@ -177,7 +173,7 @@ final class Tracing {
     }
 
     private AttributionGraph put(
-            FrozenRun run, BitSet chosen, @Nullable double[][] featureRows, List<Next> next, double[][] logitRows) {
+            FrozenRun run, BitSet chosen, Map<Integer, double[]> featureRows, List<Next> next, double[][] logitRows) {
         int targets = chosen.cardinality() + next.size();
         double[][] edges = new double[targets][];
         double[] leftOut = new double[targets];
@@ -185,12 +181,12 @@ final class Tracing {
         List<Feature> features = new ArrayList<>();
         for (int index : chosen.stream().toArray()) {
             Active source = run.active().get(index);
-            double[] row = featureRows[index];
+            double[] row = featureRows.get(index);
             if (row == null) {
                 throw new IllegalStateException("The edges to " + source + " aren't known");
             }
             int at = features.size();
-            edges[at] = taken(row, featureRows.length, chosen, leftOut, at);
+            edges[at] = taken(row, run.active().size(), chosen, leftOut, at);
             bias[at] = source.bias();
             features.add(new Feature(
                     source.layer(), source.position(), source.feature(), source.activation(), source.value()));
@@ -198,7 +194,7 @@ final class Tracing {
         List<Logit> logits = new ArrayList<>();
         for (int i = 0; i < next.size(); i++) {
             int at = features.size() + i;
-            edges[at] = taken(logitRows[i], featureRows.length, chosen, leftOut, at);
+            edges[at] = taken(logitRows[i], run.active().size(), chosen, leftOut, at);
             bias[at] = next.get(i).bias();
             logits.add(new Logit(
                     next.get(i).token(), next.get(i).probability(), next.get(i).value()));
@@ -209,7 +205,7 @@ final class Tracing {
                 replacement.layers(),
                 List.copyOf(features),
                 List.copyOf(logits),
-                featureRows.length,
+                run.active().size(),
                 edges,
                 leftOut,
                 bias,

@@ -61,8 +61,7 @@ public record DictionaryQuality(
 
     /** Measures a dictionary that may be taken for a model that was loaded with other options. */
     public static DictionaryQuality of(HookedTransformer model, SplicedDictionary dictionary, Iterable<Tokens> text) {
-        SplicedDictionary plain =
-                new SplicedDictionary(dictionary.dictionary(), false, dictionary.anyOptions());
+        SplicedDictionary plain = new SplicedDictionary(dictionary.dictionary(), false, dictionary.anyOptions());
         try (HookedTransformer with = model.with(plain);
                 DictionaryTensors own = plain.dictionary().on(model.backend(), model.dtype())) {
             Sums sums = new Sums(model, plain.dictionary().config());

@@ -63,7 +63,8 @@ public final class TopActivations {
 
     /** What is known of a feature while the text goes by. */
     private static final class Seen {
-        private final PriorityQueue<Example> best = new PriorityQueue<>(Comparator.comparingDouble(Example::activation));
+        private final PriorityQueue<Example> best =
+                new PriorityQueue<>(Comparator.comparingDouble(Example::activation));
         private long tokens;
         private double sum;
     }
@@ -131,8 +132,10 @@ public final class TopActivations {
     }
 
     private static SparseFeatures encode(HookedTransformer model, DictionaryTensors own, String point, Tokens tokens) {
-        RunRequest request =
-                RunRequest.of(tokens).observe(HookFilter.names(point)).returns(Returns.NONE).build();
+        RunRequest request = RunRequest.of(tokens)
+                .observe(HookFilter.names(point))
+                .returns(Returns.NONE)
+                .build();
         try (RunResult run = model.run(request)) {
             return own.encodeSparse(run.cache().get(point));
         }
@@ -163,8 +166,7 @@ public final class TopActivations {
             feature.sum += values[i];
             Example least = feature.best.peek();
             if (least == null || feature.best.size() < top || values[i] > least.activation()) {
-                feature.best.add(
-                        example(found, tokens, row, position, sequence, around, active[i], values[i]));
+                feature.best.add(example(found, tokens, row, position, sequence, around, active[i], values[i]));
                 if (feature.best.size() > top) {
                     feature.best.remove();
                 }

@@ -69,8 +69,7 @@ class AttributionGraphTest {
                 targets++;
             }
         }
-        assertThat(targets)
-                .isEqualTo(graph.features().size() + graph.logits().size());
+        assertThat(targets).isEqualTo(graph.features().size() + graph.logits().size());
     }
 
     @Test
@@ -292,8 +291,7 @@ class AttributionGraphTest {
         try (HookedTransformer model = model("reference", DType.FLOAT32)) {
             Tokens tokens = model.toTokens("Mary and John");
             assertThatIllegalArgumentException()
-                    .isThrownBy(() ->
-                            AttributionGraph.of(model, List.of(Dictionary.load("resid_post_2.topk")), tokens))
+                    .isThrownBy(() -> AttributionGraph.of(model, List.of(Dictionary.load("resid_post_2.topk")), tokens))
                     .withMessageContaining("resid_post_2.topk")
                     .withMessageContaining("replace blocks.L.hook_mlp_out");
             Dictionary one = Dictionary.load("mlp_1.transcoder");

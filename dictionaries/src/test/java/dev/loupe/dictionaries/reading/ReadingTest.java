@@ -33,8 +33,7 @@ class ReadingTest {
 
     private static HookedTransformer model() {
         return HookedTransformer.fromPretrained(
-                "toy-gpt2",
-                LoadOptions.noProcessing().withBackend("reference").withDType(DType.FLOAT64));
+                "toy-gpt2", LoadOptions.noProcessing().withBackend("reference").withDType(DType.FLOAT64));
     }
 
     @ParameterizedTest
@@ -42,8 +41,7 @@ class ReadingTest {
     void sparseFeaturesAreTheDenseOnesWithoutTheZeros(String backend) {
         try (HookedTransformer model = HookedTransformer.fromPretrained(
                         "toy-gpt2", LoadOptions.noProcessing().withBackend(backend));
-                DictionaryTensors own =
-                        Dictionary.load("resid_post_1.jumprelu").on(model.backend(), model.dtype())) {
+                DictionaryTensors own = Dictionary.load("resid_post_1.jumprelu").on(model.backend(), model.dtype())) {
             Tensor read = model.runWithCache(model.toTokens(TEXTS.get(0)), HookFilter.names("resid_post1"))
                     .cache()
                     .get("resid_post1");
@@ -77,8 +75,7 @@ class ReadingTest {
         Dictionary dictionary = Dictionary.load("resid_post_2.topk");
         try (HookedTransformer model = model();
                 DictionaryTensors own = dictionary.on(model.backend(), model.dtype())) {
-            TopActivations found =
-                    TopActivations.of(model, dictionary, TextBatches.of(model, TEXTS, 64, 2), 3, 2);
+            TopActivations found = TopActivations.of(model, dictionary, TextBatches.of(model, TEXTS, 64, 2), 3, 2);
             int tokens = 0;
             double[] best = new double[dictionary.config().dSae()];
             int[] times = new int[best.length];
@@ -122,8 +119,7 @@ class ReadingTest {
                     Set.of(found.active().get(0)));
             assertThat(one.active()).containsExactly(found.active().get(0));
             assertThat(one.feature(found.active().get(0)).examples().get(0).activation())
-                    .isCloseTo(
-                            found.feature(found.active().get(0)).largest(), within(1e-9));
+                    .isCloseTo(found.feature(found.active().get(0)).largest(), within(1e-9));
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> TopActivations.of(
                             model, dictionary, TextBatches.of(model, TEXTS, 64, 1), 3, 2, Set.of(512)))
@@ -150,13 +146,22 @@ class ReadingTest {
             Tensor spread = is.sub(is.mean(0, 1));
             assertThat(quality.varianceExplained())
                     .isCloseTo(
-                            1 - missed.square().sum().item() / spread.square().sum().item(), within(1e-9))
+                            1
+                                    - missed.square().sum().item()
+                                            / spread.square().sum().item(),
+                            within(1e-9))
                     .isBetween(0.5, 1.0);
             assertThat(quality.meanSquaredError())
                     .isCloseTo(missed.square().mean().item(), within(1e-9));
             assertThat(quality.l0())
                     .isCloseTo(
-                            own.encode(read).gt(0).to(DType.FLOAT64).sum(-1).mean().item(), within(1e-9))
+                            own.encode(read)
+                                    .gt(0)
+                                    .to(DType.FLOAT64)
+                                    .sum(-1)
+                                    .mean()
+                                    .item(),
+                            within(1e-9))
                     .isEqualTo(16);
             assertThat(quality.loss()).isCloseTo(model.loss(tokens), within(1e-9));
             assertThat(quality.splicedLoss()).isCloseTo(with.loss(tokens), within(1e-9));
@@ -165,8 +170,7 @@ class ReadingTest {
             }
             assertThat(quality.lossRecovered())
                     .isCloseTo(
-                            (quality.ablatedLoss() - quality.splicedLoss())
-                                    / (quality.ablatedLoss() - quality.loss()),
+                            (quality.ablatedLoss() - quality.splicedLoss()) / (quality.ablatedLoss() - quality.loss()),
                             within(1e-12));
             assertThat(quality.neverActive()).isBetween(1, 511);
             assertThatIllegalArgumentException()
@@ -189,15 +193,14 @@ class ReadingTest {
             assertThat(FeatureReading.logitEffect(with, spliced, 415).maxAbsDifference(effect))
                     .isLessThan(1e-12);
             // Folding a layer norm centres what is read too; so do we by hand.
-            Tensor row = with.weight("dictionary.blocks.2.hook_resid_post.W_dec").pick(0, 415);
-            Tensor byHand = row.mul(plain.weight("ln_final.w"))
-                    .matmul(plain.W_U())
-                    .squeeze(0);
+            Tensor row =
+                    with.weight("dictionary.blocks.2.hook_resid_post.W_dec").pick(0, 415);
+            Tensor byHand =
+                    row.mul(plain.weight("ln_final.w")).matmul(plain.W_U()).squeeze(0);
             assertThat(effect.maxAbsDifference(byHand)).isLessThan(1e-12);
             Tensor centred = row.sub(row.mean());
-            Tensor expected = centred.mul(plain.weight("ln_final.w"))
-                    .matmul(plain.W_U())
-                    .squeeze(0);
+            Tensor expected =
+                    centred.mul(plain.weight("ln_final.w")).matmul(plain.W_U()).squeeze(0);
             assertThat(FeatureReading.logitEffect(folded, spliced, 415).maxAbsDifference(expected))
                     .isLessThan(1e-9);
             assertThatIllegalArgumentException()
@@ -208,7 +211,8 @@ class ReadingTest {
 
     @Test
     void aSteeredFeatureAddsItsDecoderRow() {
-        SplicedDictionary spliced = Dictionary.load("resid_post_2.topk").spliced().withErrorTerm();
+        SplicedDictionary spliced =
+                Dictionary.load("resid_post_2.topk").spliced().withErrorTerm();
         try (HookedTransformer model = model();
                 HookedTransformer with = model.with(spliced)) {
             Tokens tokens = model.toTokens(TEXTS.get(1));
@@ -219,7 +223,8 @@ class ReadingTest {
                 Tensor before = model.runWithCache(tokens, HookFilter.names("resid_post2"))
                         .cache()
                         .get("resid_post2");
-                Tensor row = with.weight("dictionary.blocks.2.hook_resid_post.W_dec").pick(0, 7);
+                Tensor row =
+                        with.weight("dictionary.blocks.2.hook_resid_post.W_dec").pick(0, 7);
                 assertThat(after.sub(before).maxAbsDifference(before.mul(0).add(row.mul(2.5))))
                         .isLessThan(1e-9);
             }
