@@ -1,20 +1,14 @@
 package dev.loupe.architecture;
 
 import dev.loupe.graph.Graph;
-import dev.loupe.plugin.SpiVersion;
+import dev.loupe.plugin.Plugin;
 import java.util.List;
 
 /**
  * Offers a model architecture. Found by {@link java.util.ServiceLoader}: list the class in {@code
  * META-INF/services/dev.loupe.architecture.ArchitectureProvider}. Construction is trivial and can't fail.
  */
-public interface ArchitectureProvider {
-
-    /** The architecture's name: {@code [a-z][a-z0-9-]*}. */
-    String id();
-
-    /** Returns {@link SpiVersion#CURRENT}. */
-    int spiVersion();
+public interface ArchitectureProvider extends Plugin {
 
     /** Whether this architecture can load a checkpoint with such a config; decided by its type, not its name. */
     boolean accepts(CheckpointConfig config);

@@ -1,11 +1,8 @@
 package dev.loupe.architecture;
 
-import dev.loupe.plugin.SpiVersion;
-import java.util.ArrayList;
-import java.util.Iterator;
+import dev.loupe.plugin.Discovered;
+import dev.loupe.plugin.Plugins;
 import java.util.List;
-import java.util.ServiceConfigurationError;
-import java.util.ServiceLoader;
 
 /** Finds architectures on the class path. */
 public final class Architectures {
@@ -14,47 +11,50 @@ public final class Architectures {
 
     private Architectures() {}
 
-    /** Every architecture that could be loaded; one that couldn't is logged as a warning. */
+    /** Every architecture on the class path, whether it can be used or not. */
+    public static List<Discovered<ArchitectureProvider>> discovered() {
+        return Plugins.find(ArchitectureProvider.class);
+    }
+
+    /** Every architecture that can be used; one that can't is logged as a warning. */
     public static List<ArchitectureProvider> all() {
-        List<ArchitectureProvider> found = new ArrayList<>();
-        Iterator<ServiceLoader.Provider<ArchitectureProvider>> providers =
-                ServiceLoader.load(ArchitectureProvider.class).stream().iterator();
-        while (true) {
-            try {
-                if (!providers.hasNext()) {
-                    return found;
-                }
-                ArchitectureProvider provider = providers.next().get();
-                if (provider.spiVersion() == SpiVersion.CURRENT) {
-                    found.add(provider);
-                } else {
-                    LOG.log(
-                            System.Logger.Level.WARNING,
-                            "Architecture ''{0}'' was compiled against version {1} of the interface, this is {2}",
-                            provider.id(),
-                            provider.spiVersion(),
-                            SpiVersion.CURRENT);
-                }
-            } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
-                LOG.log(System.Logger.Level.WARNING, "An architecture provider couldn't be loaded", e);
+        List<Discovered<ArchitectureProvider>> found = discovered();
+        for (Discovered<ArchitectureProvider> architecture : found) {
+            Discovered.Problem problem = architecture.problem();
+            if (problem != null) {
+                LOG.log(System.Logger.Level.WARNING, "Architecture " + architecture, problem.cause());
             }
         }
+        return Plugins.usable(found);
     }
 
     /**
      * The architecture of that id.
      *
-     * @throws IllegalArgumentException if it isn't on the class path; lists those that are
+     * @throws IllegalArgumentException if it isn't on the class path, lists those that are; if it can't be used, says
+     *     why; or if several have the id
      */
     public static ArchitectureProvider byId(String id) {
-        for (ArchitectureProvider provider : all()) {
-            if (provider.id().equals(id)) {
-                return provider;
-            }
+        List<Discovered<ArchitectureProvider>> found = discovered();
+        List<Discovered<ArchitectureProvider>> named = Plugins.named(id, found);
+        if (named.size() > 1) {
+            throw new IllegalArgumentException("Several architectures call themselves '" + id + "': "
+                    + named.stream().map(Discovered::className).toList() + "; take all but one off the class path");
         }
+        for (Discovered<ArchitectureProvider> architecture : named) {
+            if (architecture.plugin() == null) {
+                throw new IllegalArgumentException("Architecture " + architecture);
+            }
+            return architecture.plugin();
+        }
+        List<String> useless = found.stream()
+                .filter(architecture -> architecture.problem() != null)
+                .map(Discovered::toString)
+                .toList();
         throw new IllegalArgumentException("There is no architecture '" + id + "' on the class path; installed are "
                 + ids() + ". Add the artifact that has it (dev.loupe:loupe-architectures has gpt2, llama, mistral,"
-                + " gpt-neox, qwen2, qwen3, gemma2, gemma3).");
+                + " gpt-neox, qwen2, qwen3, gemma2, gemma3)."
+                + (useless.isEmpty() ? "" : "\nFound, but of no use:\n  " + String.join("\n  ", useless)));
     }
 
     /**
@@ -75,7 +75,11 @@ public final class Architectures {
                     + ". An architecture is a plugin: add the artifact that has this one, or write it.");
         }
         throw new IllegalArgumentException("Several architectures accept " + config.source() + " (" + said + "): "
-                + accepting.stream().map(ArchitectureProvider::id).toList());
+                + accepting.stream()
+                        .map(provider -> "'" + provider.id() + "' ("
+                                + provider.getClass().getName() + ")")
+                        .toList()
+                + "; take all but one off the class path");
     }
 
     private static List<String> ids() {

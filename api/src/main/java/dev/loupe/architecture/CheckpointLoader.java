@@ -1,13 +1,16 @@
 package dev.loupe.architecture;
 
+import dev.loupe.plugin.Discovered;
+import dev.loupe.plugin.Plugin;
+import dev.loupe.plugin.Plugins;
+import dev.loupe.plugin.SpiVersion;
 import java.util.List;
-import java.util.ServiceLoader;
 
 /**
  * Turns a name into a checkpoint. Found by {@link java.util.ServiceLoader}; Loupe's own reads bundled models,
  * local directories and the Hugging Face Hub.
  */
-public interface CheckpointLoader {
+public interface CheckpointLoader extends Plugin {
 
     /**
      * The loader on the class path.
@@ -16,12 +19,12 @@ public interface CheckpointLoader {
      * @throws IllegalStateException if there is none, or several
      */
     static CheckpointLoader installed(String name) {
-        List<CheckpointLoader> loaders = ServiceLoader.load(CheckpointLoader.class).stream()
-                .map(ServiceLoader.Provider::get)
-                .toList();
+        List<Discovered<CheckpointLoader>> found = all();
+        List<CheckpointLoader> loaders = Plugins.usable(found);
         if (loaders.isEmpty()) {
             throw new IllegalStateException("Nothing on the class path can load '" + name
-                    + "'. Add the artifact dev.loupe:loupe-architectures.");
+                    + "'. Add the artifact dev.loupe:loupe-architectures."
+                    + (found.isEmpty() ? "" : "\nFound, but of no use: " + found));
         }
         if (loaders.size() > 1) {
             throw new IllegalStateException("Several checkpoint loaders are on the class path: "
@@ -30,8 +33,15 @@ public interface CheckpointLoader {
         return loaders.get(0);
     }
 
-    /** The loader's name, for messages. */
-    String id();
+    /** The loaders on the class path, whether they can be used or not. */
+    static List<Discovered<CheckpointLoader>> all() {
+        return Plugins.find(CheckpointLoader.class);
+    }
+
+    @Override
+    default int spiVersion() {
+        return SpiVersion.CURRENT;
+    }
 
     /**
      * Opens a checkpoint.
@@ -41,6 +51,25 @@ public interface CheckpointLoader {
      *     for, what was found and what to do
      */
     Checkpoint open(String name, LoadOptions options);
+
+    /**
+     * What a model is, before any of its weights are read.
+     *
+     * @param architecture builds its graph
+     * @param config as the checkpoint has it, without processing
+     */
+    record Description(ArchitectureProvider architecture, TransformerConfig config) {}
+
+    /**
+     * Tells what a model is. Loupe's own loader reads its config alone, and fetches no weights.
+     *
+     * @throws IllegalArgumentException as {@link #open} does
+     */
+    default Description describe(String name, LoadOptions options) {
+        try (Checkpoint checkpoint = open(name, options)) {
+            return new Description(checkpoint.architecture(), checkpoint.config());
+        }
+    }
 
     /**
      * Opens the tokenizer of a checkpoint alone.

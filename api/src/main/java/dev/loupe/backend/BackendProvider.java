@@ -1,6 +1,6 @@
 package dev.loupe.backend;
 
-import dev.loupe.plugin.SpiVersion;
+import dev.loupe.plugin.Plugin;
 import java.util.Set;
 
 /**
@@ -8,13 +8,7 @@ import java.util.Set;
  * META-INF/services/dev.loupe.backend.BackendProvider} (or annotate it with {@code @AutoService}). Construction
  * is trivial and can't fail.
  */
-public interface BackendProvider {
-
-    /** The name by which users ask for the backend: {@code [a-z][a-z0-9-]*}. */
-    String id();
-
-    /** Returns {@link SpiVersion#CURRENT}. */
-    int spiVersion();
+public interface BackendProvider extends Plugin {
 
     /**
      * Preference among the available backends when the user names none: the highest wins, a tie at the top is

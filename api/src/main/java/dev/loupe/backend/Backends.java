@@ -1,16 +1,14 @@
 package dev.loupe.backend;
 
 import dev.loupe.array.Nearest;
-import dev.loupe.plugin.SpiVersion;
-import java.util.ArrayList;
+import dev.loupe.plugin.Discovered;
+import dev.loupe.plugin.Plugins;
 import java.util.Comparator;
-import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 import java.util.ServiceConfigurationError;
-import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,8 +19,6 @@ public final class Backends {
 
     /** The backends whose artifacts are known to exist: {@code loupe-backend-} and the id. */
     private static final Set<String> OWN = Set.of("onnx", "pytorch", "reference");
-
-    private static final Pattern ID = Pattern.compile("[a-z][a-z0-9-]*");
 
     private Backends() {}
 
@@ -37,56 +33,35 @@ public final class Backends {
 
     /** Every provider on the class path, working or not. */
     public static List<Seen> all() {
-        List<Seen> seen = new ArrayList<>();
-        Iterator<ServiceLoader.Provider<BackendProvider>> providers =
-                ServiceLoader.load(BackendProvider.class).stream().iterator();
-        while (true) {
-            try {
-                if (!providers.hasNext()) {
-                    return seen;
-                }
-                seen.add(look(providers.next()));
-            } catch (ServiceConfigurationError | LinkageError e) {
-                // The iterator has moved on: the next call gives the next provider.
-                seen.add(broken("unnamed", e));
-            }
-        }
+        return Plugins.find(BackendProvider.class).stream().map(Backends::look).toList();
     }
 
-    private static Seen look(ServiceLoader.Provider<BackendProvider> candidate) {
-        String name = candidate.type().getName();
+    private static Seen look(Discovered<BackendProvider> discovered) {
+        BackendProvider provider = discovered.plugin();
+        Discovered.Problem problem = discovered.problem();
+        if (problem != null || provider == null) {
+            return new Seen(discovered.id(), null, unavailable(Objects.requireNonNull(problem)));
+        }
         try {
-            BackendProvider provider = candidate.get();
-            name = provider.id();
-            if (!ID.matcher(name).matches()) {
-                throw new IllegalStateException("Its id '" + name + "' doesn't match " + ID);
-            }
-            if (provider.spiVersion() != SpiVersion.CURRENT) {
-                return new Seen(
-                        name,
-                        provider,
-                        new Availability.Unavailable(
-                                Availability.Reason.WRONG_VERSION,
-                                "compiled against version " + provider.spiVersion()
-                                        + " of the backend interface; this is version " + SpiVersion.CURRENT,
-                                "use a build of " + candidate.type().getName() + " made for this version of Loupe",
-                                null));
-            }
-            return new Seen(name, provider, provider.probe());
+            return new Seen(discovered.id(), provider, provider.probe());
         } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
-            return broken(name, e);
+            return new Seen(
+                    discovered.id(),
+                    null,
+                    new Availability.Unavailable(
+                            Availability.Reason.BROKEN_PROVIDER,
+                            "the provider failed: " + e,
+                            "tell its makers, or take it off the class path",
+                            e));
         }
     }
 
-    private static Seen broken(String name, Throwable e) {
-        return new Seen(
-                name,
-                null,
-                new Availability.Unavailable(
-                        Availability.Reason.BROKEN_PROVIDER,
-                        "the provider failed: " + e,
-                        "tell its makers, or take it off the class path",
-                        e));
+    private static Availability unavailable(Discovered.Problem problem) {
+        Availability.Reason reason = switch (problem.kind()) {
+            case BROKEN, OLD_SERVICE_FILE -> Availability.Reason.BROKEN_PROVIDER;
+            case WRONG_VERSION -> Availability.Reason.WRONG_VERSION;
+        };
+        return new Availability.Unavailable(reason, problem.detail(), problem.remedy(), problem.cause());
     }
 
     /**

@@ -3,12 +3,21 @@ package dev.loupe.behaviour;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.Architectures;
+import dev.loupe.architecture.CheckpointConfig;
+import dev.loupe.architecture.CheckpointLoader;
+import dev.loupe.architecture.GraphOptions;
+import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.architecture.WeightMapping;
+import dev.loupe.architectures.gpt2.Gpt2Architecture;
 import dev.loupe.backend.Availability;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendProvider;
 import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.backend.Backends;
+import dev.loupe.graph.Graph;
 import dev.loupe.plugin.SpiVersion;
 import java.io.IOException;
 import java.net.MalformedURLException;
@@ -99,6 +108,106 @@ final class DiscoveryTest {
                     .hasMessageContaining("'throwing' is not available");
         });
     }
+
+    @Test
+    void aServiceFileOfTheFormerNameIsReported(@TempDir Path folder) throws IOException {
+        Path services = Files.createDirectories(folder.resolve("META-INF/services"));
+        Files.writeString(
+                services.resolve("dev.loupe.spi.BackendProvider"), "# ours\ncom.example.Faster # the fast one\n");
+        Files.writeString(services.resolve("dev.loupe.spi.ArchitectureProvider"), "com.example.Wider\n");
+        Files.writeString(services.resolve("dev.loupe.spi.CheckpointLoader"), "com.example.Tape\n");
+        with(new URLClassLoader(new URL[] {url(folder)}, getClass().getClassLoader()), () -> {
+            assertThat(Backends.report())
+                    .contains("'com.example.Faster' is not available")
+                    .contains("META-INF/services/dev.loupe.spi.BackendProvider")
+                    .contains("name the file META-INF/services/dev.loupe.backend.BackendProvider")
+                    .contains("'reference' is available");
+            assertThatThrownBy(() -> Architectures.byId("wider"))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("com.example.Wider")
+                    .hasMessageContaining("META-INF/services/dev.loupe.architecture.ArchitectureProvider");
+            assertThat(CheckpointLoader.all().toString())
+                    .contains("com.example.Tape")
+                    .contains("META-INF/services/dev.loupe.architecture.CheckpointLoader");
+            assertThat(Architectures.byId("gpt2").id()).isEqualTo("gpt2");
+            assertThat(CheckpointLoader.installed("toy-gpt2").bundled()).contains("toy-gpt2");
+        });
+    }
+
+    /** A second architecture of a name that is taken. */
+    public static class SecondGpt2 implements ArchitectureProvider {
+
+        private final ArchitectureProvider first = new Gpt2Architecture();
+
+        @Override
+        public String id() {
+            return first.id();
+        }
+
+        @Override
+        public int spiVersion() {
+            return SpiVersion.CURRENT;
+        }
+
+        @Override
+        public boolean accepts(CheckpointConfig config) {
+            return first.accepts(config);
+        }
+
+        @Override
+        public TransformerConfig configure(CheckpointConfig config) {
+            return first.configure(config);
+        }
+
+        @Override
+        public WeightMapping weights(TransformerConfig config) {
+            return first.weights(config);
+        }
+
+        @Override
+        public Graph build(TransformerConfig config, GraphOptions options) {
+            return first.build(config, options);
+        }
+    }
+
+    /** Its makers were careless. */
+    public static final class BrokenArchitecture extends SecondGpt2 {
+        @Override
+        public String id() {
+            throw new IllegalStateException("nobody set it");
+        }
+    }
+
+    @Test
+    void anIdThatTwoArchitecturesHaveBelongsToNeitherAndTheOthersAreThere(@TempDir Path folder) throws IOException {
+        Path services = Files.createDirectories(folder.resolve("META-INF/services"));
+        Files.write(
+                services.resolve("dev.loupe.architecture.ArchitectureProvider"),
+                List.of(BrokenArchitecture.class.getName(), SecondGpt2.class.getName()));
+        with(new URLClassLoader(new URL[] {url(folder)}, getClass().getClassLoader()), () -> {
+            assertThatThrownBy(() -> Architectures.byId("gpt2"))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("Several architectures call themselves 'gpt2'")
+                    .hasMessageContaining(SecondGpt2.class.getName())
+                    .hasMessageContaining(Gpt2Architecture.class.getName());
+            assertThat(Architectures.discovered().toString()).contains("nobody set it");
+            assertThat(Architectures.byId("llama").id()).isEqualTo("llama");
+        });
+    }
+
+    @Test
+    void twoBackendsOfOneNameAreAnErrorThatNamesBoth(@TempDir Path folder) throws IOException {
+        register(folder, List.of(Settled.class.getName(), Twin.class.getName()));
+        with(
+                new URLClassLoader(new URL[] {url(folder)}, getClass().getClassLoader()),
+                () -> assertThatThrownBy(() -> Backends.open("settled", BackendOptions.DEFAULT))
+                        .isInstanceOf(BackendUnavailableException.class)
+                        .hasMessageContaining(Settled.class.getName())
+                        .hasMessageContaining(Twin.class.getName()));
+    }
+
+    /** Has a name that is taken. */
+    public static final class Twin extends Settled {}
 
     @Test
     void aTieAtTheTopIsAnError(@TempDir Path folder) throws IOException {

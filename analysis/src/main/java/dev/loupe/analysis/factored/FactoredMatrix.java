@@ -142,7 +142,7 @@ public final class FactoredMatrix {
     public Svd svd() {
         Svd known = svd;
         if (known == null) {
-            known = Decompositions.svd(a, b, batch);
+            known = FactoredDecompositions.svd(a, b, batch);
             svd = known;
         }
         return known;
@@ -170,12 +170,12 @@ public final class FactoredMatrix {
      */
     public ComplexTensor eigenvalues() {
         requireSquare("eigenvalues");
-        return Decompositions.eigenvalues(Decompositions.product(b, a, batch));
+        return FactoredDecompositions.eigenvalues(FactoredDecompositions.product(b, a, batch));
     }
 
     /** Frobenius norms of the product [...]. */
     public Tensor norm() {
-        return Decompositions.norm(a, b, batch);
+        return FactoredDecompositions.norm(a, b, batch);
     }
 
     /** The same product with even factors: U·√S and √S·Vᵀ. */

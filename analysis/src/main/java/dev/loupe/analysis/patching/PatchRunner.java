@@ -198,9 +198,9 @@ final class PatchRunner {
                 long given = before.elements() * (1 + continuation.beside().size());
                 int layers = lastLayer + 1 - Math.max(continuation.layer(), 0);
                 long held = before.elements() * ready.size();
-                List<Bands.Batch> batches = Bands.divide(
+                List<BatchesByStart.Batch> batches = BatchesByStart.divide(
                         starts, base.positions(), base.batch(), start -> cost.runsAtOnce(start, layers, given, held));
-                for (Bands.Batch batch : batches) {
+                for (BatchesByStart.Batch batch : batches) {
                     together(ready.subList(batch.from(), batch.to()), batch.start(), continuation);
                     done(batch.to() - batch.from());
                 }

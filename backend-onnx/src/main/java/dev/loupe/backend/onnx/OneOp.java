@@ -6,13 +6,13 @@ import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.Segments;
 import dev.loupe.backend.TensorHandle;
-import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.host.Bounds;
-import dev.loupe.backend.onnx.host.Hollow;
+import dev.loupe.backend.onnx.host.EmptyTensors;
 import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.backend.onnx.lowering.Lowering;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
-import dev.loupe.backend.onnx.runtime.Session;
+import dev.loupe.backend.onnx.runtime.OnnxSession;
+import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
@@ -31,8 +31,8 @@ final class OneOp implements AutoCloseable {
     private static final int SESSIONS_KEPT = 256;
 
     private final OnnxBackend backend;
-    private final ReferenceCountedCache<Key, Session> sessions =
-            new ReferenceCountedCache<>(SESSIONS_KEPT, Session::close);
+    private final ReferenceCountedCache<Key, OnnxSession> sessions =
+            new ReferenceCountedCache<>(SESSIONS_KEPT, OnnxSession::close);
 
     // Data type and rank of each input in turn.
     private record Key(Op op, List<Object> kinds) {}
@@ -91,7 +91,7 @@ final class OneOp implements AutoCloseable {
             if (onHost && HostOps.moves(op)) {
                 HostOps.compute(op, host(in), host(out));
             } else {
-                Hollow.compute(op, host(in), host(out));
+                EmptyTensors.compute(op, host(in), host(out));
             }
         } else if (onHost) {
             HostOps.compute(op, host(in), host(out));
@@ -119,9 +119,9 @@ final class OneOp implements AutoCloseable {
             kinds.add(x.dtype());
             kinds.add(x.shape().rank());
         }
-        try (ReferenceCountedCache.Lease<Session> lease =
+        try (ReferenceCountedCache.Lease<OnnxSession> lease =
                 sessions.acquire(new Key(op, kinds), key -> load(op, in, out))) {
-            Session session = lease.value();
+            OnnxSession session = lease.value();
             Map<String, OnnxHandle> results = new HashMap<>();
             for (int i = 0; i < out.size(); i++) {
                 results.put(session.outputs().get(i), out.get(i));
@@ -130,7 +130,7 @@ final class OneOp implements AutoCloseable {
         }
     }
 
-    private Session load(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
+    private OnnxSession load(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
         Segment.Step step = step(op, in.size(), out.size());
         List<TensorType> types = new ArrayList<>();
         in.forEach(x -> types.add(ofAnySize(x, types.size())));
@@ -138,7 +138,7 @@ final class OneOp implements AutoCloseable {
         Segment segment = new Segment(
                 "", Placement.ANYWHERE, false, types, step.inputs(), List.of(), List.of(step), step.outputs());
         Stage.Group group = new Stage.Group(step.inputs(), step.outputs(), List.of(step));
-        return new Session(
+        return new OnnxSession(
                 backend.runtime(),
                 Stages.model(segment, group, Map.of(), false, step.op().name()),
                 backend.on().firstGpu());

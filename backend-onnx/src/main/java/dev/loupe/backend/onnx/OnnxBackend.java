@@ -14,7 +14,7 @@ import dev.loupe.backend.WeightSource;
 import dev.loupe.backend.onnx.lowering.Lowering;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.OnnxRuntime;
-import dev.loupe.backend.onnx.runtime.Session;
+import dev.loupe.backend.onnx.runtime.OnnxSession;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.EnumSet;
@@ -29,7 +29,8 @@ final class OnnxBackend implements Backend {
     private final OnnxRuntime runtime;
 
     /** Sessions that several graphs use, each as long as one of them does. */
-    private final ReferenceCountedCache<Object, Session> sessions = new ReferenceCountedCache<>(0, Session::close);
+    private final ReferenceCountedCache<Object, OnnxSession> sessions =
+            new ReferenceCountedCache<>(0, OnnxSession::close);
 
     private final OneOp oneOp = new OneOp(this);
 
@@ -46,7 +47,7 @@ final class OnnxBackend implements Backend {
         return runtime;
     }
 
-    ReferenceCountedCache<Object, Session> sessions() {
+    ReferenceCountedCache<Object, OnnxSession> sessions() {
         return sessions;
     }
 

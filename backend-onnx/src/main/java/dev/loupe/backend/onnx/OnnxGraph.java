@@ -5,9 +5,9 @@ import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.WeightSource;
-import dev.loupe.backend.onnx.cut.Cut;
-import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
+import dev.loupe.backend.onnx.stage.Stage;
+import dev.loupe.backend.onnx.stage.StageDivision;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -28,7 +28,7 @@ final class OnnxGraph implements PreparedGraph {
     OnnxGraph(OnnxBackend backend, Segment segment, WeightSource source) {
         this.backend = backend;
         this.segment = segment;
-        this.stages = Cut.of(segment, backend.splitsProducts());
+        this.stages = StageDivision.of(segment, backend.splitsProducts());
         this.weights = new OnnxHandle[segment.types().size()];
         for (Segment.WeightSlot weight : segment.weights()) {
             weights[weight.slot()] = (OnnxHandle) source.weight(weight.name());

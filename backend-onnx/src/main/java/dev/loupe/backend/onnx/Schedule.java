@@ -1,7 +1,7 @@
 package dev.loupe.backend.onnx;
 
 import dev.loupe.backend.Segment;
-import dev.loupe.backend.onnx.cut.Stage;
+import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;

@@ -5,14 +5,14 @@ import dev.loupe.array.Shape;
 import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
-import dev.loupe.backend.onnx.cut.Cut;
-import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.host.Bounds;
-import dev.loupe.backend.onnx.host.Hollow;
+import dev.loupe.backend.onnx.host.EmptyTensors;
 import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.backend.onnx.lowering.BlockedAttention;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
-import dev.loupe.backend.onnx.runtime.Session;
+import dev.loupe.backend.onnx.runtime.OnnxSession;
+import dev.loupe.backend.onnx.stage.Stage;
+import dev.loupe.backend.onnx.stage.StageDivision;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
@@ -126,7 +126,7 @@ abstract sealed class StageRun {
     private static final class Product extends StageRun {
         private final Stage.Product product;
         private final boolean stored;
-        private final ReferenceCountedCache.Lease<Session> lease;
+        private final ReferenceCountedCache.Lease<OnnxSession> lease;
 
         Product(
                 OnnxBackend backend,
@@ -141,7 +141,7 @@ abstract sealed class StageRun {
             lease = backend.sessions()
                     .acquire(
                             Stages.key(product, weight),
-                            key -> new Session(
+                            key -> new OnnxSession(
                                     backend.runtime(),
                                     Stages.model(product, weight, Stages.describe(segment, product.step())),
                                     gpu()));
@@ -149,7 +149,7 @@ abstract sealed class StageRun {
 
         @Override
         void compute(Slots slots, Sizes sizes) {
-            Session session = lease.value();
+            OnnxSession session = lease.value();
             OnnxHandle x = slots.get(product.operand());
             OnnxHandle result = allocate(product.outputs().get(0), slots, sizes);
             if (result.shape().elements() == 0) {
@@ -192,7 +192,7 @@ abstract sealed class StageRun {
         private final List<Integer> fed;
         private final List<Segment.Step> indexing;
         private final Set<Dim> riskyDims = new LinkedHashSet<>();
-        private final ReferenceCountedCache.Lease<Session> lease;
+        private final ReferenceCountedCache.Lease<OnnxSession> lease;
         private final @Nullable ByBlocks byBlocks;
 
         Group(
@@ -215,10 +215,10 @@ abstract sealed class StageRun {
                     .filter(slot -> !constants.containsKey(slot))
                     .toList();
             indexing = group.steps().stream()
-                    .filter(step -> Cut.indices(step) >= 0)
+                    .filter(step -> StageDivision.indices(step) >= 0)
                     .toList();
             for (Segment.Step step : group.steps()) {
-                if (!Hollow.isSafe(step.op())) {
+                if (!EmptyTensors.isSafe(step.op())) {
                     step.inputs()
                             .forEach(slot -> riskyDims.addAll(List.of(type(slot).dims())));
                     step.outputs()
@@ -229,7 +229,7 @@ abstract sealed class StageRun {
             lease = backend.sessions()
                     .acquire(
                             List.of(gpu(), constants.isEmpty() ? Stages.key(segment, group) : List.of(segment, group)),
-                            key -> new Session(
+                            key -> new OnnxSession(
                                     backend.runtime(),
                                     Stages.model(segment, group, constants, false, Stages.describe(segment, group)),
                                     gpu()));
@@ -240,14 +240,14 @@ abstract sealed class StageRun {
         void compute(Slots slots, Sizes sizes) {
             for (Segment.Step step : indexing) {
                 long size = sizes.size(type(step.inputs().get(0)).dim(step.op().indexedAxis()));
-                Bounds.check(step.op(), slots.get(Cut.indices(step)).inPlace(), size);
+                Bounds.check(step.op(), slots.get(StageDivision.indices(step)).inPlace(), size);
             }
             if (riskyDims.stream().anyMatch(dim -> sizes.size(dim) <= 0)) {
                 stepByStep(slots);
                 return;
             }
-            Session session = lease.value();
-            Session chosen = byBlocks != null && byBlocks.pays(sizes) ? byBlocks.session() : session;
+            OnnxSession session = lease.value();
+            OnnxSession chosen = byBlocks != null && byBlocks.pays(sizes) ? byBlocks.session() : session;
             List<Integer> given = chosen == session ? group.outputs() : outputs();
             Map<String, OnnxHandle> results = new HashMap<>();
             for (int slot : outputs()) {
@@ -288,7 +288,7 @@ abstract sealed class StageRun {
         private final Stage.Group group;
         private final List<TensorType> masks;
         private final Object key;
-        private ReferenceCountedCache.@Nullable Lease<Session> lease;
+        private ReferenceCountedCache.@Nullable Lease<OnnxSession> lease;
 
         private ByBlocks(OnnxBackend backend, Segment segment, Stage.Group group, List<TensorType> masks) {
             this.backend = backend;
@@ -310,14 +310,14 @@ abstract sealed class StageRun {
         }
 
         // Whoever comes meanwhile wants this session too, so the lock keeps nobody who could go on.
-        synchronized Session session() {
-            ReferenceCountedCache.Lease<Session> known = lease;
+        synchronized OnnxSession session() {
+            ReferenceCountedCache.Lease<OnnxSession> known = lease;
             if (known == null) {
                 String what = Stages.describe(segment, group);
                 known = backend.sessions()
                         .acquire(
                                 key,
-                                same -> new Session(
+                                same -> new OnnxSession(
                                         backend.runtime(), Stages.model(segment, group, Map.of(), true, what), -1));
                 lease = known;
             }

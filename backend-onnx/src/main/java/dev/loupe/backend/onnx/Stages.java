@@ -3,15 +3,15 @@ package dev.loupe.backend.onnx;
 import dev.loupe.array.DType;
 import dev.loupe.backend.Placement;
 import dev.loupe.backend.Segment;
-import dev.loupe.backend.onnx.cut.Stage;
 import dev.loupe.backend.onnx.lowering.BlockedAttention;
+import dev.loupe.backend.onnx.lowering.Float16;
 import dev.loupe.backend.onnx.lowering.FusedProducts;
 import dev.loupe.backend.onnx.lowering.Lowering;
-import dev.loupe.backend.onnx.lowering.Narrow;
 import dev.loupe.backend.onnx.lowering.Operand;
 import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
-import dev.loupe.backend.onnx.runtime.Session;
+import dev.loupe.backend.onnx.runtime.OnnxSession;
+import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
@@ -48,14 +48,14 @@ final class Stages {
     }
 
     /** As {@link #model(Stage.Product, OnnxHandle, String)}, for a weight that is fed in the type that it is stored in. */
-    private static Session.Model storedModel(Stage.Product stage, OnnxHandle weight, String what) {
+    private static OnnxSession.Model storedModel(Stage.Product stage, OnnxHandle weight, String what) {
         ModelBuilder model = new ModelBuilder("product");
         long out = weight.shape().size(1);
         model.input(
                 "x", TensorType.of(DType.FLOAT32, ROWS, Dim.of(weight.shape().size(0))));
         model.input(WEIGHT, TensorType.of(weight.dtype(), weight.shape()));
         List<String> inputs = new ArrayList<>(List.of("x", WEIGHT));
-        List<String> operands = new ArrayList<>(List.of("x", Narrow.cast(model, WEIGHT, DType.FLOAT32)));
+        List<String> operands = new ArrayList<>(List.of("x", Float16.cast(model, WEIGHT, DType.FLOAT32)));
         if (stage.step().inputs().size() == 3) {
             model.input("bias", TensorType.of(DType.FLOAT32, Dim.of(out)));
             inputs.add("bias");
@@ -63,11 +63,11 @@ final class Stages {
         }
         String result = model.node(operands.size() == 3 ? "Gemm" : "MatMul", operands);
         model.output(result, TensorType.of(DType.FLOAT32, ROWS, Dim.of(out)));
-        return new Session.Model(what, model.build(), inputs, List.of(result), Map.of());
+        return new OnnxSession.Model(what, model.build(), inputs, List.of(result), Map.of());
     }
 
     /** A product over all rows at once: {@code x [rows, in]}, and a bias if there is one. */
-    static Session.Model model(Stage.Product stage, OnnxHandle weight, String what) {
+    static OnnxSession.Model model(Stage.Product stage, OnnxHandle weight, String what) {
         if (isStored(stage, weight)) {
             return storedModel(stage, weight, what);
         }
@@ -94,12 +94,12 @@ final class Stages {
             operands.add("bias");
         }
         if (narrow) {
-            operands.replaceAll(value -> Narrow.cast(model, value, DType.FLOAT32));
+            operands.replaceAll(value -> Float16.cast(model, value, DType.FLOAT32));
         }
         String result = model.node(operands.size() == 3 ? "Gemm" : "MatMul", operands);
-        result = narrow ? Narrow.cast(model, result, DType.FLOAT16) : result;
+        result = narrow ? Float16.cast(model, result, DType.FLOAT16) : result;
         model.output(result, product);
-        return new Session.Model(what, model.build(), inputs, List.of(result), external);
+        return new OnnxSession.Model(what, model.build(), inputs, List.of(result), external);
     }
 
     /** A group without regard to where it stands: slots are numbered in the order in which they turn up. */
@@ -131,7 +131,7 @@ final class Stages {
      * @param weights what is written into the model as a constant, by slot; the rest of the inputs is fed
      * @param blocks whether {@linkplain BlockedAttention attention goes by blocks} where it can
      */
-    static Session.Model model(
+    static OnnxSession.Model model(
             Segment segment, Stage.Group group, Map<Integer, OnnxHandle> weights, boolean blocks, String what) {
         ModelBuilder model = new ModelBuilder("group");
         Map<Integer, String> names = new HashMap<>();
@@ -156,7 +156,7 @@ final class Stages {
             String output = model.output(name(names, slot), segment.types().get(slot));
             outputs.add(output);
         }
-        return new Session.Model(what, model.build(), inputs, outputs, external);
+        return new OnnxSession.Model(what, model.build(), inputs, outputs, external);
     }
 
     private static void write(

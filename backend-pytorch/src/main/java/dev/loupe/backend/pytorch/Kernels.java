@@ -22,14 +22,14 @@ final class Kernels {
         if (op instanceof Op.TopK topK) {
             return on.callForSeveral("top_k", in[0], topK.k(), topK.axis(), topK.largest());
         } else if (op instanceof Op.SplitLike split) {
-            return Movement.split(split, in);
+            return TorchMovement.split(split, in);
         }
         return List.of(runForOne(on, op, in));
     }
 
     /** Runs an op that has one output. */
     static PtNDArray runForOne(TorchDevice on, Op op, PtNDArray[] in) {
-        PtNDArray moved = Movement.run(on, op, in);
+        PtNDArray moved = TorchMovement.run(on, op, in);
         if (moved != null) {
             return moved;
         }
@@ -150,7 +150,7 @@ final class Kernels {
     // numbers.
     private static PtNDArray reduce(Op.Reduce op, PtNDArray x) {
         if (op.kind() == Op.ReduceKind.SUM) {
-            return asBefore(x, Torch.sum(x, Movement.array(op.axes()), op.keepDims()));
+            return asBefore(x, Torch.sum(x, TorchMovement.array(op.axes()), op.keepDims()));
         }
         int last = op.axes().size() - 1;
         PtNDArray result = reduce(op, x, op.axes().get(last));

@@ -94,7 +94,7 @@ final class PyTorchBackend extends InterpretingBackend {
             if (!Failures.isForWantOfMemory(e)) {
                 throw e;
             }
-            Room.make();
+            UnreachableTensors.free();
             return Transfer.upload(device, data, columnsInRows);
         }
     }
@@ -181,7 +181,7 @@ final class PyTorchBackend extends InterpretingBackend {
             if (!Failures.isForWantOfMemory(e)) {
                 throw e;
             }
-            Room.make();
+            UnreachableTensors.free();
             return compute(op, inputs, arrays);
         }
     }
@@ -193,7 +193,7 @@ final class PyTorchBackend extends InterpretingBackend {
             hasSixteenBits = true;
         }
         Indices.check(device, op, arrays, inputs);
-        if (hasSixteenBits && !Movement.moves(op)) {
+        if (hasSixteenBits && !TorchMovement.moves(op)) {
             try (Widened wide = new Widened(device, sixteenBits, op, inputs, arrays)) {
                 if (!wide.isAsItWas()) {
                     return Kernels.run(device, op, wide.operands()).stream()

@@ -55,7 +55,7 @@ final class SixteenBits {
     /** Whether an operand of an op has to be widened. */
     boolean widens(Op op, DType operand) {
         return operand.isSixteenBits()
-                && !Movement.moves(op)
+                && !TorchMovement.moves(op)
                 && !computed.getOrDefault(operand, Set.of()).contains(kind(op));
     }
 

@@ -53,7 +53,7 @@ final class Loops {
             List<LoopTensor> parts = new ArrayList<>();
             int start = 0;
             for (TensorType type : types) {
-                parts.add(Movement.part(split.axis(), start, in.get(0), type.shape()));
+                parts.add(LoopMovement.part(split.axis(), start, in.get(0), type.shape()));
                 start += (int) type.shape().size(split.axis());
             }
             return parts;
@@ -83,23 +83,23 @@ final class Loops {
         } else if (op instanceof Op.CumSum cumSum) {
             return AlongAxes.cumSum(x, cumSum.axis(), cumSum.reverse());
         } else if (op instanceof Op.Gather gather) {
-            return Movement.gather(gather.axis(), x, in.get(1), shape);
+            return LoopMovement.gather(gather.axis(), x, in.get(1), shape);
         } else if (op instanceof Op.GatherElements gather) {
-            return Movement.gatherElements(gather.axis(), x, in.get(1));
+            return LoopMovement.gatherElements(gather.axis(), x, in.get(1));
         } else if (op instanceof Op.ScatterElements scatter) {
-            return Movement.scatterElements(scatter.axis(), x, in.get(1), in.get(2));
+            return LoopMovement.scatterElements(scatter.axis(), x, in.get(1), in.get(2));
         } else if (op instanceof Op.ScatterAdd scatter) {
-            return Movement.scatterAdd(scatter.axis(), x, in.get(1), in.get(2));
+            return LoopMovement.scatterAdd(scatter.axis(), x, in.get(1), in.get(2));
         } else if (op instanceof Op.Slice slice) {
-            return Movement.slice(slice, x, shape);
+            return LoopMovement.slice(slice, x, shape);
         } else if (op instanceof Op.Unslice unslice) {
-            return Movement.unslice(unslice, x, shape);
+            return LoopMovement.unslice(unslice, x, shape);
         } else if (op instanceof Op.Concat concat) {
-            return Movement.concat(concat.axis(), in, shape);
+            return LoopMovement.concat(concat.axis(), in, shape);
         } else if (op instanceof Op.Transpose transpose) {
-            return Movement.transpose(transpose.permutation(), x, shape);
+            return LoopMovement.transpose(transpose.permutation(), x, shape);
         } else if (op instanceof Op.Expand || op instanceof Op.BroadcastLike) {
-            return Movement.expand(x, shape);
+            return LoopMovement.expand(x, shape);
         } else if (op instanceof Op.Reshape
                 || op instanceof Op.ReshapeLike
                 || op instanceof Op.SplitAxis

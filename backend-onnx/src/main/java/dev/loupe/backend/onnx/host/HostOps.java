@@ -44,21 +44,21 @@ public final class HostOps {
         } else if (op instanceof Op.Reduce reduce) {
             IntegerReduction.reduce(reduce, in.get(0), out.get(0));
         } else if (op instanceof Op.Slice slice) {
-            Movement.slice(slice, in.get(0), out.get(0));
+            HostMovement.slice(slice, in.get(0), out.get(0));
         } else if (op instanceof Op.Expand) {
-            Movement.expand(in.get(0), out.get(0));
+            HostMovement.expand(in.get(0), out.get(0));
         } else if (op instanceof Op.Concat concat) {
-            Movement.concat(concat, in, out.get(0));
+            HostMovement.concat(concat, in, out.get(0));
         } else if (op instanceof Op.SliceScatter scatter) {
-            Movement.sliceScatter(scatter, in.get(0), in.get(1), out.get(0));
+            HostMovement.sliceScatter(scatter, in.get(0), in.get(1), out.get(0));
         } else if (op instanceof Op.BroadcastLike) {
-            Movement.broadcast(in.get(0), out.get(0));
+            HostMovement.broadcast(in.get(0), out.get(0));
         } else if (op instanceof Op.SplitLike split) {
-            Movement.splitLike(split, in.get(0), out);
+            HostMovement.splitLike(split, in.get(0), out);
         } else if (op instanceof Op.Unslice unslice) {
-            Movement.unslice(unslice, in.get(0), out.get(0));
+            HostMovement.unslice(unslice, in.get(0), out.get(0));
         } else if (op instanceof Op.Full full) {
-            Hollow.fill(out.get(0), full.value());
+            EmptyTensors.fill(out.get(0), full.value());
         } else {
             throw new IllegalArgumentException(op + " is not computed in Java");
         }

@@ -11,12 +11,12 @@ final class Activations {
 
     private Activations() {}
 
-    static String write(Op.Activation op, Site at) {
+    static String write(Op.Activation op, LoweringSite at) {
         boolean fits = at.dtype() == DType.FLOAT32 && at.type(0).rank() > 0;
         return fits && at.model().allowsContrib() ? fused(op, at) : composed(op, at);
     }
 
-    private static String fused(Op.Activation op, Site at) {
+    private static String fused(Op.Activation op, LoweringSite at) {
         return switch (op.kind()) {
             case GELU -> at.contrib("Gelu");
             case GELU_TANH -> at.contrib("FastGelu");
@@ -25,7 +25,7 @@ final class Activations {
         };
     }
 
-    private static String composed(Op.Activation op, Site at) {
+    private static String composed(Op.Activation op, LoweringSite at) {
         String x = at.input(0);
         return switch (op.kind()) {
             case GELU -> halved(at, ErrorFunction.write(at, at.node("Mul", x, at.scalar(Math.sqrt(0.5)))));
@@ -40,7 +40,7 @@ final class Activations {
     }
 
     /** {@code x/2·(1 + y)}. */
-    private static String halved(Site at, String y) {
+    private static String halved(LoweringSite at, String y) {
         String half = at.node("Mul", at.input(0), at.scalar(0.5));
         return at.node("Mul", half, at.node("Add", y, at.scalar(1)));
     }

@@ -23,7 +23,7 @@ final class ErrorFunction {
     private ErrorFunction() {}
 
     /** The error function of a value of the type of the site's first input. */
-    static String write(Site at, String value) {
+    static String write(LoweringSite at, String value) {
         if (at.dtype() != DType.FLOAT64) {
             return at.node("Erf", value);
         }
@@ -38,7 +38,7 @@ final class ErrorFunction {
         return at.where(at.node("Less", value, at.scalar(0)), at.node("Neg", magnitude), magnitude);
     }
 
-    private static String polynomial(Site at, double[] coefficients, String x) {
+    private static String polynomial(LoweringSite at, double[] coefficients, String x) {
         String sum = at.scalar(coefficients[coefficients.length - 1]);
         for (int i = coefficients.length - 2; i >= 0; i--) {
             sum = at.node("Add", at.node("Mul", sum, x), at.scalar(coefficients[i]));
@@ -50,7 +50,7 @@ final class ErrorFunction {
         return (x - MIDDLE) / (x + MIDDLE);
     }
 
-    private static String centred(Site at, String t) {
+    private static String centred(LoweringSite at, String t) {
         return at.node("Div", at.node("Sub", t, at.scalar(CENTRE)), at.scalar(RADIUS));
     }
 

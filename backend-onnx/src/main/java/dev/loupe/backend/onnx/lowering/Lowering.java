@@ -17,13 +17,13 @@ public final class Lowering {
     /** How one kind of operation is written down; gives the names of its outputs. */
     @FunctionalInterface
     private interface Row<T extends Op> {
-        List<String> write(T op, Site at);
+        List<String> write(T op, LoweringSite at);
     }
 
     /** The same for operations with one output. */
     @FunctionalInterface
     private interface Single<T extends Op> {
-        String write(T op, Site at);
+        String write(T op, LoweringSite at);
     }
 
     private static final Map<Class<? extends Op>, Row<? extends Op>> TABLE = new HashMap<>();
@@ -175,10 +175,11 @@ public final class Lowering {
     public static List<String> write(Op op, ModelBuilder model, List<Operand> in, List<TensorType> out, String node) {
         model.scope(node);
         try {
-            boolean narrow = Narrow.needsWidening(op, in);
-            Site at = new Site(model, narrow ? Narrow.widened(model, in) : in, narrow ? Narrow.widened(out) : out);
+            boolean narrow = Float16.needsWidening(op, in);
+            LoweringSite at = new LoweringSite(
+                    model, narrow ? Float16.widened(model, in) : in, narrow ? Float16.widened(out) : out);
             List<String> results = apply(entry(TABLE, op.getClass()), op, at);
-            return narrow ? Narrow.narrowed(model, results, out) : results;
+            return narrow ? Float16.narrowed(model, results, out) : results;
         } catch (NoSuchElementException e) {
             throw new UnsupportedOperationException(
                     "The backend 'onnx' can't lower " + op.name() + " at " + node + ": " + e.getMessage()
@@ -196,23 +197,23 @@ public final class Lowering {
     }
 
     @SuppressWarnings("unchecked") // rows are entered under the class of their operation
-    private static <T extends Op> List<String> apply(Row<T> row, Op op, Site at) {
+    private static <T extends Op> List<String> apply(Row<T> row, Op op, LoweringSite at) {
         return row.write((T) op, at);
     }
 
     // The runtime has no kernel for this.
-    private static String whereOfBools(Site at) {
+    private static String whereOfBools(LoweringSite at) {
         String yes = at.node("And", at.input(0), at.input(1));
         return at.node("Or", yes, at.node("And", at.node("Not", at.input(0)), at.input(2)));
     }
 
     // The runtime compares int64 by halves here.
-    private static String extreme(String opType, String better, Site at) {
+    private static String extreme(String opType, String better, LoweringSite at) {
         return at.dtype() == DType.INT64 ? at.where(at.all(better), at.input(0), at.input(1)) : at.all(opType);
     }
 
     // The runtime has no cosine in float64; with half the angle in the sine nothing is lost.
-    private static String cos(Op.Unary op, Site at) {
+    private static String cos(Op.Unary op, LoweringSite at) {
         if (at.dtype() != DType.FLOAT64) {
             return at.all("Cos");
         }
@@ -220,7 +221,7 @@ public final class Lowering {
         return at.node("Sub", at.scalar(1), at.node("Mul", at.scalar(2), at.node("Mul", sine, sine)));
     }
 
-    private static String reduce(Op.Reduce op, Site at) {
+    private static String reduce(Op.Reduce op, LoweringSite at) {
         String kind = entry(REDUCTIONS, op.kind());
         Attribute keep = Attribute.of("keepdims", op.keepDims() ? 1 : 0);
         String axes = at.ints(op.axes());
@@ -235,7 +236,7 @@ public final class Lowering {
     }
 
     // The runtime gives NaN for a row that is -inf throughout. Its sum tells such a row from one with a NaN.
-    private static String softmax(Op.Softmax op, Site at) {
+    private static String softmax(Op.Softmax op, LoweringSite at) {
         Attribute keep = Attribute.of("keepdims", 1);
         String axes = at.ints(op.axis());
         String most = at.node(
@@ -245,7 +246,7 @@ public final class Lowering {
     }
 
     // The runtime's own loses NaN in float64.
-    private static String logSoftmax(Op.LogSoftmax op, Site at) {
+    private static String logSoftmax(Op.LogSoftmax op, LoweringSite at) {
         if (at.dtype() == DType.FLOAT32) {
             return at.all("LogSoftmax", Attribute.of("axis", op.axis()));
         }

@@ -13,11 +13,11 @@ final class Shapes {
 
     private Shapes() {}
 
-    static String reshape(Op.Reshape op, Site at) {
+    static String reshape(Op.Reshape op, LoweringSite at) {
         return fixed(at, longs(op.shape().toArray()));
     }
 
-    static String splitAxis(Op.SplitAxis op, Site at) {
+    static String splitAxis(Op.SplitAxis op, LoweringSite at) {
         TensorType out = at.out().get(0);
         List<Long> ones = new ArrayList<>();
         for (int i = 0; i < op.sizes().size(); i++) {
@@ -31,18 +31,18 @@ final class Shapes {
         return reshape(at, out, op.axis(), 1, op.sizes());
     }
 
-    static String mergeAxes(Op.MergeAxes op, Site at) {
+    static String mergeAxes(Op.MergeAxes op, LoweringSite at) {
         if (op.count() == 1) {
             return at.input(0);
         }
         return reshape(at, at.out().get(0), op.axis(), op.count(), List.of(-1L));
     }
 
-    static String reshapeLike(Op.ReshapeLike op, Site at) {
+    static String reshapeLike(Op.ReshapeLike op, LoweringSite at) {
         return at.node("Reshape", at.input(0), at.node("Shape", at.input(1)), Attribute.of("allowzero", 1));
     }
 
-    static List<String> splitLike(Op.SplitLike op, Site at) {
+    static List<String> splitLike(Op.SplitLike op, LoweringSite at) {
         List<String> sizes = new ArrayList<>();
         for (int i = 1; i < at.in().size(); i++) {
             sizes.add(size(at, i, op.axis()));
@@ -55,7 +55,7 @@ final class Shapes {
      * Zeros before and after the update; where the slice takes steps, zeros between its elements first, but for those
      * behind the last.
      */
-    static String unslice(Op.Unslice op, Site at) {
+    static String unslice(Op.Unslice op, LoweringSite at) {
         String zero = at.model().scalar(at.dtype(), 0);
         String update = at.input(0);
         String length = size(at, 0, op.axis());
@@ -81,11 +81,11 @@ final class Shapes {
         return at.node("Pad", List.of(update, pads, zero, at.ints(op.axis())));
     }
 
-    private static String size(Site at, int input, int axis) {
+    private static String size(LoweringSite at, int input, int axis) {
         return at.node("Shape", at.input(input), Attribute.of("start", axis), Attribute.of("end", axis + 1));
     }
 
-    static String full(Op.Full op, Site at) {
+    static String full(Op.Full op, LoweringSite at) {
         String scalar = at.model().scalar(op.dtype(), op.dtype() == DType.BOOL && op.value() != 0 ? 1 : op.value());
         return op.shape().rank() == 0
                 ? scalar
@@ -97,7 +97,7 @@ final class Shapes {
      * What isn't known beforehand is read from the input when the model runs: a −1 in the target shape would
      * fail on tensors without elements.
      */
-    private static String reshape(Site at, TensorType out, int axis, int count, List<Long> sizes) {
+    private static String reshape(LoweringSite at, TensorType out, int axis, int count, List<Long> sizes) {
         if (out.isFixed()) {
             return fixed(at, longs(out.shape().toArray()));
         }
@@ -130,7 +130,7 @@ final class Shapes {
     }
 
     /** The size of the axis that was left open: what the replaced axes hold, divided by the known sizes. */
-    private static String rest(Site at, int axis, int count, List<Long> sizes) {
+    private static String rest(LoweringSite at, int axis, int count, List<Long> sizes) {
         String whole = sizes(at, axis, axis + count);
         if (count > 1) {
             whole = at.node("ReduceProd", whole, at.ints(0), Attribute.of("keepdims", 1));
@@ -139,11 +139,11 @@ final class Shapes {
         return known == 1 ? whole : at.node("Div", whole, at.ints(known));
     }
 
-    private static String sizes(Site at, int from, int to) {
+    private static String sizes(LoweringSite at, int from, int to) {
         return at.node("Shape", at.input(0), Attribute.of("start", from), Attribute.of("end", to));
     }
 
-    private static String fixed(Site at, List<Long> sizes) {
+    private static String fixed(LoweringSite at, List<Long> sizes) {
         return at.node("Reshape", at.input(0), at.ints(sizes), Attribute.of("allowzero", 1));
     }
 

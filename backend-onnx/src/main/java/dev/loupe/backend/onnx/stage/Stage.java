@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx.cut;
+package dev.loupe.backend.onnx.stage;
 
 import dev.loupe.backend.Segment;
 import java.util.ArrayList;

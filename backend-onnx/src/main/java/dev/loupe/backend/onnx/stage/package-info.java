@@ -3,6 +3,6 @@
  * lies between them, which carries nothing and looks alike in every layer.
  */
 @NullMarked
-package dev.loupe.backend.onnx.cut;
+package dev.loupe.backend.onnx.stage;
 
 import org.jspecify.annotations.NullMarked;

@@ -16,9 +16,9 @@ import org.ejml.interfaces.decomposition.QRDecomposition;
 import org.ejml.interfaces.decomposition.SingularValueDecomposition_F64;
 
 /** Decompositions of A·B in float64 that never hold anything larger than the factors. */
-final class Decompositions {
+final class FactoredDecompositions {
 
-    private Decompositions() {}
+    private FactoredDecompositions() {}
 
     /**
      * SVD through QR of the factors: A = Q·R and Bᵀ = P·S give A·B = Q·(R·Sᵀ)·Pᵀ, and the matrix in the middle is

@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A model that is ready to run, from many threads at once. */
-public final class Session implements AutoCloseable {
+public final class OnnxSession implements AutoCloseable {
 
     private final Model model;
     private final OrtSession session;
@@ -35,7 +35,7 @@ public final class Session implements AutoCloseable {
      * @param gpu number of the GPU to run on; negative for the CPU
      * @throws IllegalStateException if the runtime refuses it; says what the model computes
      */
-    public Session(OnnxRuntime runtime, Model model, int gpu) {
+    public OnnxSession(OnnxRuntime runtime, Model model, int gpu) {
         this.model = model;
         this.weights = List.copyOf(model.weights().values());
         this.weights.forEach(OnnxHandle::retain);

@@ -5,9 +5,9 @@ import dev.loupe.graph.Op;
 import java.util.List;
 
 /** Operations that move elements and compute nothing. */
-final class Movement {
+final class LoopMovement {
 
-    private Movement() {}
+    private LoopMovement() {}
 
     static LoopTensor gather(int axis, LoopTensor data, LoopTensor indices, Shape shape) {
         LoopTensor out = LoopTensor.zeros(data.dtype(), shape);

@@ -8,9 +8,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The ops that put elements elsewhere without computing anything: they work in every data type as it is. */
-final class Movement {
+final class TorchMovement {
 
-    private Movement() {}
+    private TorchMovement() {}
 
     /** Whether an op only moves elements. */
     static boolean moves(Op op) {

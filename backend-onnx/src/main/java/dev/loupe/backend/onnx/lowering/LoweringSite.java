@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** The place in a model at which an operation is written down: what it reads, and a pen. */
-record Site(ModelBuilder model, List<Operand> in, List<TensorType> out) {
+record LoweringSite(ModelBuilder model, List<Operand> in, List<TensorType> out) {
 
     /** Name of an input. */
     String input(int index) {

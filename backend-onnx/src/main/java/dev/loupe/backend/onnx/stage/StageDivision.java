@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx.cut;
+package dev.loupe.backend.onnx.stage;
 
 import dev.loupe.array.DType;
 import dev.loupe.backend.Segment;
@@ -18,7 +18,7 @@ import java.util.TreeMap;
  * <p>Every step gets a time: groups run at even times, everything else at odd ones, each step at the earliest
  * time at which what it reads is there. The steps of one even time are a group.
  */
-public final class Cut {
+public final class StageDivision {
 
     private static final int AT_ONCE = -1;
 
@@ -33,7 +33,7 @@ public final class Cut {
     private final TreeMap<Integer, List<Segment.Step>> groups = new TreeMap<>();
     private final TreeMap<Integer, List<Stage>> others = new TreeMap<>();
 
-    private Cut(Segment segment, boolean splitProducts) {
+    private StageDivision(Segment segment, boolean splitProducts) {
         int slots = segment.types().size();
         this.segment = segment;
         this.splitProducts = splitProducts;
@@ -57,7 +57,7 @@ public final class Cut {
      * @param splitProducts whether products with weights, and changes of sizes, become stages of their own
      */
     public static List<Stage> of(Segment segment, boolean splitProducts) {
-        return new Cut(segment, splitProducts).stages();
+        return new StageDivision(segment, splitProducts).stages();
     }
 
     /** The slot of the indices that a step reads, which must lie within bounds; −1 if it reads none. */

@@ -8,7 +8,7 @@ import java.util.function.IntUnaryOperator;
  * Divides runs that start at different positions into batches. A batch starts where its first run does, so that many
  * small batches have the fewest positions to compute; but each batch reads all of the model's weights.
  */
-final class Bands {
+final class BatchesByStart {
 
     /** What reading the weights for a batch costs, as so many positions of products with them. */
     private static final int POSITIONS_PER_BATCH = 18;
@@ -22,7 +22,7 @@ final class Bands {
      */
     record Batch(int from, int to, int start) {}
 
-    private Bands() {}
+    private BatchesByStart() {}
 
     /**
      * The batches.

@@ -9,9 +9,9 @@ import java.util.List;
  * What operations give on tensors without elements. The runtime divides by their sizes, which ends the process,
  * or says something else than Loupe defines.
  */
-public final class Hollow {
+public final class EmptyTensors {
 
-    private Hollow() {}
+    private EmptyTensors() {}
 
     /** Whether an operation is safe with the runtime although one of its tensors has no elements. */
     public static boolean isSafe(Op op) {

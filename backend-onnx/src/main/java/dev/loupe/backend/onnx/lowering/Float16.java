@@ -12,9 +12,9 @@ import java.util.List;
  * Float16. The runtime's kernels for it on a CPU are few, no faster than those for float32, and sum in float16. So
  * numbers are kept in float16, and an operation takes them as float32 and rounds what it gives.
  */
-public final class Narrow {
+public final class Float16 {
 
-    private Narrow() {}
+    private Float16() {}
 
     static boolean needsWidening(Op op, List<Operand> in) {
         return !(op instanceof Op.Cast) && in.stream().anyMatch(operand -> isNarrow(operand.type()));
@@ -36,7 +36,7 @@ public final class Narrow {
     }
 
     static List<TensorType> widened(List<TensorType> types) {
-        return types.stream().map(Narrow::widened).toList();
+        return types.stream().map(Float16::widened).toList();
     }
 
     private static TensorType widened(TensorType type) {

@@ -3,18 +3,18 @@ package dev.loupe.backend.pytorch;
 import dev.loupe.tensor.Tensor;
 
 /**
- * Makes room on a device that is full. Tensors that nobody can reach any more hold their memory until Java's collector
+ * Frees tensors that nobody can reach any more, where a device is full. They hold their memory until Java's collector
  * comes by, and it doesn't know how full a GPU is.
  */
-final class Room {
+final class UnreachableTensors {
 
     private static final int LEAST = 5;
     private static final int MOST = 100;
 
-    private Room() {}
+    private UnreachableTensors() {}
 
     /** Has unreachable tensors freed, and waits until that is done. */
-    static void make() {
+    static void free() {
         long before = Tensor.liveNativeBytes();
         System.gc();
         try {

@@ -6,9 +6,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /** Operations that only move elements. */
-final class Movement {
+final class HostMovement {
 
-    private Movement() {}
+    private HostMovement() {}
 
     static void slice(Op.Slice op, HostTensor in, HostTensor out) {
         long size = in.shape().size(op.axis());
@@ -75,7 +75,7 @@ final class Movement {
     }
 
     static void unslice(Op.Unslice op, HostTensor update, HostTensor out) {
-        Hollow.fill(out, 0);
+        EmptyTensors.fill(out, 0);
         long[] strides = Strided.strides(out.shape());
         long start = Op.Slice.clip(op.start(), out.shape().size(op.axis()));
         int first = (int) (start * strides[op.axis()]);

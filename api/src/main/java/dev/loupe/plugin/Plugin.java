@@ -1,0 +1,14 @@
+package dev.loupe.plugin;
+
+/**
+ * What every kind of plugin tells of itself. Plugins are found by {@link java.util.ServiceLoader}; {@link Plugins}
+ * holds the rules that all kinds share.
+ */
+public interface Plugin {
+
+    /** The name by which users ask for it: {@code [a-z][a-z0-9-]*}, unique among its kind. */
+    String id();
+
+    /** Returns {@link SpiVersion#CURRENT}, which the compiler copies into the plugin. */
+    int spiVersion();
+}

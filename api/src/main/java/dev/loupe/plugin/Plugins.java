@@ -1,0 +1,157 @@
+package dev.loupe.plugin;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.URL;
+import java.net.URLConnection;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Objects;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds plugins. The rules are the same for every kind: a broken plugin is reported and never hides the others; one
+ * that was compiled against another version of the interfaces isn't used; an id that two have belongs to neither.
+ */
+public final class Plugins {
+
+    private static final Pattern ID = Pattern.compile("[a-z][a-z0-9-]*");
+
+    /** The package that the interfaces of plugins once had. */
+    private static final String OLD_PACKAGE = "dev.loupe.spi";
+
+    private static final int LONGEST_LISTING = 1000;
+
+    private Plugins() {}
+
+    /** Every plugin of a kind that the thread's class loader knows, in its order, usable or not. */
+    public static <P extends Plugin> List<Discovered<P>> find(Class<P> kind) {
+        List<Discovered<P>> found = new ArrayList<>();
+        Iterator<ServiceLoader.Provider<P>> candidates =
+                ServiceLoader.load(kind).stream().iterator();
+        while (true) {
+            try {
+                if (!candidates.hasNext()) {
+                    break;
+                }
+                found.add(look(candidates.next()));
+            } catch (ServiceConfigurationError | LinkageError e) {
+                // The iterator has moved on: the next call gives the next plugin.
+                found.add(broken("unnamed", String.valueOf(e.getMessage()), e));
+            }
+        }
+        found.addAll(oldListings(kind));
+        return found;
+    }
+
+    /** Those that can be used. */
+    public static <P extends Plugin> List<P> usable(List<Discovered<P>> found) {
+        return found.stream()
+                .map(Discovered::plugin)
+                .filter(Objects::nonNull)
+                .<P>map(Objects::requireNonNull)
+                .toList();
+    }
+
+    /** Those that have an id, usable or not. */
+    public static <P extends Plugin> List<Discovered<P>> named(String id, List<Discovered<P>> found) {
+        return found.stream().filter(plugin -> plugin.id().equals(id)).toList();
+    }
+
+    private static <P extends Plugin> Discovered<P> look(ServiceLoader.Provider<P> candidate) {
+        String className = candidate.type().getName();
+        String id = className;
+        try {
+            P plugin = candidate.get();
+            id = plugin.id();
+            if (!ID.matcher(id).matches()) {
+                throw new IllegalStateException("its id '" + id + "' doesn't match " + ID);
+            }
+            int version = plugin.spiVersion();
+            if (version != SpiVersion.CURRENT) {
+                return new Discovered<>(
+                        id,
+                        className,
+                        null,
+                        new Discovered.Problem(
+                                Discovered.Kind.WRONG_VERSION,
+                                "compiled against version " + version + " of the interface; this is version "
+                                        + SpiVersion.CURRENT,
+                                "use a build of " + className + " made for this version of Loupe",
+                                null));
+            }
+            return Discovered.usable(plugin);
+        } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
+            return broken(id, className, e);
+        }
+    }
+
+    private static <P extends Plugin> Discovered<P> broken(String id, String className, Throwable e) {
+        return new Discovered<>(
+                id,
+                className,
+                null,
+                new Discovered.Problem(
+                        Discovered.Kind.BROKEN,
+                        "the provider failed: " + e,
+                        "tell its makers, or take it off the class path",
+                        e));
+    }
+
+    /** Classes that are listed under the interface's former name, which nothing would load. */
+    private static <P extends Plugin> List<Discovered<P>> oldListings(Class<P> kind) {
+        String old = "META-INF/services/" + OLD_PACKAGE + "." + kind.getSimpleName();
+        ClassLoader loader = Thread.currentThread().getContextClassLoader();
+        List<URL> files;
+        try {
+            files = Collections.list(loader == null ? ClassLoader.getSystemResources(old) : loader.getResources(old));
+        } catch (IOException e) {
+            return List.of(broken("unnamed", old, e));
+        }
+        List<Discovered<P>> found = new ArrayList<>();
+        for (URL file : files) {
+            for (String className : listed(file)) {
+                found.add(new Discovered<>(
+                        className,
+                        className,
+                        null,
+                        new Discovered.Problem(
+                                Discovered.Kind.OLD_SERVICE_FILE,
+                                "it is listed in " + file + ", and the interface is " + kind.getName() + " now",
+                                "compile it against this version of Loupe, and name the file META-INF/services/"
+                                        + kind.getName(),
+                                null)));
+            }
+        }
+        return found;
+    }
+
+    private static List<String> listed(URL file) {
+        try {
+            URLConnection connection = file.openConnection();
+            connection.setUseCaches(false); // or the jar stays open after its class loader is closed
+            try (BufferedReader lines =
+                    new BufferedReader(new InputStreamReader(connection.getInputStream(), StandardCharsets.UTF_8))) {
+                List<String> classes = new ArrayList<>();
+                for (@Nullable String line = lines.readLine();
+                        line != null && classes.size() < LONGEST_LISTING;
+                        line = lines.readLine()) {
+                    String className = line.replaceFirst("#.*", "").strip();
+                    if (!className.isEmpty()) {
+                        classes.add(className);
+                    }
+                }
+                return classes;
+            }
+        } catch (IOException e) {
+            return List.of("a class in a file that can't be read (" + e + ")");
+        }
+    }
+}
