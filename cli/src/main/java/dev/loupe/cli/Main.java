@@ -26,6 +26,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
             GradientsCommand.class,
             AttributeCommand.class,
             FeaturesCommand.class,
+            AttributionGraphCommand.class,
             ExportOnnxCommand.class,
             GenerateCommand.class,
             AttentionCommand.class,
