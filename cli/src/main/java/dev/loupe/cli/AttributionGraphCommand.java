@@ -142,7 +142,8 @@ final class AttributionGraphCommand implements Callable<Integer> {
             GraphLabels labels = GraphLabels.of(model, transcoders, pruning);
             Path file = out;
             if (file != null) {
-                OutputFile.writeString(file, CircuitTracerJson.write(pruning, labels, slug(file), name, prompt.title()));
+                OutputFile.writeString(
+                        file, CircuitTracerJson.write(pruning, labels, slug(file), name, prompt.title()));
             }
             report.tell(
                     () -> json(model, pruning, labels),
@@ -206,7 +207,11 @@ final class AttributionGraphCommand implements Callable<Integer> {
         AttributionGraph graph = pruning.graph();
         paint.line(Output.format(
                 "%s in %s: %d features are active, %d nodes and %d edges are shown",
-                name, options.model, graph.activeFeatures(), pruning.nodes().length, pruning.edges().size()));
+                name,
+                options.model,
+                graph.activeFeatures(),
+                pruning.nodes().length,
+                pruning.edges().size()));
         paint.line(Output.format(
                 "replacement score %.4f, completeness score %.4f",
                 graph.replacementScore(), graph.completenessScore()));

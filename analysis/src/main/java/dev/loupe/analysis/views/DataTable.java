@@ -19,8 +19,8 @@ public final class DataTable extends View {
         List<List<String>> checked = new ArrayList<>();
         for (List<String> row : rows) {
             if (row.size() != columns.size()) {
-                throw new IllegalArgumentException("'" + title + "' has " + columns.size() + " columns and a row of "
-                        + row.size() + ": " + row);
+                throw new IllegalArgumentException(
+                        "'" + title + "' has " + columns.size() + " columns and a row of " + row.size() + ": " + row);
             }
             checked.add(Labels.visible(row));
         }

@@ -125,8 +125,7 @@ class PagesInTheBrowserTest {
                 document.querySelectorAll("circle")[0].dispatchEvent(new MouseEvent("click"));
                 say(texts().join("; "));
                 """);
-        assertThat(said)
-                .isEqualTo("−2embedding · ·b · second; 0.5embedding · ·a · first\n3\n0.5logits · ·b · next\n");
+        assertThat(said).isEqualTo("−2embedding · ·b · second; 0.5embedding · ·a · first\n3\n0.5logits · ·b · next\n");
     }
 
     @Test

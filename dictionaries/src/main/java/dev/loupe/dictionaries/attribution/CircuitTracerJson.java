@@ -138,9 +138,7 @@ public final class CircuitTracerJson {
                 });
         json.put("clerp", name(graph, labels, node));
         json.put("influence", kind == Kind.LOGIT ? null : pruning.cumulativeInfluence(node));
-        json.put(
-                "activation",
-                kind == Kind.FEATURE ? graph.features().get(node).activation() : null);
+        json.put("activation", kind == Kind.FEATURE ? graph.features().get(node).activation() : null);
         return json;
     }
 

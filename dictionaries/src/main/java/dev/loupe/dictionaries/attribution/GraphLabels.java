@@ -54,9 +54,8 @@ public record GraphLabels(List<String> tokens, List<String> logits, Map<Attribut
                                 key -> promotes(model, layer, feature.feature())));
             }
         }
-        long[] logits = graph.logits().stream()
-                .mapToLong(AttributionGraph.Logit::token)
-                .toArray();
+        long[] logits =
+                graph.logits().stream().mapToLong(AttributionGraph.Logit::token).toArray();
         return new GraphLabels(TokenTexts.of(model, graph.tokens()), TokenTexts.of(model, logits), features);
     }
 

@@ -136,7 +136,8 @@ final class Tracing {
         return to;
     }
 
-    private static void fill(FrozenRun run, Directions directions, List<Integer> together, Map<Integer, double[]> rows) {
+    private static void fill(
+            FrozenRun run, Directions directions, List<Integer> together, Map<Integer, double[]> rows) {
         List<Active> targets = together.stream().map(run.active()::get).toList();
         int number = targets.get(0).layer();
         FrozenRun.Layer layer = run.layer(number);
@@ -158,7 +159,8 @@ final class Tracing {
     }
 
     // By what is known of the edges so far; what comes to a feature whose edges aren't known ends there.
-    private static double[] influence(int features, Map<Integer, double[]> rows, double[][] logitRows, List<Next> next) {
+    private static double[] influence(
+            int features, Map<Integer, double[]> rows, double[][] logitRows, List<Next> next) {
         double[] nodes = new double[logitRows[0].length];
         for (int i = 0; i < logitRows.length; i++) {
             Influence.add(nodes, Influence.shares(logitRows[i]), next.get(i).probability());
