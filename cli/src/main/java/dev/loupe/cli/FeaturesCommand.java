@@ -20,6 +20,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -177,7 +178,8 @@ final class FeaturesCommand implements Callable<Integer> {
     /** Goes through a file line by line, which is never in memory as a whole. */
     private static <T> T through(Path file, Function<Iterable<String>, T> reader) {
         try (Stream<String> lines = Files.lines(file)) {
-            return reader.apply(lines::iterator);
+            Iterator<String> once = lines.iterator();
+            return reader.apply(() -> once);
         } catch (IOException e) {
             throw new UncheckedIOException("Can't read " + file, e);
         } catch (UncheckedIOException e) {

@@ -252,6 +252,7 @@ class BadDictionariesTest {
         Dictionary dictionary = Dictionary.load(inside.toString());
         assertThat(dictionary.config().hookIn()).isEqualTo("blocks.3.mlp.hook_in");
         assertThat(dictionary.config().hookOut()).isEqualTo("blocks.3.hook_mlp_out");
+        assertThat(dictionary.config().modelOptions()).containsEntry("fold_ln", false);
         // The first number that is read is added to the second that is written: W_skip is [d_out, d_in].
         assertThat(dictionary.weights().get("W_skip").toDoubleArray()).containsExactly(0, 0, 0, 1, 0, 0, 0, 0, 0);
     }
@@ -276,6 +277,11 @@ class BadDictionariesTest {
         assertThat(set).hasSize(2);
         assertThat(set.get(1).config().hookIn()).isEqualTo("blocks.1.mlp.hook_in");
         assertThat(set.get(1).config().hookOut()).isEqualTo("blocks.1.hook_mlp_out");
+        assertThat(set.get(1).config().modelOptions())
+                .containsOnly(
+                        Map.entry("fold_ln", false),
+                        Map.entry("center_writing_weights", false),
+                        Map.entry("center_unembed", false));
         assertThat(set.get(1).weights().get("W_enc").toDoubleArray()).containsExactly(1, 4, 2, 5, 3, 6);
         assertThat(set.get(1).weights().get("threshold").toDoubleArray()).containsExactly(0.5, 0.5);
         assertThatIllegalArgumentException()

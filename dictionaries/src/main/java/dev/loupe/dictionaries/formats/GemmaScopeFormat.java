@@ -63,7 +63,8 @@ final class GemmaScopeFormat {
                 false,
                 hooks[0].matches("blocks\\.\\d+\\.attn\\.hook_z"),
                 null,
-                Map.of());
+                // Folded, the norm's weight would be missing from what is read.
+                hooks[0].matches(".*\\.mlp\\.hook_in") ? Map.of("fold_ln", false) : Map.of());
         return new Dictionary(config, weights);
     }
 

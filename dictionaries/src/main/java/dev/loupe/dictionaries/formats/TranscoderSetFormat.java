@@ -28,6 +28,10 @@ final class TranscoderSetFormat {
 
     static final String CONFIG = "config.yaml";
 
+    /** How circuit-tracer loads every model; the files don't say it. */
+    private static final Map<String, Boolean> AS_TRAINED =
+            Map.of("fold_ln", false, "center_writing_weights", false, "center_unembed", false);
+
     private static final Map<String, String> HOOKS = Map.of(
             "mlp.hook_in", "mlp.hook_in",
             "mlp.hook_out", "hook_mlp_out");
@@ -106,7 +110,7 @@ final class TranscoderSetFormat {
                 false,
                 false,
                 model,
-                Map.of());
+                AS_TRAINED);
         return new Dictionary(config, weights);
     }
 }
