@@ -49,6 +49,10 @@ class ModuleRulesTest {
         ANALYSIS(packages("analysis"), List.of(API), List.of("org.ejml..")),
         DICTIONARIES(
                 packages("dictionaries"), List.of(API, ARCHITECTURES, ANALYSIS), List.of("com.fasterxml.jackson..")),
+        HARVEST(
+                packages("harvest"),
+                List.of(API, DICTIONARIES),
+                List.of("com.fasterxml.jackson..", "org.apache.commons.csv..")),
         CONFORMANCE_TESTS(
                 packages("conformance"),
                 List.of(API),
@@ -63,6 +67,7 @@ class ModuleRulesTest {
                         BACKEND_ONNX,
                         ANALYSIS,
                         DICTIONARIES,
+                        HARVEST,
                         CONFORMANCE_TESTS),
                 List.of("picocli..", "com.fasterxml.jackson..", "me.tongfei.progressbar..", "jdk.jshell.tool.."));
 
@@ -171,7 +176,7 @@ class ModuleRulesTest {
 
     @Test
     void packagesOfTheOtherModulesHaveNoCycles() {
-        slices().matching("dev.loupe.(analysis|dictionaries|architectures|conformance|cli|backend).(**)")
+        slices().matching("dev.loupe.(analysis|dictionaries|harvest|architectures|conformance|cli|backend).(**)")
                 .should()
                 .beFreeOfCycles()
                 .check(CLASSES);
@@ -192,6 +197,6 @@ class ModuleRulesTest {
         assertThat(CLASSES.getDefaultPackage().getPackage("dev.loupe").getSubpackages())
                 .extracting(JavaPackage::getRelativeName)
                 .contains("io", "array", "graph", "plugin", "backend", "tensor", "architecture", "hook", "run", "model")
-                .contains("architectures", "backend", "analysis", "dictionaries", "conformance", "cli");
+                .contains("architectures", "backend", "analysis", "dictionaries", "harvest", "conformance", "cli");
     }
 }

@@ -71,7 +71,7 @@ public final class LayeredGraph extends View {
     @Override
     Map<String, Object> json() {
         Map<String, Object> json = new LinkedHashMap<>();
-        json.put("kind", "graph");
+        json.put("kind", "layers");
         json.put("title", title());
         json.put("note", note());
         json.put("columns", columns);
