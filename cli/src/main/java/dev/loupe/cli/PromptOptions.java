@@ -17,7 +17,6 @@ import picocli.CommandLine.Spec;
 /** What to run on: a text, on the command line or from standard input, or token ids. */
 final class PromptOptions {
 
-
     @Spec(Spec.Target.MIXEE)
     @SuppressWarnings("NullAway.Init")
     private CommandSpec command;

@@ -16,7 +16,11 @@ final class PromptPairOptions {
     @SuppressWarnings("NullAway.Init")
     private CommandSpec command;
 
-    @Option(names = "--clean", required = true, paramLabel = "TEXT", description = "The prompt that gives the answer; - reads it from standard input.")
+    @Option(
+            names = "--clean",
+            required = true,
+            paramLabel = "TEXT",
+            description = "The prompt that gives the answer; - reads it from standard input.")
     @SuppressWarnings("NullAway.Init")
     private String clean;
 

@@ -77,7 +77,8 @@ class PromptTest {
         String other = "The capital of Germany is";
         Cli plain = run("", command, "--clean", TEXT, "--corrupt", other);
         assertThat(plain.exitCode()).as(plain.err()).isZero();
-        assertThat(run(TEXT + "\n", command, "--clean", "-", "--corrupt", other)).isEqualTo(plain);
+        assertThat(run(TEXT + "\n", command, "--clean", "-", "--corrupt", other))
+                .isEqualTo(plain);
         assertThat(run(other, command, "--clean", TEXT, "--corrupt", "-")).isEqualTo(plain);
         assertThat(run(other, command, "--clean", "-", "--corrupt", "-").err()).contains("Only one of");
     }
