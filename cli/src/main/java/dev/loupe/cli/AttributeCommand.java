@@ -122,6 +122,7 @@ final class AttributeCommand implements Callable<Integer> {
                             ? "--circuit takes a number of edges, 1 or more; found " + circuit
                             : "--circuit goes with --edges: a circuit is made of edges");
         }
+        prompts.read();
         try (HookedTransformer model = options.load()) {
             Metric metric = answers.differentiable(model);
             PromptPairOptions.Pair pair = prompts.tokens(model);

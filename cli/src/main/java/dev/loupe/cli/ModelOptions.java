@@ -1,5 +1,6 @@
 package dev.loupe.cli;
 
+import dev.loupe.analysis.views.Provenance;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
 import dev.loupe.harvest.job.HarvestJob;
@@ -156,6 +157,15 @@ final class ModelOptions {
         interventionFiles.forEach(file -> all.addAll(Intervention.read(file)));
         interventions.forEach(text -> all.add(Intervention.parse(text)));
         return all;
+    }
+
+    /** What a page says of the model: its name as it was asked for, backend, interventions. */
+    Provenance provenance(HookedTransformer loaded) {
+        Provenance source = Provenance.of(loaded, model);
+        for (Intervention intervention : parsed()) {
+            source = source.fact("intervention", intervention.toString());
+        }
+        return source;
     }
 
     /** The interventions on another model that is made of the loaded one. */

@@ -27,6 +27,22 @@ public record Component(
         return of("z", layer, head);
     }
 
+    /**
+     * The heads that score higher than a threshold, the highest first: the induction heads of {@code
+     * HeadScores.induction}, the heads that matter of a sweep.
+     *
+     * @param scores [layer, head]
+     */
+    public static List<Component> headsAbove(double threshold, Tensor scores) {
+        if (scores.rank() != 2) {
+            throw new IllegalArgumentException("Scores of heads are [layer, head], got " + scores.shape());
+        }
+        return scores.topEntries((int) scores.elements()).stream()
+                .filter(entry -> entry.value() > threshold)
+                .map(entry -> head(entry.index().get(0), entry.index().get(1)))
+                .toList();
+    }
+
     /** What an MLP writes. */
     public static Component mlp(int layer) {
         return new Component("mlp_out", layer, null, Index.all());
