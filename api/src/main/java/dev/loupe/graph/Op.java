@@ -36,6 +36,11 @@ public sealed interface Op {
         return false;
     }
 
+    /** Whether the output has the elements of the first input in the same order, in another shape. */
+    default boolean reshapes() {
+        return false;
+    }
+
     /** The name used in messages, reports and tolerances: {@code matmul}, {@code exp}, {@code reduce_sum}. */
     String name();
 
@@ -454,6 +459,11 @@ public sealed interface Op {
         }
 
         @Override
+        public boolean reshapes() {
+            return true;
+        }
+
+        @Override
         public String name() {
             return "reshape";
         }
@@ -467,6 +477,11 @@ public sealed interface Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.reshapeLike(this, inputs);
+        }
+
+        @Override
+        public boolean reshapes() {
+            return true;
         }
 
         @Override
@@ -491,6 +506,11 @@ public sealed interface Op {
         }
 
         @Override
+        public boolean reshapes() {
+            return true;
+        }
+
+        @Override
         public String name() {
             return "split_axis";
         }
@@ -501,6 +521,11 @@ public sealed interface Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.mergeAxes(this, inputs);
+        }
+
+        @Override
+        public boolean reshapes() {
+            return true;
         }
 
         @Override
