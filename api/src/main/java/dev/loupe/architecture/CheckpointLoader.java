@@ -53,6 +53,25 @@ public interface CheckpointLoader extends Plugin {
     Checkpoint open(String name, LoadOptions options);
 
     /**
+     * What a model is, before any of its weights are read.
+     *
+     * @param architecture builds its graph
+     * @param config as the checkpoint has it, without processing
+     */
+    record Description(ArchitectureProvider architecture, TransformerConfig config) {}
+
+    /**
+     * Tells what a model is. Loupe's own loader reads its config alone, and fetches no weights.
+     *
+     * @throws IllegalArgumentException as {@link #open} does
+     */
+    default Description describe(String name, LoadOptions options) {
+        try (Checkpoint checkpoint = open(name, options)) {
+            return new Description(checkpoint.architecture(), checkpoint.config());
+        }
+    }
+
+    /**
      * Opens the tokenizer of a checkpoint alone.
      *
      * @param name as in {@link #open}

@@ -176,6 +176,16 @@ public final class ActivationCache implements Activations, AutoCloseable {
         return new ActivationCache(model, transform(tensor -> tensor.to(backend)), hasBatch);
     }
 
+    /**
+     * Copies on another device of the same backend: {@code cache.to("cpu")}. What lies there already is in both caches.
+     *
+     * @param device {@code cpu}, {@code cuda} (the first one) or {@code cuda:N}
+     * @throws dev.loupe.backend.BackendUnavailableException if the backend has no such device; names it
+     */
+    public ActivationCache to(String device) {
+        return new ActivationCache(model, transform(tensor -> tensor.to(device)), hasBatch);
+    }
+
     private Map<String, Tensor> transform(UnaryOperator<Tensor> function) {
         Map<String, Tensor> result = new LinkedHashMap<>();
         IdentityHashMap<Tensor, Tensor> done = new IdentityHashMap<>();

@@ -260,6 +260,8 @@ public final class HookedTransformer implements AutoCloseable {
     public RunResult run(RunRequest request) {
         try (Lifetime.Use use = lifetime.begin()) {
             return runs.run(request, request.modelHooks() ? registry.snapshot() : List.of());
+        } catch (OutOfMemoryError e) {
+            throw OutOfMemory.running(this, e);
         }
     }
 
@@ -279,7 +281,11 @@ public final class HookedTransformer implements AutoCloseable {
         return forward(toTokens(inputs, side));
     }
 
-    /** Mean cross-entropy of each next token, in nats; padding doesn't count. */
+    /**
+     * Mean cross-entropy of each next token, in nats; padding doesn't count.
+     *
+     * @throws IllegalStateException if there is no next token: every sequence has one token alone
+     */
     public double loss(Tokens tokens) {
         try (RunResult result = run(RunRequest.of(tokens).returns(Returns.LOSS).build())) {
             return result.loss();
@@ -316,6 +322,17 @@ public final class HookedTransformer implements AutoCloseable {
     public CachedRun runWithCache(Tokens tokens, HookFilter names, Index positions) {
         RunResult result = run(
                 RunRequest.of(tokens).observe(names).observePositions(positions).build());
+        return new CachedRun(result.logits(), result.cache());
+    }
+
+    /**
+     * Logits, and chosen activations moved to a device by its name ({@code cpu}) as the run goes.
+     *
+     * @throws dev.loupe.backend.BackendUnavailableException if the model's backend has no such device; names it
+     */
+    public CachedRun runWithCache(Tokens tokens, HookFilter names, String device) {
+        RunResult result =
+                run(RunRequest.of(tokens).observe(names).observeOn(device).build());
         return new CachedRun(result.logits(), result.cache());
     }
 

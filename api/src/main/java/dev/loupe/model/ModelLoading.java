@@ -126,6 +126,9 @@ final class ModelLoading {
             if (given.isEmpty()) {
                 backend.close();
             }
+            if (e instanceof OutOfMemoryError full) {
+                throw OutOfMemory.loading(config.modelName(), backend, full);
+            }
             throw e;
         }
     }

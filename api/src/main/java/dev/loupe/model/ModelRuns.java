@@ -37,6 +37,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** Turns a {@link RunRequest}, which speaks of tokens and layers, into a run of a graph, and its results back. */
@@ -65,7 +66,14 @@ final class ModelRuns implements AutoCloseable {
     }
 
     Graph graph(GraphOptions options) {
-        return graphs.computeIfAbsent(options, key -> architecture.build(config, key));
+        Graph known = graphs.get(options);
+        if (known != null) {
+            return known;
+        }
+        // Built outside of the map, whose locks others would wait for; the first to come is the graph for all.
+        Graph built = architecture.build(config, options);
+        Graph earlier = graphs.putIfAbsent(options, built);
+        return earlier == null ? built : earlier;
     }
 
     RunResult run(RunRequest request, List<Edit> modelHooks) {
@@ -85,7 +93,7 @@ final class ModelRuns implements AutoCloseable {
         Set<String> outputs = outputs(request);
         Optional<Metric> metric = request.metric();
         if (outputs.isEmpty() && observed.isEmpty() && edits.isEmpty() && metric.isEmpty()) {
-            return new RunResult(null, null, Double.NaN, null, new ActivationCache(model, Map.of(), true), null, null);
+            return new RunResult(null, null, null, null, new ActivationCache(model, Map.of(), true), null, null);
         }
         Map<String, Tensor> given = new HashMap<>(feeds);
         request.keyValueCache().ifPresent(cache -> addPast(cache, given, graph, geometry));
@@ -133,7 +141,10 @@ final class ModelRuns implements AutoCloseable {
                         return forward == null
                                 ? apply(edits.code(point, number), point, activation, context)
                                 : apply(backward.code(forward, number), forward, activation, context);
-                    });
+                    },
+                    request.observedOn()
+                            .<UnaryOperator<Tensor>>map(device -> tensor -> tensor.to(device))
+                            .orElse(UnaryOperator.identity()));
         } finally {
             // The run may hand an input back as a result only where it was fed by the caller.
             own.forEach(Tensor::close);
@@ -151,6 +162,9 @@ final class ModelRuns implements AutoCloseable {
         }
         if (metric.output().equals(StandardNames.LOSS_PER_TOKEN)) {
             checkHasLoss(request);
+            if (site.pairs() == 0) {
+                throw new IllegalArgumentException(RunResult.NO_LOSS);
+            }
         }
         Set<String> points = new HashSet<>();
         for (HookPoint point : request.differentiated().select(names)) {
@@ -248,7 +262,8 @@ final class ModelRuns implements AutoCloseable {
         });
     }
 
-    private static void checkFits(String name, String how, Tensor tensor, TensorType type, Geometry geometry) {
+    private void checkFits(String name, String how, Tensor tensor, TensorType type, Geometry geometry) {
+        tensor.requireOn(backend, "What is " + how + " " + name);
         Shape expected = type.resolve(geometry.symbols());
         if (tensor.dtype() != type.dtype() || !tensor.shape().equals(expected)) {
             throw new IllegalArgumentException("What is " + how + " " + name + " should be " + type.dtype() + " "
@@ -256,7 +271,7 @@ final class ModelRuns implements AutoCloseable {
         }
     }
 
-    private static void addPast(KeyValueCache cache, Map<String, Tensor> given, Graph graph, Geometry geometry) {
+    private void addPast(KeyValueCache cache, Map<String, Tensor> given, Graph graph, Geometry geometry) {
         for (int layer : cache.layers()) {
             Map<String, Tensor> past = Map.of(
                     StandardNames.pastKeys(layer), cache.keys(layer),
@@ -420,15 +435,19 @@ final class ModelRuns implements AutoCloseable {
             if (next == null) {
                 continue;
             }
-            if (next.backend() != current.backend()
-                    || next.dtype() != current.dtype()
-                    || !next.shape().equals(current.shape())) {
+            next.requireOn(current.backend(), "What a hook at " + point + " returned");
+            if (next.dtype() != current.dtype() || !next.shape().equals(current.shape())) {
                 throw new IllegalArgumentException("A hook at " + point + " returned " + next.describe()
                         + "; it must return " + activation.describe() + ", or null to keep the activation");
             }
             current = next;
         }
         return current;
+    }
+
+    /** Whether something was thrown by a hook. */
+    static boolean isFromHook(Throwable thrown) {
+        return Arrays.stream(thrown.getSuppressed()).anyMatch(HookFailure.class::isInstance);
     }
 
     /** Rides along with what a hook threw and says where. */
@@ -496,10 +515,10 @@ final class ModelRuns implements AutoCloseable {
     private RunResult result(
             RunRequest request, ModelRunner.Results results, Geometry geometry, @Nullable Derivatives derivatives) {
         Tensor perToken = results.outputs().get(StandardNames.LOSS_PER_TOKEN);
-        double loss = Double.NaN;
-        if (perToken != null) {
-            loss = Arrays.stream(perToken.toDoubleArray()).sum()
-                    / Arrays.stream(geometry.pairs()).sum();
+        Double loss = null;
+        long pairs = Arrays.stream(geometry.pairs()).sum();
+        if (perToken != null && pairs > 0) {
+            loss = Arrays.stream(perToken.toDoubleArray()).sum() / pairs;
         }
         Tensor residual = request.stopAtLayer()
                 .map(layer -> results.outputs().get(StandardNames.residualEntering(layer(layer, "stop_at_layer"))))

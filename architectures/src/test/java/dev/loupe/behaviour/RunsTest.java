@@ -7,11 +7,14 @@ import static org.assertj.core.api.Assertions.within;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.Index;
 import dev.loupe.array.Shape;
+import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;
+import dev.loupe.model.Metric;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunRequest.Returns;
 import dev.loupe.model.RunResult;
@@ -285,5 +288,57 @@ final class RunsTest {
         assertThatThrownBy(() -> model.forward(TOKENS))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("closed");
+    }
+
+    @Test
+    void oneTokenHasNoLoss() {
+        Tokens one = Tokens.of(new long[] {3});
+        assertThatThrownBy(() -> MODEL.loss(one))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("at least two tokens");
+        assertThat(MODEL.lossPerToken(one).shape()).isEqualTo(Shape.of(1, 0));
+        assertThatThrownBy(() -> MODEL.gradients(one, Metric.loss()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("at least two tokens");
+        Tokens three = Tokens.of(new long[] {3, 1, 4});
+        Tokens both = Tokens.pad(List.of(new long[] {3}, new long[] {3, 1, 4}), 0, true);
+        assertThat(MODEL.loss(both)).isCloseTo(MODEL.loss(three), within(1e-12));
+    }
+
+    @Test
+    void whatIsFedFromAnotherModelIsRefusedWithBothPlaces() {
+        try (HookedTransformer other = TinyModels.gpt2()) {
+            Tensor residual =
+                    other.run(RunRequest.of(TOKENS).stopAtLayer(1).build()).residual();
+            assertThatThrownBy(() -> MODEL.run(
+                            RunRequest.builder().startAtLayer(1, residual).build()))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll("blocks.1.hook_resid_pre", "'reference' on cpu", "opened by itself");
+            Tensor moved = residual.to(MODEL.backend());
+            Tensor logits = MODEL.run(
+                            RunRequest.builder().startAtLayer(1, moved).build())
+                    .logits();
+            assertThat(logits.maxAbsDifference(MODEL.forward(TOKENS))).isLessThan(1e-12);
+            Hook foreign = Hook.at("resid_pre", 1, (activation, point) -> residual);
+            assertThatThrownBy(() -> MODEL.runWithHooks(TOKENS, foreign))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll("What a hook at blocks.1.hook_resid_pre returned", "opened by itself");
+        }
+    }
+
+    @Test
+    void aCacheOnADeviceByNameHasTheSameActivations() {
+        CachedRun there = MODEL.runWithCache(TOKENS, HookFilter.standard(), "cpu");
+        CachedRun plain = MODEL.runWithCache(TOKENS);
+        assertThat(there.cache().keys()).isEqualTo(plain.cache().keys());
+        plain.cache()
+                .items()
+                .forEach((name, tensor) -> assertThat(there.cache().get(name).maxAbsDifference(tensor))
+                        .as(name)
+                        .isZero());
+        assertThatThrownBy(() -> MODEL.runWithCache(TOKENS, HookFilter.standard(), "cuda:7"))
+                .isInstanceOf(BackendUnavailableException.class)
+                .hasMessageContaining("cuda:7");
+        assertThatThrownBy(() -> plain.cache().to("tpu")).isInstanceOf(BackendUnavailableException.class);
     }
 }

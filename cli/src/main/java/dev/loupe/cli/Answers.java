@@ -10,23 +10,41 @@ final class Answers {
 
     private Answers() {}
 
+    /** The ids of an answer and of a wrong one, which differ. */
+    private record Ids(long answer, long wrong) {}
+
     /**
      * How much more an answer's logit is than a wrong one's.
      *
      * @throws IllegalArgumentException if one isn't one token, or both are the same
      */
     static Metric difference(HookedTransformer model, String answer, String wrong) {
+        Ids ids = ids(model, answer, wrong);
+        return Metric.logitDifference(ids.answer(), ids.wrong());
+    }
+
+    /**
+     * The same, as something that has derivatives.
+     *
+     * @throws IllegalArgumentException if one isn't one token, or both are the same
+     */
+    static dev.loupe.model.Metric differentiable(HookedTransformer model, String answer, String wrong) {
+        ids(model, answer, wrong);
+        return dev.loupe.model.Metric.logitDifference(model, answer, wrong);
+    }
+
+    private static Ids ids(HookedTransformer model, String answer, String wrong) {
         if (answer.equals(wrong)) {
             throw new IllegalArgumentException("The answer and the wrong answer are both " + Output.quote(answer)
                     + ": give two tokens to tell apart");
         }
-        long first = model.toSingleToken(answer);
-        long second = model.toSingleToken(wrong);
-        if (first == second) {
+        Ids ids = new Ids(model.toSingleToken(answer), model.toSingleToken(wrong));
+        if (ids.answer() == ids.wrong()) {
             throw new IllegalArgumentException("The answer " + Output.quote(answer) + " and the wrong answer "
-                    + Output.quote(wrong) + " are the same token, " + first + ": give two tokens to tell apart");
+                    + Output.quote(wrong) + " are the same token, " + ids.answer()
+                    + ": give two tokens to tell apart");
         }
-        return Metric.logitDifference(first, second);
+        return ids;
     }
 
     /**

@@ -1,5 +1,6 @@
 package dev.loupe.cli;
 
+import dev.loupe.analysis.TokenTexts;
 import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.analysis.views.Panels;
 import dev.loupe.hook.HookFilter;
@@ -8,8 +9,6 @@ import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,10 +16,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code loupe attention}: where heads look. */
 @Command(
@@ -29,16 +25,14 @@ import picocli.CommandLine.Spec;
         description = "Show where each head looks, from every token.")
 final class AttentionCommand implements Callable<Integer> {
 
-    @Spec
-    @SuppressWarnings("NullAway.Init")
-    private CommandSpec spec;
-
-    @Parameters(paramLabel = "PROMPT", description = "The text.")
-    @SuppressWarnings("NullAway.Init")
-    private String prompt;
+    @Mixin
+    private final PromptOptions prompt = new PromptOptions();
 
     @Mixin
     private final ModelOptions options = new ModelOptions();
+
+    @Mixin
+    private final ReportOptions report = new ReportOptions();
 
     @Option(names = "--layer", paramLabel = "L", description = "One layer only; negative counts from the end.")
     private @Nullable Integer layer;
@@ -46,31 +40,21 @@ final class AttentionCommand implements Callable<Integer> {
     @Option(names = "--head", paramLabel = "H", description = "One head of each layer only.")
     private @Nullable Integer head;
 
-    @Option(names = "--json", description = "Print one JSON object with the patterns.")
-    private boolean json;
-
-    @Option(names = "--html", paramLabel = "FILE", description = "Also write the patterns as a page.")
-    private @Nullable Path html;
-
     @Override
     public Integer call() {
+        prompt.read();
         try (HookedTransformer model = options.load()) {
-            Tokens tokens = model.toTokens(prompt);
-            List<String> words = model.toStrTokens(tokens.row(0));
+            Tokens tokens = prompt.single(model);
+            List<String> words = TokenTexts.of(model, tokens.row(0));
             List<Integer> layers = chosen("--layer", layer, model.config().nLayers());
             List<Integer> heads = chosen("--head", head, model.config().nHeads());
             HookFilter patterns =
                     HookFilter.names(layers.stream().map(l -> "pattern" + l).toList());
             try (CachedRun run = model.runWithCache(tokens, patterns)) {
-                if (json) {
-                    Output.json(spec.commandLine().getOut(), object(run.cache(), words, layers, heads));
-                } else {
-                    print(run.cache(), words, layers, heads);
-                }
-                if (html != null) {
-                    HtmlPage.of("Attention: " + prompt, panels(run.cache(), words, layers, heads))
-                            .write(html);
-                }
+                report.tell(
+                        () -> object(run.cache(), words, layers, heads),
+                        paint -> print(paint, run.cache(), words, layers, heads),
+                        () -> HtmlPage.of("Attention: " + prompt.title(), panels(run.cache(), words, layers, heads)));
             }
         }
         return 0;
@@ -78,11 +62,7 @@ final class AttentionCommand implements Callable<Integer> {
 
     private static List<Integer> chosen(String option, @Nullable Integer number, int count) {
         if (number == null) {
-            List<Integer> all = new ArrayList<>();
-            for (int i = 0; i < count; i++) {
-                all.add(i);
-            }
-            return all;
+            return Output.range(count);
         }
         int index = number < 0 ? number + count : number;
         if (index < 0 || index >= count) {
@@ -122,9 +102,8 @@ final class AttentionCommand implements Callable<Integer> {
         return object;
     }
 
-    private void print(ActivationCache cache, List<String> words, List<Integer> layers, List<Integer> heads) {
-        Painter paint = new Painter(
-                spec.commandLine().getOut(), spec.commandLine().getColorScheme().ansi());
+    private static void print(
+            Painter paint, ActivationCache cache, List<String> words, List<Integer> layers, List<Integer> heads) {
         for (int l : layers) {
             for (int h : heads) {
                 paint.heading(name(l, h) + ": from each token to the three it looks at most");
@@ -144,6 +123,5 @@ final class AttentionCommand implements Callable<Integer> {
                 }
             }
         }
-        paint.flush();
     }
 }

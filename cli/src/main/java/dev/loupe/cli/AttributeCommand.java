@@ -3,14 +3,12 @@ package dev.loupe.cli;
 import dev.loupe.analysis.attribution.AttributionPatching;
 import dev.loupe.analysis.attribution.EdgeAttribution;
 import dev.loupe.analysis.attribution.IntegratedGradients;
+import dev.loupe.io.OutputFile;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -46,25 +44,11 @@ final class AttributeCommand implements Callable<Integer> {
     @Mixin
     private final ModelOptions options = new ModelOptions();
 
-    @Option(names = "--clean", required = true, paramLabel = "TEXT", description = "The prompt with the answer.")
-    @SuppressWarnings("NullAway.Init")
-    private String clean;
+    @Mixin
+    private final PromptPairOptions prompts = new PromptPairOptions();
 
-    @Option(
-            names = "--corrupt",
-            required = true,
-            paramLabel = "TEXT",
-            description = "A prompt of as many tokens with the wrong answer.")
-    @SuppressWarnings("NullAway.Init")
-    private String corrupt;
-
-    @Option(names = "--answer", required = true, paramLabel = "TOKEN", description = "The answer.")
-    @SuppressWarnings("NullAway.Init")
-    private String answer;
-
-    @Option(names = "--wrong", required = true, paramLabel = "TOKEN", description = "The wrong answer.")
-    @SuppressWarnings("NullAway.Init")
-    private String wrong;
+    @Mixin
+    private final AnswerOptions answers = new AnswerOptions();
 
     @Option(names = "--edges", description = "Edges between heads and MLPs, not nodes: the same as --method eap.")
     private boolean edges;
@@ -91,22 +75,27 @@ final class AttributeCommand implements Callable<Integer> {
             description = "How many edges to show. Default: 20.")
     private int top = 20;
 
-    @Option(names = "--dot", paramLabel = "FILE", description = "Write the top edges as a graph for Graphviz.")
+    @Option(
+            names = "--dot",
+            paramLabel = "FILE",
+            converter = OutputPath.class,
+            description = "Write the top edges as a graph for Graphviz.")
     private @Nullable Path dot;
 
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
     @Override
-    public Integer call() throws IOException {
+    public Integer call() {
         Method how = method();
         if (dot != null && how != Method.EAP && how != Method.EAP_IG) {
             throw new ParameterException(spec.commandLine(), "--dot goes with --edges: only edges make a graph");
         }
         try (HookedTransformer model = options.load()) {
-            Metric metric = Metric.logitDifference(model, answer, wrong);
-            Tokens right = model.toTokens(clean);
-            Tokens other = model.toTokens(corrupt);
+            Metric metric = answers.differentiable(model);
+            PromptPairOptions.Pair pair = prompts.tokens(model);
+            Tokens right = pair.clean();
+            Tokens other = pair.corrupt();
             Map<String, Object> object = new LinkedHashMap<>();
             object.put("model", options.model);
             object.put("backend", model.backend().id());
@@ -147,7 +136,7 @@ final class AttributeCommand implements Callable<Integer> {
                     .getOut()
                     .println(Output.format(
                             "logit of %s minus that of %s: clean %.4f, corrupted %.4f",
-                            Output.quote(answer), Output.quote(wrong), right, other));
+                            Output.quote(answers.answer()), Output.quote(answers.wrong()), right, other));
         }
     }
 
@@ -207,8 +196,7 @@ final class AttributeCommand implements Callable<Integer> {
     }
 
     private void edges(
-            HookedTransformer model, Tokens right, Tokens other, Metric metric, int n, Map<String, Object> object)
-            throws IOException {
+            HookedTransformer model, Tokens right, Tokens other, Metric metric, int n, Map<String, Object> object) {
         EdgeAttribution found = EdgeAttribution.integrated(model, right, other, metric, n);
         heading(found.clean(), found.corrupted(), object);
         object.put("writers", found.writers());
@@ -224,7 +212,10 @@ final class AttributeCommand implements Callable<Integer> {
         }
         Path file = dot;
         if (file != null) {
-            Files.writeString(file, found.toDot(top), StandardCharsets.UTF_8);
+            OutputFile.writeString(file, found.toDot(top));
+            if (!json) {
+                spec.commandLine().getOut().println("The graph is in " + file);
+            }
         }
     }
 }

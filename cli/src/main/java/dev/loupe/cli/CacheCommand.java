@@ -32,15 +32,16 @@ final class CacheCommand implements Callable<Integer> {
     private CommandSpec spec;
 
     @Mixin
-    private final ModelOptions options = new ModelOptions();
+    private final PromptOptions prompt = new PromptOptions();
 
     @Mixin
-    private final PromptOptions prompt = new PromptOptions();
+    private final ModelOptions options = new ModelOptions();
 
     @Option(
             names = "--out",
             required = true,
             paramLabel = "FILE",
+            converter = OutputPath.class,
             description = "The file to write, by custom FILE.safetensors.")
     @SuppressWarnings("NullAway.Init")
     private Path out;
@@ -57,6 +58,7 @@ final class CacheCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        prompt.read();
         try (HookedTransformer model = options.load()) {
             Tokens tokens = prompt.tokens(model);
             HookFilter filter = names == null ? HookFilter.standard() : HookFilter.glob(names);

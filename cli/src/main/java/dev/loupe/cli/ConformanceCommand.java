@@ -30,6 +30,7 @@ final class ConformanceCommand implements Callable<Integer> {
             names = "--report",
             defaultValue = "target",
             paramLabel = "DIR",
+            converter = OutputFolder.class,
             description = "Where the report goes, as JSON, Markdown and HTML. Default: ${DEFAULT-VALUE}.")
     private Path report = Path.of("target");
 

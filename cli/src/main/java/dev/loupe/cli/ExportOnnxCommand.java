@@ -36,7 +36,12 @@ final class ExportOnnxCommand implements Callable<Integer> {
                     + " Default: none, only logits.")
     private final List<String> observe = new ArrayList<>();
 
-    @Option(names = "--out", required = true, paramLabel = "FILE", description = "The file to write: FILE.onnx.")
+    @Option(
+            names = "--out",
+            required = true,
+            paramLabel = "FILE",
+            converter = OutputPath.class,
+            description = "The file to write: FILE.onnx.")
     @SuppressWarnings("NullAway.Init")
     private Path out;
 
@@ -56,8 +61,9 @@ final class ExportOnnxCommand implements Callable<Integer> {
                     "The exported model is the plain one: --intervene isn't written into ONNX files");
         }
         // Loading a model takes a while; what can be said before is said before.
-        if (!force && Files.exists(out)) {
-            throw new ParameterException(spec.commandLine(), out + " exists; --force replaces it");
+        requireNew(out);
+        if (externalData) {
+            requireNew(out.resolveSibling(out.getFileName() + ".data"));
         }
         try (HookedTransformer model = options.load()) {
             OnnxExport export = OnnxExport.of(model);
@@ -76,5 +82,11 @@ final class ExportOnnxCommand implements Callable<Integer> {
             spec.commandLine().getOut().flush();
         }
         return 0;
+    }
+
+    private void requireNew(Path file) {
+        if (!force && Files.isRegularFile(file)) {
+            throw new ParameterException(spec.commandLine(), file + " exists; --force replaces it");
+        }
     }
 }

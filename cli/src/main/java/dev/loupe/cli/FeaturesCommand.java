@@ -32,7 +32,8 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "features",
         mixinStandardHelpOptions = true,
-        description = "Show which features of a dictionary are active at each token of a prompt.")
+        description = "Show which features of a dictionary are active at each token of a prompt, and, with --answer and"
+                + " --wrong, how much each moves the difference of these tokens' logits (activation times gradient).")
 final class FeaturesCommand implements Callable<Integer> {
 
     @Spec
@@ -40,10 +41,14 @@ final class FeaturesCommand implements Callable<Integer> {
     private CommandSpec spec;
 
     @Mixin
-    private final ModelOptions options = new ModelOptions();
+    private final PromptOptions prompt = new PromptOptions();
 
     @Mixin
-    private final PromptOptions prompt = new PromptOptions();
+    private final ModelOptions options = new ModelOptions();
+
+    // With them: how much each feature moves the difference, activation times gradient.
+    @Mixin
+    private final OptionalAnswerOptions answers = new OptionalAnswerOptions();
 
     @Option(
             names = "--dictionary",
@@ -69,16 +74,6 @@ final class FeaturesCommand implements Callable<Integer> {
     private int top = 5;
 
     @Option(
-            names = "--answer",
-            paramLabel = "TOKEN",
-            description = "With --wrong: how much each feature moves the difference of these tokens' logits"
-                    + " (activation times gradient).")
-    private @Nullable String answer;
-
-    @Option(names = "--wrong", paramLabel = "TOKEN", description = "The other token.")
-    private @Nullable String wrong;
-
-    @Option(
             names = "--error-term",
             description = "Add what the dictionary misses back, so that the run stays as it is.")
     private boolean errorTerm;
@@ -91,6 +86,7 @@ final class FeaturesCommand implements Callable<Integer> {
     @Option(
             names = "--out",
             paramLabel = "FILE",
+            converter = OutputPath.class,
             description =
                     "Write features [batch, pos, size], output and logits (of the run with the dictionary in place)"
                             + " to FILE.safetensors.")
@@ -104,9 +100,8 @@ final class FeaturesCommand implements Callable<Integer> {
         if (top < 1) {
             throw new ParameterException(spec.commandLine(), "--top must be 1 or more, got " + top);
         }
-        if ((answer == null) != (wrong == null)) {
-            throw new ParameterException(spec.commandLine(), "--answer and --wrong go together");
-        }
+        answers.isGiven();
+        prompt.read();
         Dictionary dictionary = Dictionaries.load(name, at);
         options.followOptionsOf(dictionary.config().modelOptions());
         SplicedDictionary spliced = dictionary.spliced();
@@ -120,7 +115,7 @@ final class FeaturesCommand implements Callable<Integer> {
             if (file != null) {
                 write(with, spliced, tokens, file);
             }
-            Metric metric = answer == null || wrong == null ? null : Metric.logitDifference(model, answer, wrong);
+            Metric metric = answers.difference(model).orElse(null);
             if (file == null || json) {
                 List<TokenFeatures> readings = FeatureReading.read(with, spliced, tokens, top, metric);
                 show(model, dictionary, tokens, chosen(readings, tokens));

@@ -24,10 +24,10 @@ final class GenerateCommand implements Callable<Integer> {
     private CommandSpec spec;
 
     @Mixin
-    private final ModelOptions options = new ModelOptions();
+    private final PromptOptions prompt = new PromptOptions();
 
     @Mixin
-    private final PromptOptions prompt = new PromptOptions();
+    private final ModelOptions options = new ModelOptions();
 
     @Option(
             names = "--max-new-tokens",
@@ -76,6 +76,7 @@ final class GenerateCommand implements Callable<Integer> {
     public Integer call() {
         GenerateOptions how = new GenerateOptions(
                 maxNewTokens, temperature, topK, topP, freqPenalty, seed, !ignoreEos, !noKeyValueCache, List.of());
+        prompt.read();
         try (HookedTransformer model = options.load()) {
             Tokens tokens = prompt.tokens(model);
             try (Generation generation = model.stream(tokens, how)) {

@@ -8,6 +8,7 @@ import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -29,10 +30,13 @@ final class GradientsCommand implements Callable<Integer> {
     private CommandSpec spec;
 
     @Mixin
+    private final PromptOptions prompt = new PromptOptions();
+
+    @Mixin
     private final ModelOptions options = new ModelOptions();
 
     @Mixin
-    private final PromptOptions prompt = new PromptOptions();
+    private final OptionalAnswerOptions answers = new OptionalAnswerOptions();
 
     @Option(
             names = "--of",
@@ -42,13 +46,12 @@ final class GradientsCommand implements Callable<Integer> {
                             + " each sequence's last real position and as a mean over the batch; or loss.")
     private @Nullable String of;
 
-    @Option(names = "--answer", paramLabel = "TOKEN", description = "Instead of --of: the token that is right.")
-    private @Nullable String answer;
-
-    @Option(names = "--wrong", paramLabel = "TOKEN", description = "And the one that is wrong.")
-    private @Nullable String wrong;
-
-    @Option(names = "--out", required = true, paramLabel = "FILE", description = "The file to write: FILE.safetensors.")
+    @Option(
+            names = "--out",
+            required = true,
+            paramLabel = "FILE",
+            converter = OutputPath.class,
+            description = "The file to write: FILE.safetensors.")
     @SuppressWarnings("NullAway.Init")
     private Path out;
 
@@ -60,21 +63,15 @@ final class GradientsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if ((of == null) == (answer == null) || (answer == null) != (wrong == null)) {
+        if ((of == null) != answers.isGiven()) {
             throw new ParameterException(
                     spec.commandLine(), "Say what is differentiated: --of diff:5,9, or --answer TOKEN --wrong TOKEN");
         }
-        Metric metric = of == null ? null : metric(of);
+        Optional<Metric> given = Optional.ofNullable(of).map(GradientsCommand::metric);
+        prompt.read();
         try (HookedTransformer model = options.load()) {
             Tokens tokens = prompt.tokens(model);
-            String right = answer;
-            String other = wrong;
-            Metric wanted = metric != null || right == null || other == null
-                    ? metric
-                    : Metric.logitDifference(model, right, other);
-            if (wanted == null) {
-                throw new IllegalStateException("There is no metric");
-            }
+            Metric wanted = given.or(() -> answers.difference(model)).orElseThrow();
             HookFilter filter = names == null ? HookFilter.standard() : HookFilter.glob(names);
             RunRequest request = RunRequest.of(tokens)
                     .gradients(wanted, filter)

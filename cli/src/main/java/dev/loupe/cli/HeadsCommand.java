@@ -2,6 +2,7 @@ package dev.loupe.cli;
 
 import dev.loupe.analysis.heads.HeadScores;
 import dev.loupe.analysis.heads.HeadViews;
+import dev.loupe.analysis.heads.RankedHead;
 import dev.loupe.analysis.heads.RepeatedTokens;
 import dev.loupe.analysis.views.ColorScale;
 import dev.loupe.analysis.views.HtmlPage;
@@ -11,33 +12,36 @@ import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code loupe heads}: which heads look at the token before, at the same token, at what came after it. */
 @Command(
         name = "heads",
         mixinStandardHelpOptions = true,
+        defaultValueProvider = HeadsCommand.ModelWithInductionHeads.class,
         description = "Score every head on random tokens that are repeated: how much it attends to the token before, to"
                 + " earlier occurrences of the same token, and to what came after those (induction).")
 final class HeadsCommand implements Callable<Integer> {
 
-    @Spec
-    @SuppressWarnings("NullAway.Init")
-    private CommandSpec spec;
+    private static final int RANKED = 10;
 
     @Mixin
     private final ModelOptions options = new ModelOptions();
+
+    @Mixin
+    private final ReportOptions report = new ReportOptions();
 
     @Option(names = "--length", defaultValue = "25", description = "Random tokens before they repeat. Default: 25.")
     private int length;
@@ -48,11 +52,20 @@ final class HeadsCommand implements Callable<Integer> {
     @Option(names = "--seed", defaultValue = "0", description = "The same seed, the same tokens. Default: 0.")
     private long seed;
 
-    @Option(names = "--json", description = "Print one JSON object.")
-    private boolean json;
+    @Option(
+            names = "--threshold",
+            defaultValue = "0.3",
+            paramLabel = "SHARE",
+            description = "From which share of its attention on a head counts as one of the kind. Default: 0.3.")
+    private double threshold;
 
-    @Option(names = "--html", paramLabel = "FILE", description = "Also write heat maps as a page.")
-    private @Nullable Path html;
+    /** What is looked for should be there: of the bundled models, this one has heads of induction. */
+    static final class ModelWithInductionHeads implements IDefaultValueProvider {
+        @Override
+        public @Nullable String defaultValue(ArgSpec argument) {
+            return argument instanceof OptionSpec option && option.longestName().equals("--model") ? "toy-llama" : null;
+        }
+    }
 
     @Override
     public Integer call() {
@@ -64,37 +77,64 @@ final class HeadsCommand implements Callable<Integer> {
                 byKind.put("previous-token", scores.previousToken(tokens));
                 byKind.put("duplicate-token", scores.duplicateToken(tokens));
                 byKind.put("induction", scores.induction(tokens));
-                report(model, byKind);
+                report.tell(() -> object(byKind), paint -> print(paint, model, byKind), () -> page(byKind));
             }
         }
         return 0;
     }
 
-    private void report(HookedTransformer model, Map<String, Tensor> byKind) {
-        if (json) {
-            Map<String, Object> object = new LinkedHashMap<>();
-            object.put("model", options.model);
-            object.put("seed", seed);
-            byKind.forEach((kind, scores) -> object.put(kind, Output.nested(scores)));
-            Output.json(spec.commandLine().getOut(), object);
-        } else {
-            Painter paint = new Painter(
-                    spec.commandLine().getOut(),
-                    spec.commandLine().getColorScheme().ansi());
-            byKind.forEach((kind, scores) -> print(paint, model, kind, scores.toDoubleArray()));
-            paint.flush();
+    private Map<String, Object> object(Map<String, Tensor> byKind) {
+        Map<String, Object> object = Output.object("model", options.model, "seed", seed);
+        Map<String, Object> ranking = new LinkedHashMap<>();
+        byKind.forEach((kind, scores) -> {
+            object.put(kind, Output.nested(scores));
+            List<RankedHead> ranked = RankedHead.of(scores);
+            ranking.put(kind, ranked.subList(0, Math.min(RANKED, ranked.size())));
+        });
+        object.put("ranking", ranking);
+        return object;
+    }
+
+    private HtmlPage page(Map<String, Tensor> byKind) {
+        List<View> views = new ArrayList<>();
+        byKind.forEach(
+                (kind, scores) -> views.add(HeadViews.scores(kind + " scores", scores, ColorScale.sequential(0, 1))));
+        return HtmlPage.of("Heads of " + options.model, views);
+    }
+
+    private void print(Painter paint, HookedTransformer model, Map<String, Tensor> byKind) {
+        paint.line(paint.bold(options.model)
+                + paint.faint(" on " + model.backend().id() + ": " + batch + " sequences of " + length
+                        + " random tokens that are repeated"));
+        paint.heading("What was found");
+        byKind.forEach((kind, scores) -> paint.line("  " + found(kind, RankedHead.of(scores))));
+        byKind.forEach((kind, scores) -> print(paint, model, kind, scores.toDoubleArray()));
+    }
+
+    private String found(String kind, List<RankedHead> ranked) {
+        List<RankedHead> enough =
+                ranked.stream().filter(head -> head.score() >= threshold).toList();
+        if (enough.isEmpty()) {
+            RankedHead best = ranked.get(0);
+            return Output.format(
+                    "No %s head: none gives %.0f%% of its attention to it; most gives %s, %.0f%%.",
+                    kind, 100 * threshold, best.name(), 100 * best.score());
         }
-        if (html != null) {
-            List<View> views = new ArrayList<>();
-            byKind.forEach((kind, scores) ->
-                    views.add(HeadViews.scores(kind + " scores", scores, ColorScale.sequential(0, 1))));
-            HtmlPage.of("Heads of " + options.model, views).write(html);
-        }
+        return Output.format(
+                        "%d %s head%s: %s",
+                        enough.size(),
+                        kind,
+                        enough.size() == 1 ? "" : "s",
+                        enough.stream()
+                                .limit(RANKED)
+                                .map(head -> Output.format("%s %.2f", head.name(), head.score()))
+                                .collect(Collectors.joining(", ")))
+                + (enough.size() > RANKED ? ", …" : "");
     }
 
     private static void print(Painter paint, HookedTransformer model, String kind, double[] scores) {
         int heads = model.config().nHeads();
-        paint.heading(kind + " score of each head");
+        paint.heading(kind + " score of each head: the share of its attention, from 0 to 1");
         for (int layer = 0; layer < model.config().nLayers(); layer++) {
             StringBuilder line = new StringBuilder("  layer " + Painter.pad(Integer.toString(layer), 3));
             for (int head = 0; head < heads; head++) {

@@ -1,6 +1,8 @@
 package dev.loupe.cli;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
+import dev.loupe.analysis.prediction.NextTokens;
+import dev.loupe.analysis.prediction.NextTokens.Candidate;
+import dev.loupe.analysis.prediction.NextTokens.Place;
 import dev.loupe.array.DType;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
@@ -8,12 +10,9 @@ import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.io.PrintWriter;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -32,10 +31,10 @@ final class LogitsCommand implements Callable<Integer> {
     private CommandSpec spec;
 
     @Mixin
-    private final ModelOptions options = new ModelOptions();
+    private final PromptOptions prompt = new PromptOptions();
 
     @Mixin
-    private final PromptOptions prompt = new PromptOptions();
+    private final ModelOptions options = new ModelOptions();
 
     @Option(names = "--top", defaultValue = "10", paramLabel = "N", description = "How many tokens. Default: 10.")
     private int top;
@@ -49,29 +48,28 @@ final class LogitsCommand implements Callable<Integer> {
     @Option(names = "--all-logits", description = "With --json: every logit, [batch][position][token].")
     private boolean allLogits;
 
-    /** The likeliest tokens after one token of one sequence. */
-    private record Place(int row, int position, long after, List<Candidate> top) {}
-
-    /** A token that may come next; its text is unknown without a tokenizer. */
-    @JsonInclude(JsonInclude.Include.NON_NULL)
-    private record Candidate(long id, @Nullable String token, double logit, double probability) {}
-
     @Override
     public Integer call() {
         if (top < 1) {
             throw new IllegalArgumentException("--top must be 1 or more, got " + top);
         }
+        prompt.read();
         try (HookedTransformer model = options.load()) {
             Tokens tokens = prompt.tokens(model);
             try (RunResult run = model.run(RunRequest.of(tokens).build())) {
                 Tensor logits = run.logits().to(DType.FLOAT32);
-                List<Place> places = places(model, tokens, logits);
+                List<Place> places = allPositions
+                        ? NextTokens.afterEveryToken(logits, tokens, top)
+                        : NextTokens.afterEach(logits, tokens, top);
                 if (json) {
-                    Map<String, Object> object = new LinkedHashMap<>();
-                    object.put("model", options.model);
-                    object.put("backend", model.backend().id());
-                    object.put("tokens", Output.rows(tokens));
-                    object.put("predictions", places);
+                    Map<String, Object> object = Output.object(
+                            "model", options.model,
+                            "backend", model.backend().id(),
+                            "tokens", Output.rows(tokens),
+                            "predictions",
+                                    places.stream()
+                                            .map(place -> object(model, place))
+                                            .toList());
                     if (allLogits) {
                         object.put("logits", Output.nested(logits));
                     }
@@ -84,41 +82,33 @@ final class LogitsCommand implements Callable<Integer> {
         return 0;
     }
 
-    private List<Place> places(HookedTransformer model, Tokens tokens, Tensor logits) {
-        Tensor.TopK best = logits.topk(Math.min(top, model.config().dVocab()), -1);
-        double[] normalizers = logits.logSumExp(-1).toDoubleArray();
-        double[] values = best.values().toDoubleArray();
-        long[] ids = best.indices().toLongArray();
-        int k = (int) best.values().size(-1);
-        List<Place> places = new ArrayList<>();
-        for (int row = 0; row < tokens.batch(); row++) {
-            for (int position = 0; position < tokens.positions(); position++) {
-                if (!tokens.isReal(row, position) || (!allPositions && position != tokens.lastReal(row))) {
-                    continue;
-                }
-                int place = row * tokens.positions() + position;
-                List<Candidate> candidates = new ArrayList<>();
-                for (int i = place * k; i < (place + 1) * k; i++) {
-                    long id = ids[i];
-                    candidates.add(new Candidate(
-                            id,
-                            model.tokenizer().map(t -> t.tokenText(id)).orElse(null),
-                            values[i],
-                            Math.exp(values[i] - normalizers[place])));
-                }
-                places.add(new Place(row, position, tokens.id(row, position), candidates));
-            }
-        }
-        return places;
+    private static Map<String, Object> object(HookedTransformer model, Place place) {
+        return Output.object(
+                "row",
+                place.row(),
+                "position",
+                place.position(),
+                "after",
+                place.after(),
+                "top",
+                place.candidates().stream().map(one -> object(model, one)).toList());
+    }
+
+    private static Map<String, Object> object(HookedTransformer model, Candidate candidate) {
+        Map<String, Object> object = Output.object("id", candidate.id());
+        model.tokenizer().ifPresent(tokenizer -> object.put("token", tokenizer.tokenText(candidate.id())));
+        object.put("logit", candidate.logit());
+        object.put("probability", candidate.probability());
+        return object;
     }
 
     private void print(HookedTransformer model, List<Place> places) {
         PrintWriter out = spec.commandLine().getOut();
         for (Place place : places) {
             out.println(Output.format(
-                    "sequence %s, position %s, after %s",
+                    "sequence %s, position %s, after %s; next token, logit, probability:",
                     place.row(), place.position(), Output.token(model, place.after())));
-            for (Candidate candidate : place.top()) {
+            for (Candidate candidate : place.candidates()) {
                 out.println(Output.format(
                         "  %-20s %8.4f  %6.2f%%",
                         Output.token(model, candidate.id()), candidate.logit(), 100 * candidate.probability()));

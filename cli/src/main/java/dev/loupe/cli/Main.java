@@ -1,12 +1,17 @@
 package dev.loupe.cli;
 
+import java.io.InputStream;
+import java.io.PrintWriter;
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The {@code loupe} command. Exit codes: 0 done, 1 failed, 2 wrong usage. */
 @Command(
@@ -30,10 +35,16 @@ import picocli.CommandLine.Spec;
             SteerCommand.class,
             ConformanceCommand.class,
             ModelsCommand.class,
+            DescribeCommand.class,
             BackendsCommand.class,
-            ArchitecturesCommand.class
+            ArchitecturesCommand.class,
+            ClasspathCommand.class,
+            JShellCommand.class
         })
 public final class Main implements Runnable {
+
+    private final InputStream input;
+    private final PluginJars plugins = new PluginJars();
 
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -42,26 +53,122 @@ public final class Main implements Runnable {
     @Option(names = "--stacktrace", scope = ScopeType.INHERIT, description = "Show where an error came from.")
     private boolean stacktrace;
 
-    /** Runs a command and ends the process with its exit code. */
-    public static void main(String[] args) {
-        System.exit(commandLine().execute(args));
+    private Main(InputStream input) {
+        this.input = input;
     }
 
-    /** The command with its error handling, for {@link #main} and for tests. */
-    static CommandLine commandLine() {
-        Main main = new Main();
-        CommandLine line = new CommandLine(main);
+    /** Jars with backends or architectures of others; the value is kept by {@link PluginJars}, not by each command. */
+    @Option(
+            names = "--plugins",
+            scope = ScopeType.INHERIT,
+            paramLabel = "JAR",
+            description =
+                    "A jar or folder of classes with backends or model families of others; may be repeated. So may"
+                            + " be said in the environment variable LOUPE_CLASSPATH, for every command.")
+    @SuppressWarnings("UnusedMethod") // picocli calls it
+    private void plugins(List<String> jars) {
+        plugins.add(jars);
+    }
+
+    /** Runs a command and ends the process with its exit code. */
+    public static void main(String[] args) {
+        PrintWriter err = new PrintWriter(System.err, true, StandardOutput.charset());
+        System.exit(run(args, System.in, StandardOutput.open(), err));
+    }
+
+    /**
+     * Runs a command.
+     *
+     * @return the exit code
+     */
+    static int run(String[] args, InputStream in, PrintWriter out, PrintWriter err) {
+        Main main = new Main(in);
+        CommandLine line = main.commandLine(out, err);
+        int code;
+        try {
+            code = line.execute(args);
+            out.flush();
+        } catch (StandardOutput.LostException | Error e) {
+            code = main.fail(e, line);
+        } finally {
+            main.plugins.close();
+        }
+        err.flush();
+        return code;
+    }
+
+    private CommandLine commandLine(PrintWriter out, PrintWriter err) {
+        CommandLine line = new CommandLine(this);
+        line.setOut(out);
+        line.setErr(err);
         line.setCaseInsensitiveEnumValuesAllowed(true);
-        line.setExecutionExceptionHandler((e, command, result) -> {
-            String message = e.getMessage() == null ? e.toString() : e.getMessage();
-            command.getErr().println(command.getColorScheme().errorText("loupe: " + message));
-            if (main.stacktrace) {
-                e.printStackTrace(command.getErr());
+        line.setExecutionExceptionHandler((e, command, result) -> fail(e, command));
+        line.setParameterExceptionHandler((e, arguments) -> misused(e));
+        line.setExecutionStrategy(result -> {
+            try {
+                plugins.open();
+                return new CommandLine.RunLast().execute(result);
+            } catch (StandardOutput.LostException | PluginJars.MissingException e) {
+                // Picocli has its own way with failures of commands; these happen beside them, as help does.
+                return fail(e, line);
             }
-            command.getErr().flush();
-            return CommandLine.ExitCode.SOFTWARE;
         });
         return line;
+    }
+
+    private int fail(Throwable failure, CommandLine command) {
+        PrintWriter err = command.getErr();
+        boolean unwanted = failure instanceof StandardOutput.LostException lost && lost.isUnwanted();
+        // Who reads no further knows it.
+        if (!unwanted) {
+            err.println(command.getColorScheme().errorText("loupe: " + Failures.message(failure)));
+        }
+        if (stacktrace) {
+            failure.printStackTrace(err);
+        }
+        err.flush();
+        return ExitCode.SOFTWARE;
+    }
+
+    private int misused(ParameterException e) {
+        CommandLine command = e.getCommandLine();
+        PrintWriter err = command.getErr();
+        err.println(command.getColorScheme().errorText("loupe: " + Failures.message(e)));
+        if (stacktrace) {
+            e.printStackTrace(err);
+        }
+        if (command.getParent() == null && !(e instanceof UnmatchedArgumentException)) {
+            command.usage(err);
+        } else {
+            if (e instanceof UnmatchedArgumentException unmatched) {
+                suggest(unmatched, err);
+            }
+            err.println("See '" + command.getCommandSpec().qualifiedName() + " --help'.");
+        }
+        err.flush();
+        return ExitCode.USAGE;
+    }
+
+    private static void suggest(UnmatchedArgumentException e, PrintWriter err) {
+        if (!UnmatchedArgumentException.printSuggestions(e, err)
+                && e.getUnmatched().stream().noneMatch(argument -> argument.startsWith("-"))) {
+            err.println("A text of several words goes in quotation marks.");
+        }
+    }
+
+    /** The command that a subcommand belongs to. */
+    static Main of(CommandSpec command) {
+        return (Main) command.root().userObject();
+    }
+
+    /** Standard input. */
+    InputStream input() {
+        return input;
+    }
+
+    /** What is on the class path besides Loupe. */
+    PluginJars plugins() {
+        return plugins;
     }
 
     @Override

@@ -93,6 +93,28 @@ final class ModelOptions {
         return checkpointValue == null ? placed : placed.withCheckpointValue(checkpointValue);
     }
 
+    /** The expression in Java that makes {@link #loadOptions}. */
+    String javaOptions() {
+        StringBuilder text = new StringBuilder(noProcessing ? "LoadOptions.noProcessing()" : "LoadOptions.defaults()");
+        text.append(
+                dtype.equals("auto")
+                        ? ".withAutoDType()"
+                        : ".withDType(DType." + DType.parse(dtype).name() + ")");
+        text.append(".withDevice(").append(JShellCommand.literal(device)).append(')');
+        if (backend != null) {
+            text.append(".withBackend(").append(JShellCommand.literal(backend)).append(')');
+        }
+        text.append(".withThreads(").append(threads).append(')');
+        text.append(".withRevision(").append(JShellCommand.literal(revision)).append(')');
+        if (checkpointIndex != null) {
+            text.append(".withCheckpointIndex(").append(checkpointIndex).append(')');
+        }
+        if (checkpointValue != null) {
+            text.append(".withCheckpointValue(").append(checkpointValue).append("L)");
+        }
+        return text.toString();
+    }
+
     HookedTransformer load() {
         List<Intervention> parsed =
                 interventions.stream().map(Intervention::parse).toList();

@@ -2,11 +2,14 @@ package dev.loupe.cli;
 
 import dev.loupe.architecture.Architectures;
 import dev.loupe.architecture.CheckpointLoader;
+import dev.loupe.architecture.LoadOptions;
 import dev.loupe.plugin.Plugins;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** {@code loupe models}: which names mean something. */
@@ -17,8 +20,21 @@ final class ModelsCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
 
+    @Option(
+            names = {"-m", "--model"},
+            paramLabel = "M",
+            description = "Tell about this one instead: the same as 'loupe describe M'.")
+    private @Nullable String model;
+
+    @Option(names = "--json", description = "With --model: print one JSON object.")
+    private boolean json;
+
     @Override
     public Integer call() {
+        if (model != null) {
+            DescribeCommand.describe(spec, ModelDescription.of(model, LoadOptions.noProcessing()), json);
+            return 0;
+        }
         PrintWriter out = spec.commandLine().getOut();
         out.println("Bundled, no network needed:");
         Plugins.usable(CheckpointLoader.all())
@@ -26,11 +42,12 @@ final class ModelsCommand implements Callable<Integer> {
         out.println("On the Hugging Face Hub, by alias:");
         Architectures.all()
                 .forEach(provider -> provider.pretrained()
-                        .forEach(model -> out.println(
-                                Output.format("  %-20s %-45s %s", model.alias(), model.repository(), provider.id()))));
+                        .forEach(known -> out.println(
+                                Output.format("  %-20s %-45s %s", known.alias(), known.repository(), provider.id()))));
         out.println(
                 "Any other repository (org/name, --revision for a branch, tag or commit) or directory works, if an");
-        out.println("installed architecture accepts its config.json; see 'loupe architectures'.");
+        out.println("installed architecture accepts its config.json; see 'loupe architectures'. 'loupe describe M'");
+        out.println("tells how large a model is.");
         out.flush();
         return 0;
     }

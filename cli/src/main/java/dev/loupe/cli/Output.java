@@ -1,32 +1,61 @@
 package dev.loupe.cli;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectWriter;
+import dev.loupe.analysis.TokenTexts;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.stream.IntStream;
 
 /** Writing results. */
 final class Output {
 
-    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final ObjectWriter JSON =
+            new ObjectMapper().writer().without(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
 
     private Output() {}
 
     static void json(PrintWriter out, Object value) {
         try {
-            out.println(JSON.writeValueAsString(value));
+            JSON.writeValue(out, value);
+            out.println();
             out.flush();
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("Can't write the result as JSON: " + e.getOriginalMessage(), e);
+        } catch (IOException e) {
+            // Jackson wraps what the stream throws; that the output is lost is no failure of JSON.
+            for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+                if (cause instanceof StandardOutput.LostException lost) {
+                    throw lost;
+                }
+            }
+            throw new UncheckedIOException("Can't write the result as JSON", e);
         }
+    }
+
+    /** A JSON object of names and values. */
+    static Map<String, Object> object(Object... namesAndValues) {
+        Map<String, Object> object = new LinkedHashMap<>();
+        for (int i = 0; i < namesAndValues.length; i += 2) {
+            object.put((String) namesAndValues[i], namesAndValues[i + 1]);
+        }
+        return object;
+    }
+
+    /** 0 and so on, as many as that. */
+    static List<Integer> range(int count) {
+        return IntStream.range(0, count).boxed().toList();
     }
 
     static String format(String pattern, Object... arguments) {
@@ -77,12 +106,22 @@ final class Output {
 
     /** A token for display: its text in quotation marks with line breaks made visible, or its id. */
     static String token(HookedTransformer model, long id) {
-        return model.tokenizer().isPresent()
-                ? quote(model.toStrTokens(new long[] {id}).get(0))
-                : "#" + id;
+        String text = TokenTexts.of(model, new long[] {id}).get(0);
+        return model.tokenizer().isPresent() ? quote(text) : text;
     }
 
+    /** A text in quotation marks, with everything in it that doesn't show made visible. */
     static String quote(String text) {
-        return "\"" + text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r") + "\"";
+        StringBuilder quoted = new StringBuilder("\"");
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            switch (c) {
+                case '\n' -> quoted.append("\\n");
+                case '\t' -> quoted.append("\\t");
+                case '\r' -> quoted.append("\\r");
+                default -> quoted.append(Character.isISOControl(c) ? format("\\u%04x", (int) c) : String.valueOf(c));
+            }
+        }
+        return quoted.append('"').toString();
     }
 }

@@ -2,6 +2,7 @@ package dev.loupe.cli;
 
 import java.io.PrintWriter;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Model.CommandSpec;
 
 /** Writes for a person at a terminal: colours where there is one, plain text where not. */
 final class Painter {
@@ -15,6 +16,13 @@ final class Painter {
     Painter(PrintWriter out, Ansi ansi) {
         this.out = out;
         this.colours = ansi.enabled();
+    }
+
+    /** Writes to a command's standard output. */
+    static Painter of(CommandSpec command) {
+        return new Painter(
+                command.commandLine().getOut(),
+                command.commandLine().getColorScheme().ansi());
     }
 
     void heading(String text) {

@@ -8,22 +8,16 @@ import dev.loupe.analysis.patching.Sweep;
 import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
-import dev.loupe.model.Tokens;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code loupe patch}: which layer, position or head carries what decides the answer. */
 @Command(
@@ -36,32 +30,17 @@ final class PatchCommand implements Callable<Integer> {
 
     private static final int ENTRIES_SHOWN = 15;
 
-    @Spec
-    @SuppressWarnings("NullAway.Init")
-    private CommandSpec spec;
-
     @Mixin
     private final ModelOptions options = new ModelOptions();
 
-    @Option(names = "--clean", required = true, paramLabel = "TEXT", description = "The prompt that gives the answer.")
-    @SuppressWarnings("NullAway.Init")
-    private String clean;
+    @Mixin
+    private final PromptPairOptions prompts = new PromptPairOptions();
 
-    @Option(
-            names = "--corrupt",
-            required = true,
-            paramLabel = "TEXT",
-            description = "A prompt of as many tokens that gives the wrong one.")
-    @SuppressWarnings("NullAway.Init")
-    private String corrupt;
+    @Mixin
+    private final AnswerOptions answers = new AnswerOptions();
 
-    @Option(names = "--answer", required = true, paramLabel = "TOKEN", description = "The answer, such as \" Mary\".")
-    @SuppressWarnings("NullAway.Init")
-    private String answer;
-
-    @Option(names = "--wrong", required = true, paramLabel = "TOKEN", description = "The wrong answer: \" John\".")
-    @SuppressWarnings("NullAway.Init")
-    private String wrong;
+    @Mixin
+    private final ReportOptions report = new ReportOptions();
 
     @Option(
             names = "--sweep",
@@ -71,12 +50,6 @@ final class PatchCommand implements Callable<Integer> {
                     + " attn_head_out_all_pos, attn_head_out_by_pos, block_every, …")
     private String sweep = "resid_pre";
 
-    @Option(names = "--json", description = "Print one JSON object.")
-    private boolean json;
-
-    @Option(names = "--html", paramLabel = "FILE", description = "Also write heat maps as a page.")
-    private @Nullable Path html;
-
     /** The logit differences of the two unpatched runs. */
     private record Baselines(double clean, double corrupted) {}
 
@@ -84,67 +57,51 @@ final class PatchCommand implements Callable<Integer> {
     public Integer call() {
         Sweep chosen = Sweep.of(sweep);
         try (HookedTransformer model = options.load()) {
-            Metric difference = Answers.difference(model, answer, wrong);
-            Tokens cleanTokens = model.toTokens(clean);
-            Tokens corruptTokens = model.toTokens(corrupt);
-            if (cleanTokens.positions() != corruptTokens.positions()) {
-                throw new IllegalArgumentException(
-                        "The prompts must have as many tokens as each other; the clean one has "
-                                + cleanTokens.positions() + " " + model.toStrTokens(cleanTokens.row(0))
-                                + ", the corrupted one "
-                                + corruptTokens.positions() + " " + model.toStrTokens(corruptTokens.row(0)));
-            }
-            if (cleanTokens.equals(corruptTokens)) {
-                throw new IllegalArgumentException("The clean and the corrupted prompt are the same: give a corrupted"
-                        + " one that leads to the wrong answer, such as with the names exchanged");
-            }
-            List<String> words = model.toStrTokens(corruptTokens.row(0));
-            try (CachedRun run = model.runWithCache(cleanTokens);
+            Metric difference = answers.difference(model);
+            PromptPairOptions.Pair pair = prompts.tokens(model);
+            List<String> words = model.toStrTokens(pair.corrupt().row(0));
+            try (CachedRun run = model.runWithCache(pair.clean());
                     TerminalProgress progress = new TerminalProgress("Patching " + sweep)) {
-                Answers.hint(spec.commandLine().getErr(), model, run.logits(), answer, wrong);
+                answers.hint(model, run.logits());
                 Baselines baselines =
-                        new Baselines(difference.of(run.logits()), difference.ofRun(model, corruptTokens));
+                        new Baselines(difference.of(run.logits()), difference.ofRun(model, pair.corrupt()));
                 Metric metric = difference.normalized(baselines.corrupted(), baselines.clean());
-                PatchingResult result = ActivationPatching.of(model, corruptTokens, run.cache(), metric)
+                PatchingResult result = ActivationPatching.of(model, pair.corrupt(), run.cache(), metric)
                         .progress(progress)
                         .run(chosen);
-                report(model, result, words, baselines);
+                report.tell(
+                        () -> object(result, words, baselines),
+                        paint -> print(paint, model, result, words, baselines),
+                        () -> HtmlPage.of("Patching: " + sweep, result.view(words, note(baselines))));
             }
         }
         return 0;
     }
 
-    private void report(HookedTransformer model, PatchingResult result, List<String> words, Baselines baselines) {
-        if (json) {
-            Map<String, Object> object = new LinkedHashMap<>();
-            object.put("model", options.model);
-            object.put("sweep", sweep);
-            object.put("tokens", words);
-            object.put("clean_logit_difference", baselines.clean());
-            object.put("corrupted_logit_difference", baselines.corrupted());
-            object.put("axes", result.axes().stream().map(Axis::label).toList());
-            object.put("kinds", result.kinds());
-            object.put("values", Output.nested(result.values()));
-            Output.json(spec.commandLine().getOut(), object);
-        } else {
-            print(model, result, words, baselines);
-        }
-        if (html != null) {
-            HtmlPage.of("Patching: " + sweep, result.view(words, note(baselines)))
-                    .write(html);
-        }
+    private Map<String, Object> object(PatchingResult result, List<String> words, Baselines baselines) {
+        return Output.object(
+                "model", options.model,
+                "sweep", sweep,
+                "tokens", words,
+                "clean_logit_difference", baselines.clean(),
+                "corrupted_logit_difference", baselines.corrupted(),
+                "axes", result.axes().stream().map(Axis::label).toList(),
+                "kinds", result.kinds(),
+                "values", Output.nested(result.values()));
     }
 
     private String note(Baselines baselines) {
         return Output.format(
                 "How much of the logit difference between %s and %s comes back when one activation of the clean run is"
                         + " put into the corrupted one: 0 is the corrupted run (%.3f), 1 the clean one (%.3f).",
-                Output.quote(answer), Output.quote(wrong), baselines.corrupted(), baselines.clean());
+                Output.quote(answers.answer()),
+                Output.quote(answers.wrong()),
+                baselines.corrupted(),
+                baselines.clean());
     }
 
-    private void print(HookedTransformer model, PatchingResult result, List<String> words, Baselines baselines) {
-        Painter paint = new Painter(
-                spec.commandLine().getOut(), spec.commandLine().getColorScheme().ansi());
+    private void print(
+            Painter paint, HookedTransformer model, PatchingResult result, List<String> words, Baselines baselines) {
         paint.line(paint.bold(sweep)
                 + paint.faint(Output.format(
                         " on %s: logit difference %.3f clean, %.3f corrupted",
@@ -156,6 +113,8 @@ final class PatchCommand implements Callable<Integer> {
             String header = IntStream.range(0, columns)
                     .mapToObj(i -> Painter.pad(byPosition ? clip(words.get(i)) : "H" + i, 7))
                     .collect(Collectors.joining(" "));
+            paint.line(paint.faint("  How much of it comes back: a row for each layer, a column for each "
+                    + (byPosition ? "token of the corrupted prompt" : "head") + ". 0 is nothing, 1 is all."));
             paint.line("  " + " ".repeat(9) + header);
             for (int row = 0; row < result.values().size(0); row++) {
                 StringBuilder line = new StringBuilder("  layer " + Painter.pad(Integer.toString(row), 3));
@@ -170,7 +129,6 @@ final class PatchCommand implements Callable<Integer> {
         } else {
             printLargest(paint, result, values, words);
         }
-        paint.flush();
     }
 
     private static String clip(String word) {

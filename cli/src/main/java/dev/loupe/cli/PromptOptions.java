@@ -2,39 +2,54 @@ package dev.loupe.cli;
 
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
-/** What to run on: text or token ids. */
+/** What to run on: a text, on the command line or from standard input, or token ids. */
 final class PromptOptions {
 
-    @ArgGroup(exclusive = true, multiplicity = "1")
+    private static final String STANDARD_INPUT = "-";
+    private static final int MOST_BYTES = 16 << 20;
+
+    @Spec(Spec.Target.MIXEE)
     @SuppressWarnings("NullAway.Init")
-    Input input;
+    private CommandSpec command;
 
-    /** One of the two. */
-    static final class Input {
-        @Option(names = "--prompt", paramLabel = "TEXT", description = "The text.")
-        @Nullable
-        String prompt;
+    @Parameters(
+            arity = "0..*",
+            paramLabel = "PROMPT",
+            description = "The text, in quotation marks. - reads it from standard input.")
+    private final List<String> words = new ArrayList<>();
 
-        @Option(
-                names = "--tokens",
-                paramLabel = "IDS",
-                description = "Token ids, used as they are: '5,6,7;8,9,10' is a batch of two.")
-        @Nullable
-        String tokens;
-    }
+    @Option(names = "--prompt", paramLabel = "TEXT", description = "The text, said in another way.")
+    private @Nullable String prompt;
+
+    @Option(
+            names = "--tokens",
+            paramLabel = "IDS",
+            description = "Token ids instead, used as they are: '5,6,7'; '5,6,7;8,9,10' is a batch of two.")
+    private @Nullable String tokens;
 
     @Option(
             names = "--attention-mask",
             paramLabel = "MASK",
             description = "1 for real tokens, 0 for padding: '1,1,1;0,1,1'. Goes with --tokens.")
-    @Nullable
-    String attentionMask;
+    private @Nullable String attentionMask;
 
     @Option(
             names = "--prepend-bos",
@@ -42,28 +57,93 @@ final class PromptOptions {
             fallbackValue = "true",
             paramLabel = "true|false",
             description = "Whether a BOS token goes in front of the text; the model's habit unless given.")
-    @Nullable
-    Boolean prependBos;
+    private @Nullable Boolean prependBos;
 
-    /** The tokens; rows of different lengths are padded on the left, so that the last position is the last token. */
-    Tokens tokens(HookedTransformer model) {
-        String text = input.prompt;
-        if (text != null) {
-            if (attentionMask != null) {
-                throw new IllegalArgumentException("--attention-mask goes with --tokens, not with --prompt");
-            }
-            boolean bos = prependBos == null ? model.config().defaultPrependBos() : prependBos;
-            if (text.isEmpty()) {
-                throw new IllegalArgumentException("The prompt is empty; give some text");
-            }
-            return model.toTokens(text, bos);
+    private @Nullable String text;
+    private @Nullable Tokens ids;
+
+    /**
+     * Finds out what was given; called before anything slow.
+     *
+     * @throws ParameterException if that isn't one text or one batch of tokens
+     * @throws IllegalArgumentException if it is empty, or unreadable
+     */
+    void read() {
+        requireOne();
+        String ofIds = tokens;
+        if (ofIds != null) {
+            ids = ids(ofIds, attentionMask);
+            return;
         }
-        List<long[]> rows = parse("--tokens", input.tokens == null ? "" : input.tokens);
-        if (attentionMask == null) {
+        if (attentionMask != null) {
+            throw new IllegalArgumentException("--attention-mask goes with --tokens, not with a text");
+        }
+        String given = prompt != null ? prompt : words.get(0);
+        String found = given.equals(STANDARD_INPUT) ? standardInput() : given;
+        if (found.isEmpty()) {
+            throw new IllegalArgumentException(
+                    "The prompt is empty; give some text, or a BOS token alone with --tokens");
+        }
+        text = found;
+    }
+
+    private void requireOne() {
+        if (words.size() > 1) {
+            throw misused("The prompt is " + words.size()
+                    + " arguments; text of several words goes in quotation marks: \""
+                    + String.join(" ", words).replace("\"", "\\\"") + "\"");
+        }
+        List<String> given = new ArrayList<>();
+        words.forEach(word -> given.add("'" + Failures.shortened(word) + "'"));
+        if (prompt != null) {
+            given.add("--prompt");
+        }
+        if (tokens != null) {
+            given.add("--tokens");
+        }
+        if (given.size() > 1) {
+            throw misused("One prompt is needed; " + String.join(" and ", given) + " are several");
+        }
+        if (given.isEmpty()) {
+            throw misused("There is no prompt: give a text in quotation marks, - for standard input, or"
+                    + " --prompt TEXT, or --tokens 5,6,7");
+        }
+    }
+
+    private ParameterException misused(String message) {
+        return new ParameterException(command.commandLine(), message);
+    }
+
+    private String standardInput() {
+        try {
+            InputStream in = Main.of(command).input();
+            byte[] bytes = in.readNBytes(MOST_BYTES + 1);
+            if (bytes.length > MOST_BYTES) {
+                throw new IllegalArgumentException(
+                        "Standard input has more than " + (MOST_BYTES >> 20) + " MB; that is no prompt");
+            }
+            String all = StandardCharsets.UTF_8
+                    .newDecoder()
+                    .decode(ByteBuffer.wrap(bytes))
+                    .toString();
+            // Every tool ends its last line; the text ends before that.
+            return all.endsWith("\r\n")
+                    ? all.substring(0, all.length() - 2)
+                    : all.endsWith("\n") ? all.substring(0, all.length() - 1) : all;
+        } catch (CharacterCodingException e) {
+            throw new IllegalArgumentException("Standard input isn't UTF-8 text", e);
+        } catch (IOException e) {
+            throw new UncheckedIOException("Can't read standard input", e);
+        }
+    }
+
+    private static Tokens ids(String text, @Nullable String maskText) {
+        List<long[]> rows = parse("--tokens", text);
+        if (maskText == null) {
             boolean equal = rows.stream().allMatch(row -> row.length == rows.get(0).length);
             return equal ? Tokens.of(rows.toArray(new long[0][])) : Tokens.pad(rows, 0, true);
         }
-        List<long[]> maskRows = parse("--attention-mask", attentionMask);
+        List<long[]> maskRows = parse("--attention-mask", maskText);
         boolean[][] mask = new boolean[maskRows.size()][];
         for (int i = 0; i < mask.length; i++) {
             mask[i] = new boolean[maskRows.get(i).length];
@@ -78,6 +158,47 @@ final class PromptOptions {
         return Tokens.of(rows.toArray(new long[0][]), mask);
     }
 
+    /** The tokens; rows of different lengths are padded on the left, so that the last position is the last token. */
+    Tokens tokens(HookedTransformer model) {
+        if (ids == null && text == null) {
+            read();
+        }
+        Tokens given = ids;
+        String found = text;
+        if (given != null || found == null) {
+            return Objects.requireNonNull(given);
+        }
+        boolean bos = prependBos == null ? model.config().defaultPrependBos() : prependBos;
+        return model.toTokens(found, bos);
+    }
+
+    /** The tokens, for a command that looks at one text. */
+    Tokens single(HookedTransformer model) {
+        Tokens all = tokens(model);
+        if (all.batch() != 1) {
+            throw misused("'" + command.qualifiedName() + "' looks at one text, and --tokens has " + all.batch()
+                    + " rows; give one");
+        }
+        if (!all.isReal(0, 0) || all.lastReal(0) != all.positions() - 1) {
+            throw misused("A single row of --tokens needs no padding; leave it out");
+        }
+        return all;
+    }
+
+    /** What was given, for a heading. */
+    String title() {
+        String found = text;
+        if (found != null) {
+            return found;
+        }
+        Tokens given = ids;
+        return "tokens "
+                + (given == null
+                        ? ""
+                        : Arrays.stream(given.row(0)).mapToObj(Long::toString).collect(Collectors.joining(", ")));
+    }
+
+    /** Rows of whole numbers. */
     static List<long[]> parse(String option, String text) {
         List<long[]> rows = new ArrayList<>();
         for (String row : text.split(";", -1)) {

@@ -3,20 +3,27 @@ package dev.loupe.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayInputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
-import picocli.CommandLine;
+import java.nio.charset.StandardCharsets;
 
 /** Runs a command in this process. */
 record Cli(int exitCode, String out, String err) {
 
     static Cli run(String... args) {
+        return runWith("", args);
+    }
+
+    /** Runs a command that may read standard input. */
+    static Cli runWith(String standardInput, String... args) {
         StringWriter out = new StringWriter();
         StringWriter err = new StringWriter();
-        CommandLine line = Main.commandLine();
-        line.setOut(new PrintWriter(out));
-        line.setErr(new PrintWriter(err));
-        int code = line.execute(args);
+        int code = Main.run(
+                args,
+                new ByteArrayInputStream(standardInput.getBytes(StandardCharsets.UTF_8)),
+                new PrintWriter(out),
+                new PrintWriter(err));
         return new Cli(code, out.toString(), err.toString());
     }
 

@@ -200,7 +200,7 @@ final class CommandsTest {
         Cli plain = Cli.run("lens", prompt);
         assertThat(plain.exitCode()).isZero();
         assertThat(plain.out())
-                .contains("\" Mary\"", "final_post", "layer 3", "logit difference")
+                .contains("\" Mary\"", "the last layer", "layer 3", "logit difference")
                 .doesNotContain("\u001b");
         JsonNode json = Cli.run("lens", prompt, "--json").json();
         assertThat(json.get("predictions").get(0).get("token").asText()).isEqualTo(" Mary");
@@ -301,7 +301,8 @@ final class CommandsTest {
                         .err())
                 .isEmpty();
         // At the beginning of a text names have no space.
-        assertThat(Cli.run("ablate", "", "--answer", "The", "--wrong", "When").err())
+        assertThat(Cli.run("ablate", "--tokens", "0", "--answer", "The", "--wrong", "When")
+                        .err())
                 .isEmpty();
     }
 

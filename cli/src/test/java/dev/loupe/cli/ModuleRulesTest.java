@@ -63,7 +63,7 @@ class ModuleRulesTest {
                         ANALYSIS,
                         DICTIONARIES,
                         CONFORMANCE_TESTS),
-                List.of("picocli..", "com.fasterxml.jackson..", "me.tongfei.progressbar.."));
+                List.of("picocli..", "com.fasterxml.jackson..", "me.tongfei.progressbar..", "jdk.jshell.tool.."));
 
         final String[] own;
         final String[] allowed;

@@ -1,6 +1,14 @@
 package dev.loupe.conformance;
 
 import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.conformance.kit.ArchitectureBench;
+import dev.loupe.conformance.kit.Deviations;
+import dev.loupe.conformance.kit.Session;
+import dev.loupe.conformance.report.Report;
+import dev.loupe.conformance.report.ReportWriter;
+import dev.loupe.conformance.rules.ArchitectureIdentityRules;
+import dev.loupe.conformance.rules.ArchitectureRules;
+import dev.loupe.conformance.rules.ArchitectureRunRules;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;

@@ -2,6 +2,7 @@ package dev.loupe.conformance;
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
+import dev.loupe.conformance.kit.Session;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import org.apiguardian.api.API;

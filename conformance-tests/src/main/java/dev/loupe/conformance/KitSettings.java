@@ -1,5 +1,6 @@
 package dev.loupe.conformance;
 
+import dev.loupe.conformance.kit.Selection;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;

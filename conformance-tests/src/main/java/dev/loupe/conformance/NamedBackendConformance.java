@@ -2,6 +2,7 @@ package dev.loupe.conformance;
 
 import dev.loupe.backend.BackendProvider;
 import dev.loupe.backend.Backends;
+import dev.loupe.conformance.kit.Session;
 import org.jspecify.annotations.Nullable;
 
 /** The kit for a backend that is named by its id: what {@link ConformanceRunner} runs. */

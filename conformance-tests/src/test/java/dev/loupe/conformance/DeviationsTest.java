@@ -4,6 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.array.HostTensor;
+import dev.loupe.conformance.kit.Deviations;
+import dev.loupe.conformance.kit.Selection;
+import dev.loupe.conformance.kit.Session;
+import dev.loupe.conformance.report.Report;
 import dev.loupe.graph.Op;
 import java.nio.file.Path;
 import java.util.List;

@@ -7,6 +7,7 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.array.safetensors.SafetensorsWriter;
+import dev.loupe.conformance.measures.Goldens;
 import dev.loupe.fixtures.Fixtures;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -12,6 +12,7 @@ import dev.loupe.backend.PreparedGraph;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.WeightSource;
+import dev.loupe.conformance.measures.OnBackend;
 import dev.loupe.graph.Op;
 import java.util.ArrayList;
 import java.util.List;

@@ -2,6 +2,10 @@ package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.conformance.kit.Rule;
+import dev.loupe.conformance.kit.Session;
+import dev.loupe.conformance.measures.Tolerances;
+import dev.loupe.conformance.report.Spec;
 import java.io.IOException;
 import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
@@ -91,13 +95,13 @@ class SpecTest {
     }
 
     private static List<Class<?>> ruleClasses() {
-        Path sources = sources();
+        Path sources = sources().resolve("rules");
         try (Stream<Path> files = Files.list(sources)) {
             List<Class<?>> classes = new java.util.ArrayList<>();
             for (Path file : files.sorted().toList()) {
                 String name = file.getFileName().toString().replace(".java", "");
                 if (name.endsWith("Rules")) {
-                    classes.add(Class.forName("dev.loupe.conformance." + name));
+                    classes.add(Class.forName("dev.loupe.conformance.rules." + name));
                 }
             }
             return classes;

@@ -1,5 +1,6 @@
 package dev.loupe.analysis.residual;
 
+import dev.loupe.analysis.TokenTexts;
 import dev.loupe.analysis.views.ColorScale;
 import dev.loupe.analysis.views.HeatMap;
 import dev.loupe.model.HookedTransformer;
@@ -75,9 +76,9 @@ public final class LensReading {
         return ofWatched.get(index);
     }
 
-    /** The best tokens at one place, as text, the best first. */
+    /** The best tokens at one place, as text, the best first; as {@code #17} without a tokenizer. */
     public List<String> topStrTokens(int slice, int row, int position) {
-        return model.toStrTokens(topTokens.get(slice, row, position).toLongArray());
+        return TokenTexts.of(model, topTokens.get(slice, row, position).toLongArray());
     }
 
     /**
@@ -127,7 +128,7 @@ public final class LensReading {
             lines.add(String.format(Locale.ROOT, "%d. “%s” %.3f", i + 1, best.get(i), probabilities[i]));
         }
         if (!ofWatched.isEmpty()) {
-            List<String> names = model.toStrTokens(watched);
+            List<String> names = TokenTexts.of(model, watched);
             for (int i = 0; i < watched.length; i++) {
                 lines.add(String.format(
                         Locale.ROOT,

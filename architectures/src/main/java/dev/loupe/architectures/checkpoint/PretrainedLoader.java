@@ -84,6 +84,31 @@ public final class PretrainedLoader implements CheckpointLoader {
     }
 
     @Override
+    public Description describe(String name, LoadOptions options) {
+        return described(name, find(name, options));
+    }
+
+    private static Description described(String name, ModelFiles files) {
+        if (!files.has(CONFIG)) {
+            ForeignForms.rejectAdapter(files);
+            ForeignForms.rejectGguf(files);
+            throw new IllegalArgumentException(files.source() + " has no " + CONFIG
+                    + ". A checkpoint is a directory with config.json and model.safetensors, as Hugging Face"
+                    + " transformers' save_pretrained writes it.");
+        }
+        CheckpointConfig json = JsonFiles.config(files, CONFIG);
+        ForeignForms.rejectQuantized(json);
+        ArchitectureProvider architecture = Architectures.accepting(json);
+        TransformerConfig config = architecture.configure(json);
+        return new Description(
+                architecture,
+                config.toBuilder()
+                        .modelName(name)
+                        .eosIds(endOfSequence(config, files))
+                        .build());
+    }
+
+    @Override
     public Tokenizer openTokenizer(String name, LoadOptions options) {
         ModelFiles files = find(name, options);
         CheckpointConfig config =
@@ -173,20 +198,9 @@ public final class PretrainedLoader implements CheckpointLoader {
     }
 
     private Checkpoint open(String name, ModelFiles files, LoadOptions options) {
-        if (!files.has(CONFIG)) {
-            ForeignForms.rejectAdapter(files);
-            ForeignForms.rejectGguf(files);
-            throw new IllegalArgumentException(files.source() + " has no " + CONFIG
-                    + ". A checkpoint is a directory with config.json and model.safetensors, as Hugging Face"
-                    + " transformers' save_pretrained writes it.");
-        }
-        CheckpointConfig json = JsonFiles.config(files, CONFIG);
-        ForeignForms.rejectQuantized(json);
-        ArchitectureProvider architecture = Architectures.accepting(json);
-        TransformerConfig whole = architecture.configure(json).toBuilder()
-                .modelName(name)
-                .eosIds(endOfSequence(architecture.configure(json), files))
-                .build();
+        Description description = described(name, files);
+        ArchitectureProvider architecture = description.architecture();
+        TransformerConfig whole = description.config();
         CheckpointTensors.checkLayers(files, whole);
         TransformerConfig wanted = cut(whole, options);
         WeightMapping stored = architecture.weights(whole);
@@ -198,8 +212,9 @@ public final class PretrainedLoader implements CheckpointLoader {
         try {
             MappingCheck.check(tensors, rules, stored);
             Tokenizer given = options.tokenizer();
-            FoundTokenizer tokenizer =
-                    given == null ? TokenizerFiles.open(files, json) : new FoundTokenizer(Optional.of(given), "");
+            FoundTokenizer tokenizer = given == null
+                    ? TokenizerFiles.open(files, JsonFiles.config(files, CONFIG))
+                    : new FoundTokenizer(Optional.of(given), "");
             WeightProcessing processing = StandardProcessing.of(architecture, wanted, options);
             boolean progress = HubSettings.from(environment).progress();
             return new LoadedCheckpoint(

@@ -52,6 +52,7 @@ public final class OnnxBackendProvider implements BackendProvider {
         }
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
         try {
+            UnpackedLibraries.use();
             OnnxRuntime runtime = OnnxRuntime.start(device.name(), threads);
             if (device.isGpu()) {
                 runtime.requireCuda(device.firstGpu(), device.count());

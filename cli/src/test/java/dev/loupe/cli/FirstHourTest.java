@@ -1,0 +1,108 @@
+package dev.loupe.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.loupe.fixtures.Fixtures;
+import java.io.File;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What somebody new asks first. */
+class FirstHourTest {
+
+    @Test
+    void aModelIsDescribedWithoutItsWeights(@TempDir Path folder) throws Exception {
+        Path config = Fixtures.directory(Fixtures.GPT2).resolve("config.json");
+        Files.copy(config, folder.resolve("config.json"));
+        JsonNode described = Cli.run("describe", folder.toString(), "--json").json();
+        JsonNode known = new ObjectMapper().readTree(Files.readString(config));
+        assertThat(described.get("n_layers")).isEqualTo(known.get("n_layer"));
+        assertThat(described.get("n_heads")).isEqualTo(known.get("n_head"));
+        assertThat(described.get("d_model")).isEqualTo(known.get("n_embd"));
+        assertThat(described.get("d_vocab")).isEqualTo(known.get("vocab_size"));
+        long vocabulary = known.get("vocab_size").asLong();
+        long context = known.get("n_positions").asLong();
+        long width = known.get("n_embd").asLong();
+        long layers = known.get("n_layer").asLong();
+        // Per layer: attention 4 w² + 4 w, MLP 8 w² + 5 w, two norms 4 w.
+        long block = 12 * width * width + 13 * width;
+        assertThat(described.get("parameters").asLong())
+                .isBetween(
+                        layers * block,
+                        layers * block + 2 * (vocabulary + 1) * width + context * width + 2 * width + vocabulary);
+        assertThat(described.get("bytes").get("float16").asLong())
+                .isEqualTo(2 * described.get("parameters").asLong());
+    }
+
+    @Test
+    void modelsTellsAboutOneAsDescribeDoes() {
+        Cli cli = Cli.run("models", "--model", "toy-llama");
+        assertThat(cli.out()).contains("parameters", "float16", "context", "layers", "keys and values", "toy-llama");
+        assertThat(cli).isEqualTo(Cli.run("describe", "toy-llama")).isEqualTo(Cli.run("describe", "-m", "toy-llama"));
+        assertThat(Cli.run("describe", "toy-lama").err()).contains("toy-llama");
+    }
+
+    @Test
+    void headsSaysWhatWasFoundAndWhatWasNot() {
+        Cli found = Cli.run("heads");
+        assertThat(found.out()).contains("toy-llama", "induction heads: L1H", "score of each head");
+        Cli nothing = Cli.run("heads", "--threshold", "1.01");
+        assertThat(nothing.out()).contains("No induction head", "most gives L1H");
+        JsonNode ranking = Cli.run("heads", "--json").json().get("ranking").get("induction");
+        assertThat(ranking.get(0).get("layer").asInt()).isEqualTo(1);
+        assertThat(ranking.get(0).get("score").asDouble())
+                .isGreaterThanOrEqualTo(ranking.get(1).get("score").asDouble());
+    }
+
+    @Test
+    void theClassPathIsThatOfThisProcess() {
+        assertThat(Cli.run("classpath").out().strip().split(File.pathSeparator, -1))
+                .contains(Path.of(System.getProperty("java.class.path").split(File.pathSeparator, -1)[0])
+                        .toAbsolutePath()
+                        .toString());
+    }
+
+    @Test
+    void theShellHasAModelAtHand(@TempDir Path preferences) throws Exception {
+        Process process = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-XX:TieredStopAtLevel=1",
+                        // Where the shell keeps its history.
+                        "-Djava.util.prefs.userRoot=" + preferences,
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Main.class.getName(),
+                        "jshell",
+                        "--backend",
+                        "reference",
+                        "--intervene",
+                        "resid_post 0 = 0",
+                        "--",
+                        "-s")
+                .redirectErrorStream(true)
+                .start();
+        process.getOutputStream()
+                .write(("System.out.println(\"layers: \" + model.config().nLayers())\n"
+                                + "System.out.println(model.runWithCache(model.toTokens(\"a\")).cache()"
+                                + ".get(\"resid_post\", 0).abs().max().item())\n"
+                                + "System.out.println(Sweep.of(\"resid_pre\"))\n/exit\n")
+                        .getBytes(StandardCharsets.UTF_8));
+        process.getOutputStream().close();
+        List<String> lines = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8)
+                .lines()
+                .toList();
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(lines).anyMatch(line -> line.startsWith("'model' is"));
+        // Without a terminal the shell's prompts stand before the answers.
+        assertThat(String.join("\n", lines))
+                .containsSubsequence("layers: 4", "0.0", "RESID_PRE")
+                .doesNotContain("Error");
+    }
+}
