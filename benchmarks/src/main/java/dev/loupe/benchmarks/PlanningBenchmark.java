@@ -80,10 +80,9 @@ public class PlanningBenchmark {
     }
 
     private RunRequest draw() {
-        List<HookPoint> points =
-                new ArrayList<>(model.graph().hookPoints().stream()
-                        .filter(point -> !point.optional())
-                        .toList());
+        List<HookPoint> points = new ArrayList<>(model.graph().hookPoints().stream()
+                .filter(point -> !point.optional())
+                .toList());
         Collections.shuffle(points, random);
         RunRequest.Builder request = RunRequest.of(tokens);
         for (HookPoint point : points.subList(0, HOOKS)) {
