@@ -85,7 +85,10 @@ final class ModelRuns implements AutoCloseable {
         Geometry geometry = geometry(request, feeds, names);
         check(geometry, feeds, graph);
         Range range = range(request, graph);
-        InterventionCompiler compiler = new InterventionCompiler(model, geometry);
+        HookContext context = new RunContext(geometry, request.state());
+        InterventionFiles files =
+                context.state(InterventionFiles.class.getName(), InterventionFiles.class, InterventionFiles::new);
+        InterventionCompiler compiler = new InterventionCompiler(model, geometry, files);
         PointEdits edits = new PointEdits(compiler, graph);
         PointEdits backward = new PointEdits(compiler, graph);
         edits(request, modelHooks, names, range, edits, backward);
@@ -106,7 +109,6 @@ final class ModelRuns implements AutoCloseable {
             given.put(name, tensor);
             inputs.add(name);
         });
-        HookContext context = new RunContext(geometry, request.state());
         Derivatives derivatives = null;
         if (metric.isPresent()) {
             MetricSite site = new MetricSite(model, geometry);
