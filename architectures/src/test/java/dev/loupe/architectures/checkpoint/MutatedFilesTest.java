@@ -120,7 +120,8 @@ class MutatedFilesTest {
             // Half of all changes hit the config, on which everything hangs.
             String file = random.nextBoolean()
                     ? "config.json"
-                    : original.changeable().get(random.nextInt(original.changeable().size()));
+                    : original.changeable()
+                            .get(random.nextInt(original.changeable().size()));
             Path place = directory.resolve(original.name());
             Files.write(place.resolve(file), mutated(original.files().get(file), file, random));
             String mutation = "seed " + SEED + ", mutation " + i + " of " + file + " of " + original.name();

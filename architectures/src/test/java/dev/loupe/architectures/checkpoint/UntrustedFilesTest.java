@@ -17,13 +17,12 @@ import dev.loupe.architectures.hub.HubSettings;
 import dev.loupe.architectures.support.Models;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.safetensors.SafetensorsFile;
+import dev.loupe.fixtures.Fixtures;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.URISyntaxException;
-import java.net.URL;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,12 +46,7 @@ class UntrustedFilesTest {
     Path directory;
 
     private static Path original(String name) {
-        URL url = Objects.requireNonNull(UntrustedFilesTest.class.getResource("/cases/" + name + "/config.json"));
-        try {
-            return Path.of(url.toURI()).resolveSibling("");
-        } catch (URISyntaxException e) {
-            throw new IllegalStateException(e);
-        }
+        return Fixtures.directory(name);
     }
 
     private void copy(String name) throws IOException {
@@ -115,8 +109,7 @@ class UntrustedFilesTest {
     @Test
     void everyConfigOfAKnownModelIsRead() throws IOException {
         List<String> lines;
-        try (InputStream in =
-                Objects.requireNonNull(UntrustedFilesTest.class.getResourceAsStream("/cases/configs.jsonl"))) {
+        try (InputStream in = Objects.requireNonNull(Fixtures.class.getResourceAsStream("configs.jsonl"))) {
             lines = new String(in.readAllBytes(), StandardCharsets.UTF_8)
                     .lines()
                     .toList();
