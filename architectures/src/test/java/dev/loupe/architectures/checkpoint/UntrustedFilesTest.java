@@ -191,6 +191,15 @@ class UntrustedFilesTest {
                 .withMessageContainingAll("adapter", "some/base", "merge_and_unload");
     }
 
+    @Test
+    void anAdapterBesideFullWeightsIsTwoModels() throws IOException {
+        copy("llama-spaces");
+        Files.writeString(directory.resolve("adapter_config.json"), "{\"base_model_name_or_path\": \"some/base\"}");
+        assertThatIllegalArgumentException()
+                .isThrownBy(this::load)
+                .withMessageContainingAll("full weights and an adapter", "some/base", "merge_and_unload", "without");
+    }
+
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void ggufFilesAreRecognised(boolean besideAConfig) throws IOException {
