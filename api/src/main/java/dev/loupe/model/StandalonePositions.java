@@ -26,7 +26,9 @@ final class StandalonePositions {
 
     /** Int64 [1]: a place, where negative ones count from the end. */
     private static Expr place(Expr index, long place) {
-        return place < 0 ? count(index).add((double) place) : count(index).mul(0).add((double) place);
+        return place < 0
+                ? count(index).add((double) place)
+                : count(index).mul(0).add((double) place);
     }
 
     /** Int64 [batch, 1]: a position, the last real one of each sequence for null. */

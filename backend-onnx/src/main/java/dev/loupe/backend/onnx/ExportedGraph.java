@@ -75,7 +75,8 @@ final class ExportedGraph {
     }
 
     private void declare(String input) {
-        TensorType type = whole.segment().types().get(Objects.requireNonNull(whole.inputs().get(input)));
+        int slot = Objects.requireNonNull(whole.inputs().get(input), input);
+        TensorType type = whole.segment().types().get(slot);
         model.input(input, type);
         prepared.put(input, input);
     }
