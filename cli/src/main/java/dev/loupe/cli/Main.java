@@ -32,6 +32,7 @@ public final class Main implements Runnable {
             AttributeCommand.class,
             FeaturesCommand.class,
             HarvestCommand.class,
+            TopExamplesCommand.class,
             ExportOnnxCommand.class,
             GenerateCommand.class,
             AttentionCommand.class,
