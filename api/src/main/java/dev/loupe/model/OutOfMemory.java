@@ -10,7 +10,7 @@ final class OutOfMemory {
 
     /** Of a run; what a hook threw stays what it is. */
     static RuntimeException running(HookedTransformer model, OutOfMemoryError error) {
-        if (ModelRuns.isFromHook(error)) {
+        if (RunEdits.isFromHook(error)) {
             throw error;
         }
         return new OutOfTensorMemoryException(

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.Index;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.BackendUnavailableException;
@@ -184,6 +185,69 @@ final class RunsTest {
         }
         assertThat(cache.isFrozen()).isTrue();
         assertThat(cache.layers()).containsExactly(1, 2);
+    }
+
+    @Test
+    void aFrozenKeyValueCacheServesManyContinuationsAndGrowsAgainOnceItIsUnfrozen() {
+        Tensor whole = MODEL.forward(TOKENS);
+        Tokens first = Tokens.of(new long[] {1, 7, 3, 9}, new long[] {4, 4, 6, 0});
+        Tokens rest = Tokens.of(new long[] {2, 8}, new long[] {11, 5});
+        try (KeyValueCache cache = MODEL.newKeyValueCache(2)) {
+            MODEL.run(RunRequest.of(first).keyValueCache(cache).build()).close();
+            cache.freeze();
+            for (int i = 0; i < 2; i++) {
+                Tensor logits = MODEL.run(
+                                RunRequest.of(rest).keyValueCache(cache).build())
+                        .logits();
+                assertThat(logits.maxAbsDifference(whole.slice(1, 4, 6))).isLessThan(1e-12);
+                assertThat(cache.positions()).isEqualTo(4);
+            }
+            cache.unfreeze();
+            MODEL.run(RunRequest.of(rest).keyValueCache(cache).build()).close();
+            assertThat(cache.positions()).isEqualTo(6);
+        }
+    }
+
+    @Test
+    void unfreezingWhatOthersRecordedLeavesTheirTensorsOpen() {
+        ActivationCache run = MODEL.runWithCache(TOKENS).cache();
+        Map<Integer, Tensor> keys = new HashMap<>();
+        Map<Integer, Tensor> values = new HashMap<>();
+        for (int layer = 0; layer < 3; layer++) {
+            keys.put(layer, run.get("k", layer));
+            values.put(layer, run.get("v", layer));
+        }
+        KeyValueCache cache = KeyValueCache.frozen(TOKENS.mask(), keys, values);
+        cache.unfreeze();
+        MODEL.run(RunRequest.of(Tokens.of(new long[] {1}, new long[] {2}))
+                        .keyValueCache(cache)
+                        .build())
+                .close();
+        assertThat(cache.positions()).isEqualTo(7);
+        assertThat(run.get("k", 0).isClosed()).isFalse();
+        cache.close();
+    }
+
+    @Test
+    void parametersAreCountedAsTheOriginalDoesAndPlainly() {
+        // 12 layers of 4 · 768² and 2 · 768 · 3072: the "85M" of the original's table.
+        TransformerConfig small = TransformerConfig.builder()
+                .modelName("gpt2")
+                .architecture("gpt2")
+                .nLayers(12)
+                .dModel(768)
+                .nHeads(12)
+                .dVocab(50257)
+                .nCtx(1024)
+                .build();
+        assertThat(small.nParams()).isEqualTo(84_934_656);
+        assertThat(MODEL.config().nParams()).isEqualTo(3 * (4 * 24 * 24 + 2 * 24 * 96));
+        long plain = MODEL.weightNames().stream()
+                .mapToLong(name -> MODEL.weight(name).elements())
+                .sum();
+        assertThat(MODEL.parameterCount())
+                .isEqualTo(plain)
+                .isGreaterThan(MODEL.config().nParams());
     }
 
     @Test

@@ -46,7 +46,8 @@ public final class HarvestCosts {
             // The toy model's context is shorter.
             int length = Math.min(ROW, model.config().nCtx());
             List<Document> documents = documents(rows, length, model.config().dVocab());
-            HarvestJob job = HarvestJob.of("toy-gpt2", "blocks.*.hook_resid_post").withOptions(options);
+            HarvestJob job =
+                    HarvestJob.of("toy-gpt2", "blocks.*.hook_resid_post").withOptions(options);
             double[] byHand = new double[turns];
             double[] harvest = new double[turns];
             for (int turn = -1; turn < turns; turn++) {
@@ -76,7 +77,8 @@ public final class HarvestCosts {
         Random random = new Random(1);
         List<Document> documents = new ArrayList<>();
         for (int i = 0; i < rows; i++) {
-            documents.add(Document.tokens(i, "row " + i, random.longs(length, 0, vocabulary).toArray()));
+            documents.add(Document.tokens(
+                    i, "row " + i, random.longs(length, 0, vocabulary).toArray()));
         }
         return documents;
     }

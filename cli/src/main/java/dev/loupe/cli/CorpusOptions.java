@@ -40,7 +40,8 @@ final class CorpusOptions {
             names = "--column",
             defaultValue = "text",
             paramLabel = "NAME",
-            description = "The field of JSON lines, or the column of CSV or Parquet, with the text or the token ids. Default: ${DEFAULT-VALUE}.")
+            description =
+                    "The field of JSON lines, or the column of CSV or Parquet, with the text or the token ids. Default: ${DEFAULT-VALUE}.")
     String column = "text";
 
     @Option(

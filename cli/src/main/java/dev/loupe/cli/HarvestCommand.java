@@ -55,8 +55,9 @@ final class HarvestCommand implements Callable<Integer> {
     @Option(
             names = "--dictionary",
             paramLabel = "NAME",
-            description = "A sparse autoencoder or transcoder to splice in, so that its features can be harvested; may be"
-                    + " repeated.")
+            description =
+                    "A sparse autoencoder or transcoder to splice in, so that its features can be harvested; may be"
+                            + " repeated.")
     private List<String> dictionaries = new ArrayList<>();
 
     @Option(
@@ -76,7 +77,12 @@ final class HarvestCommand implements Callable<Integer> {
     @Option(names = "--print-job", description = "Print the job as JSON, for Spark or for Java, and harvest nothing.")
     private boolean printJob;
 
-    @Option(names = "--out", required = true, paramLabel = "DIR", converter = OutputFolder.class, description = "The folder for shards and index.json.")
+    @Option(
+            names = "--out",
+            required = true,
+            paramLabel = "DIR",
+            converter = OutputFolder.class,
+            description = "The folder for shards and index.json.")
     @SuppressWarnings("NullAway.Init")
     private Path out;
 
@@ -192,8 +198,7 @@ final class HarvestCommand implements Callable<Integer> {
                 yield null;
             }
             default ->
-                throw new IllegalArgumentException(
-                        "--format is safetensors, parquet or none, found '" + format + "'");
+                throw new IllegalArgumentException("--format is safetensors, parquet or none, found '" + format + "'");
         };
     }
 

@@ -114,13 +114,17 @@ final class TopExamplesCommand implements Callable<Integer> {
             }
             Layout layout = harvest.run().layout();
             if (layout.points().size() != 1) {
-                throw new IllegalArgumentException("'" + point + "' stands for " + layout.points().size()
+                throw new IllegalArgumentException("'" + point + "' stands for "
+                        + layout.points().size()
                         + " points; name one of "
                         + layout.points().stream().map(Layout.Point::name).toList());
             }
             TopExamples found = new TopExamples(layout, top);
             found.merge(HarvestedActivations.results(where, found.id()));
-            show(model, layout.points().get(0), found.examples(layout.points().get(0).name()));
+            show(
+                    model,
+                    layout.points().get(0),
+                    found.examples(layout.points().get(0).name()));
             return 0;
         } finally {
             if (temporary != null) {
@@ -150,8 +154,7 @@ final class TopExamplesCommand implements Callable<Integer> {
         for (int unit : units) {
             List<Object> places = new ArrayList<>();
             if (!json) {
-                print.println(point.name() + ", unit " + unit
-                        + (examples.count(unit) == 0 ? ": nowhere over 0" : ""));
+                print.println(point.name() + ", unit " + unit + (examples.count(unit) == 0 ? ": nowhere over 0" : ""));
             }
             for (int n = 0; n < examples.count(unit); n++) {
                 int[] context = examples.context(unit, n);

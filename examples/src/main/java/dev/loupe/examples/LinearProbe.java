@@ -46,7 +46,9 @@ final class LinearProbe {
             }
         }
         HarvestJob job = HarvestJob.of("toy-gpt2", "blocks.*.hook_resid_post").withPositions(Positions.last());
-        Path folder = args.length > 0 ? Path.of(args[0]) : Files.createTempDirectory("probe").resolve("harvest");
+        Path folder = args.length > 0
+                ? Path.of(args[0])
+                : Files.createTempDirectory("probe").resolve("harvest");
         Harvest.of(job, Sources.texts(sentences)).into(folder).run();
 
         HarvestedActivations harvested = HarvestedActivations.open(folder);

@@ -235,13 +235,7 @@ public final class Harvest {
                 }
                 Cursor from = done.isEmpty() ? new Cursor(firstRow, 0, 0) : index.next();
                 ShardReader shards = new ShardReader(
-                        model,
-                        job,
-                        layout,
-                        documents,
-                        from,
-                        index.shards().size(),
-                        mostTokens - index.tokens());
+                        model, job, layout, documents, from, index.shards().size(), mostTokens - index.tokens());
                 compute(shards, documents, open, reducers, index.tokens());
                 return shards.isEnded()
                         ? open.finish(reducers, documents.count(), documents.sum(documents.count()))

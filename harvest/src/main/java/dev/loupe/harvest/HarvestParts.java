@@ -55,8 +55,8 @@ public final class HarvestParts {
                         + " among them; go on with it (resume), or choose another folder");
             }
             if (!parts.contains(there)) {
-                throw new IllegalArgumentException(folder + " has " + name + ", but the data set has only " + parts.size()
-                        + " parts now. Divide it as before, or choose another folder");
+                throw new IllegalArgumentException(folder + " has " + name + ", but the data set has only "
+                        + parts.size() + " parts now. Divide it as before, or choose another folder");
             }
             sameJob(there, job);
         }
@@ -84,9 +84,8 @@ public final class HarvestParts {
         try (DocumentChain documents = new DocumentChain(source.open())) {
             documents.skip(index.documents(), index.documentsSha256(), source.name());
             if (documents.next() != null) {
-                throw new IllegalArgumentException(
-                        source.name() + " has more documents than the " + index.documents() + " that " + part
-                                + " was made of. Is it the same data set, divided as before?");
+                throw new IllegalArgumentException(source.name() + " has more documents than the " + index.documents()
+                        + " that " + part + " was made of. Is it the same data set, divided as before?");
             }
         }
     }

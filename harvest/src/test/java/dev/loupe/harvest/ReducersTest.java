@@ -54,7 +54,8 @@ class ReducersTest {
                 for (int i = 0; i < shard.tokens(); i++) {
                     VECTORS.add(shard.floats(POINT, i, 1));
                     SMALL_VECTORS.add(shard.floats(SMALL, i, 1));
-                    PLACES.add(new long[] {shard.documents()[i], shard.rows()[i], shard.positions()[i], shard.ids()[i]});
+                    PLACES.add(
+                            new long[] {shard.documents()[i], shard.rows()[i], shard.positions()[i], shard.ids()[i]});
                 }
             }
         }
@@ -156,7 +157,11 @@ class ReducersTest {
             HarvestJob job = HarvestTest.job("pattern2").withAttention(statistic);
             Path out = folder.resolve(statistic.toString());
             // A longer row beside it, so that there is padding.
-            Harvest.of(job, Sources.of("rows", List.of(Document.tokens(0, "a", ids), Document.tokens(1, "b", new long[9]))))
+            Harvest.of(
+                            job,
+                            Sources.of(
+                                    "rows",
+                                    List.of(Document.tokens(0, "a", ids), Document.tokens(1, "b", new long[9]))))
                     .model(model)
                     .into(out)
                     .run();
@@ -172,15 +177,16 @@ class ReducersTest {
                             expected -= numbers[at + k] > 0 ? numbers[at + k] * Math.log(numbers[at + k]) : 0;
                             largest = Math.max(largest, numbers[at + k]);
                         }
-                        double wanted =
-                                switch (statistic) {
-                                    case ENTROPY -> expected;
-                                    case MAX -> largest;
-                                    case FIRST -> numbers[at];
-                                    case SELF -> numbers[at + q];
-                                    case PREVIOUS -> q == 0 ? 0 : numbers[at + q - 1];
-                                };
-                        assertThat((double) found[q * 4 + head]).as("%s", statistic).isCloseTo(wanted, within(1e-4));
+                        double wanted = switch (statistic) {
+                            case ENTROPY -> expected;
+                            case MAX -> largest;
+                            case FIRST -> numbers[at];
+                            case SELF -> numbers[at + q];
+                            case PREVIOUS -> q == 0 ? 0 : numbers[at + q - 1];
+                        };
+                        assertThat((double) found[q * 4 + head])
+                                .as("%s", statistic)
+                                .isCloseTo(wanted, within(1e-4));
                     }
                 }
             }

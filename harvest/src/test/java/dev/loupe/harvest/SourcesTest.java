@@ -89,7 +89,8 @@ class SourcesTest {
     void csvHasTextsInAColumn() throws IOException {
         Path csv = file("c.csv", "id,text\n1,\"a, \"\"b\"\"\nc\"\n2,\n");
         assertThat(read(Sources.csv(csv, "text"))).containsExactly("0 a, \"b\"\nc", "1 ");
-        assertThatThrownBy(() -> read(Sources.csv(csv, "txt"))).hasMessageContaining("no column 'txt'; it has [id, text]");
+        assertThatThrownBy(() -> read(Sources.csv(csv, "txt")))
+                .hasMessageContaining("no column 'txt'; it has [id, text]");
         assertThatThrownBy(() -> read(Sources.csv(file("d.csv", "id,text\n1,a\n2\n"), "text")))
                 .hasMessageContaining("record 2");
         assertThatThrownBy(() -> read(Sources.csv(file("e.csv", "id,text\n1,\"a\" b\n"), "text")))
@@ -98,7 +99,8 @@ class SourcesTest {
 
     @Test
     void whatIsNoFileOrNoTextIsSaid() throws IOException {
-        assertThatThrownBy(() -> read(Sources.lines(folder.resolve("none.txt")))).hasMessageContaining("There is no file");
+        assertThatThrownBy(() -> read(Sources.lines(folder.resolve("none.txt"))))
+                .hasMessageContaining("There is no file");
         assertThatThrownBy(() -> read(Sources.lines(folder))).hasMessageContaining("isn't a regular file");
         Path latin = folder.resolve("latin.txt");
         Files.write(latin, new byte[] {'a', '\n', (byte) 0xE4, 'b', '\n'});
@@ -142,7 +144,10 @@ class SourcesTest {
         HarvestJob job = HarvestTest.job("blocks.0.hook_resid_pre").withDType(DType.FLOAT16);
         List<Document> rows = List.of(Document.tokens(5, "a", 1, 2, 3), Document.tokens(6, "b", 4));
         Path out = folder.resolve("out");
-        Harvest.of(job, Sources.of("rows", rows)).into(out).sink(ParquetFiles.shards()).run();
+        Harvest.of(job, Sources.of("rows", rows))
+                .into(out)
+                .sink(ParquetFiles.shards())
+                .run();
         Path shard = out.resolve("shard-00000.parquet");
         assertThat(shard).isRegularFile();
         // The only reader at hand is the one for documents; numbers aren't documents, and it says so.
@@ -165,7 +170,9 @@ class SourcesTest {
                 .withReducers(List.of("top:3"));
         HarvestJob again = HarvestJob.fromJson(job.toJson());
         assertThat(again).isEqualTo(job);
-        assertThat(again.digest()).isEqualTo(job.digest()).isNotEqualTo(job.withDType(DType.FLOAT16).digest());
+        assertThat(again.digest())
+                .isEqualTo(job.digest())
+                .isNotEqualTo(job.withDType(DType.FLOAT16).digest());
         assertThatThrownBy(() -> HarvestJob.fromJson(job.toJson().replace("\"attention\"", "\"atention\"")))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("atention");

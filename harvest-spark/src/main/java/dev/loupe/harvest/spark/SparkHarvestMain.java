@@ -66,7 +66,10 @@ public final class SparkHarvestMain implements Callable<Integer> {
         @Nullable
         Path out;
 
-        @Option(names = "--dataset", paramLabel = "PATH", description = "Write a Dataset as Parquet, wherever Spark writes.")
+        @Option(
+                names = "--dataset",
+                paramLabel = "PATH",
+                description = "Write a Dataset as Parquet, wherever Spark writes.")
         @Nullable
         String dataset;
     }
@@ -110,8 +113,9 @@ public final class SparkHarvestMain implements Callable<Integer> {
             String number = id;
             if (partitions != null) {
                 if (number == null) {
-                    throw new IllegalArgumentException("--partitions goes with --id: what is divided anew has to come in"
-                            + " the same order each time, and documents' numbers give it");
+                    throw new IllegalArgumentException(
+                            "--partitions goes with --id: what is divided anew has to come in"
+                                    + " the same order each time, and documents' numbers give it");
                 }
                 documents = documents
                         .repartition(partitions, functions.col(number))
@@ -141,7 +145,10 @@ public final class SparkHarvestMain implements Callable<Integer> {
         if (name.endsWith(".parquet")) {
             return spark.read().parquet(input);
         }
-        if (name.endsWith(".json") || name.endsWith(".jsonl") || name.endsWith(".json.gz") || name.endsWith(".jsonl.gz")) {
+        if (name.endsWith(".json")
+                || name.endsWith(".jsonl")
+                || name.endsWith(".json.gz")
+                || name.endsWith(".jsonl.gz")) {
             return spark.read().json(input);
         }
         if (name.endsWith(".csv") || name.endsWith(".csv.gz")) {

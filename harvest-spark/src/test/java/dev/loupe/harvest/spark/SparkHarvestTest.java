@@ -44,9 +44,8 @@ class SparkHarvestTest {
             .withOptions(LoadOptions.defaults().withBackend("reference"))
             .withSizes(64, 40)
             .withReducers(List.of("statistics", "top:2"));
-    private static final StructType SCHEMA = new StructType()
-            .add("id", DataTypes.LongType)
-            .add("tokens", DataTypes.createArrayType(DataTypes.LongType));
+    private static final StructType SCHEMA =
+            new StructType().add("id", DataTypes.LongType).add("tokens", DataTypes.createArrayType(DataTypes.LongType));
 
     @TempDir
     static Path single;
@@ -87,7 +86,10 @@ class SparkHarvestTest {
         for (int i = 0; i < ROWS; i++) {
             rows.add(RowFactory.create(100L + i, row(i)));
         }
-        return spark.createDataset(rows, Encoders.row(SCHEMA)).coalesce(4).repartition(4).sortWithinPartitions("id");
+        return spark.createDataset(rows, Encoders.row(SCHEMA))
+                .coalesce(4)
+                .repartition(4)
+                .sortWithinPartitions("id");
     }
 
     /** The same, failing in the middle of a partition at the first attempts. */
@@ -99,7 +101,8 @@ class SparkHarvestTest {
     private record Failing(int attempts) implements MapPartitionsFunction<Row, Row> {
         @Override
         public Iterator<Row> call(Iterator<Row> records) {
-            boolean fails = TaskContext.getPartitionId() == 2 && TaskContext.get().attemptNumber() < attempts;
+            boolean fails =
+                    TaskContext.getPartitionId() == 2 && TaskContext.get().attemptNumber() < attempts;
             return new Iterator<>() {
                 private int count;
 
@@ -125,7 +128,9 @@ class SparkHarvestTest {
         for (int i = 0; i < ROWS; i++) {
             documents.add(Document.tokens(100 + i, "row " + i, row(i)));
         }
-        Harvest.of(JOB, Sources.of("rows", documents)).into(single.resolve("expected")).run();
+        Harvest.of(JOB, Sources.of("rows", documents))
+                .into(single.resolve("expected"))
+                .run();
         return read(single.resolve("expected"));
     }
 
@@ -137,7 +142,9 @@ class SparkHarvestTest {
                 int[] positions = shard.positions();
                 for (int i = 0; i < shard.tokens(); i++) {
                     String place = documents[i] + ":" + positions[i];
-                    assertThat(all.put(place, shard.floats(POINT, i, 1))).as(place).isNull();
+                    assertThat(all.put(place, shard.floats(POINT, i, 1)))
+                            .as(place)
+                            .isNull();
                 }
             }
         }
@@ -182,14 +189,16 @@ class SparkHarvestTest {
     @Test
     void activationsAreADatasetWithEachTokenOnceWhenATaskIsKilled() {
         Map<String, float[]> found = new HashMap<>();
-        for (Row record : SparkHarvest.of(JOB, failing(1), "tokens", "id").activations().collectAsList()) {
+        for (Row record :
+                SparkHarvest.of(JOB, failing(1), "tokens", "id").activations().collectAsList()) {
             assertThat(record.getString(0)).isEqualTo(POINT);
             List<Float> vector = record.getList(5);
             float[] numbers = new float[vector.size()];
             for (int i = 0; i < numbers.length; i++) {
                 numbers[i] = vector.get(i);
             }
-            assertThat(found.put(record.getLong(1) + ":" + record.getInt(3), numbers)).isNull();
+            assertThat(found.put(record.getLong(1) + ":" + record.getInt(3), numbers))
+                    .isNull();
         }
         assertSame(found, wanted);
     }
@@ -197,7 +206,8 @@ class SparkHarvestTest {
     @Test
     void aHarvestThatFailedIsGoneOnWithAtTheMissingPartitions() throws Exception {
         Path out = folder.resolve("out");
-        assertThatThrownBy(() -> SparkHarvest.of(JOB, failing(9), "tokens", "id").into(out))
+        assertThatThrownBy(
+                        () -> SparkHarvest.of(JOB, failing(9), "tokens", "id").into(out))
                 .hasStackTraceContaining("the machine is gone");
         assertThat(out.resolve("part-00002")).doesNotExist();
         assertThat(out.resolve("index.json")).doesNotExist();
@@ -206,12 +216,16 @@ class SparkHarvestTest {
         assertThatThrownBy(() -> SparkHarvest.of(JOB, rows(), "tokens", "id").into(out))
                 .hasMessageContaining("part-00000")
                 .hasMessageContaining("resume");
-        assertThatThrownBy(() -> SparkHarvest.of(JOB.withSizes(64, 41), rows(), "tokens", "id").resume(true).into(out))
+        assertThatThrownBy(() -> SparkHarvest.of(JOB.withSizes(64, 41), rows(), "tokens", "id")
+                        .resume(true)
+                        .into(out))
                 .hasMessageContaining("shard_tokens");
         SparkHarvest.of(JOB, rows(), "tokens", "id").resume(true).into(out);
         assertThat(Files.getLastModifiedTime(done)).isEqualTo(before);
         assertSame(read(out), wanted);
-        assertThatThrownBy(() -> SparkHarvest.of(JOB, rows().filter("id <> 104"), "tokens", "id").resume(true).into(out))
+        assertThatThrownBy(() -> SparkHarvest.of(JOB, rows().filter("id <> 104"), "tokens", "id")
+                        .resume(true)
+                        .into(out))
                 .hasStackTraceContaining("Is it the same data set");
     }
 

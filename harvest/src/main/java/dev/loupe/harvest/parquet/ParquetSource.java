@@ -65,9 +65,11 @@ final class ParquetSource implements DocumentSource {
         Type type = schema.getType(column);
         if (type.isPrimitive() && type.asPrimitiveType().getPrimitiveTypeName() != PrimitiveTypeName.BINARY) {
             throw new IOException(file + ": the column '" + column + "' is "
-                    + type.asPrimitiveType().getPrimitiveTypeName().name().toLowerCase(Locale.ROOT) + "; documents are texts, or lists of token ids");
+                    + type.asPrimitiveType().getPrimitiveTypeName().name().toLowerCase(Locale.ROOT)
+                    + "; documents are texts, or lists of token ids");
         }
-        return new Records(new Builder(input, configuration, new MessageType("documents", type)).build(), records, type);
+        return new Records(
+                new Builder(input, configuration, new MessageType("documents", type)).build(), records, type);
     }
 
     private static final class Builder extends ParquetReader.Builder<Group> {
@@ -158,7 +160,10 @@ final class ParquetSource implements DocumentSource {
             }
             throw new IOException(place + ": the list in '" + column + "' should be of token ids, found "
                     + (element.isPrimitive()
-                            ? element.asPrimitiveType().getPrimitiveTypeName().name().toLowerCase(Locale.ROOT)
+                            ? element.asPrimitiveType()
+                                    .getPrimitiveTypeName()
+                                    .name()
+                                    .toLowerCase(Locale.ROOT)
                             : "groups"));
         }
 

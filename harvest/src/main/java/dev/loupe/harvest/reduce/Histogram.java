@@ -48,7 +48,9 @@ public final class Histogram implements Reducer {
 
     /** As one writes it: 10, not 10.0. */
     private static String plain(double number) {
-        return number == Math.rint(number) && Math.abs(number) < 1e15 ? Long.toString((long) number) : Double.toString(number);
+        return number == Math.rint(number) && Math.abs(number) < 1e15
+                ? Long.toString((long) number)
+                : Double.toString(number);
     }
 
     @Override
