@@ -1,6 +1,7 @@
 package dev.loupe.cli;
 
 import dev.loupe.array.DType;
+import dev.loupe.dictionaries.Dictionaries;
 import dev.loupe.harvest.Harvest;
 import dev.loupe.harvest.HarvestIndex;
 import dev.loupe.harvest.HarvestListener;
@@ -135,6 +136,9 @@ final class HarvestCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        for (String name : dictionaries) {
+            options.followOptionsOf(Dictionaries.load(name).config().modelOptions());
+        }
         HarvestJob job = options.job(Arrays.asList(names.split(",", -1)))
                 .withPacking(corpus.packing())
                 .withPositions(Positions.parse(positions))

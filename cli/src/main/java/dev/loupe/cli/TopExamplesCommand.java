@@ -1,5 +1,6 @@
 package dev.loupe.cli;
 
+import dev.loupe.dictionaries.Dictionaries;
 import dev.loupe.harvest.Harvest;
 import dev.loupe.harvest.HarvestParts;
 import dev.loupe.harvest.HarvestedActivations;
@@ -93,6 +94,9 @@ final class TopExamplesCommand implements Callable<Integer> {
         }
         if (resume && out == null) {
             throw new ParameterException(spec.commandLine(), "--resume goes with --out DIR");
+        }
+        if (dictionary != null) {
+            options.followOptionsOf(Dictionaries.load(dictionary).config().modelOptions());
         }
         List<String> dictionaries = dictionary == null ? List.of() : List.of(dictionary);
         String point = at == null ? "*hook_sae_acts_post" : at;
