@@ -2,7 +2,9 @@ package dev.loupe.cli;
 
 import dev.loupe.dictionaries.Dictionaries;
 import dev.loupe.harvest.Harvest;
+import dev.loupe.harvest.HarvestListener;
 import dev.loupe.harvest.HarvestParts;
+import dev.loupe.harvest.HarvestPlan;
 import dev.loupe.harvest.HarvestedActivations;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.harvest.reduce.Examples;
@@ -137,6 +139,22 @@ final class TopExamplesCommand implements Callable<Integer> {
         }
     }
 
+    private void check(String asked, Layout layout) {
+        if (layout.points().size() != 1) {
+            throw new IllegalArgumentException("'" + asked + "' stands for " + layout.points().size()
+                    + " points; name one of "
+                    + layout.points().stream().map(Layout.Point::name).toList());
+        }
+        Layout.Point point = layout.points().get(0);
+        for (int unit : units) {
+            if (unit < 0 || unit >= point.width()) {
+                throw new ParameterException(
+                        spec.commandLine(),
+                        point.name() + " has the units 0 to " + (point.width() - 1) + ", asked for " + unit);
+            }
+        }
+    }
+
     private static Path temporary() {
         try {
             return Files.createTempDirectory("loupe-top-examples");
@@ -146,13 +164,6 @@ final class TopExamplesCommand implements Callable<Integer> {
     }
 
     private void show(HookedTransformer model, Layout.Point point, Examples examples) {
-        for (int unit : units) {
-            if (unit < 0 || unit >= examples.units()) {
-                throw new ParameterException(
-                        spec.commandLine(),
-                        point.name() + " has the units 0 to " + (examples.units() - 1) + ", asked for " + unit);
-            }
-        }
         PrintWriter print = spec.commandLine().getOut();
         List<Object> all = new ArrayList<>();
         for (int unit : units) {
