@@ -44,6 +44,7 @@ public final class Main implements Runnable {
             ConformanceCommand.class,
             ModelsCommand.class,
             DescribeCommand.class,
+            GraphCommand.class,
             BackendsCommand.class,
             ArchitecturesCommand.class,
             ClasspathCommand.class,
