@@ -33,6 +33,7 @@ public final class Main implements Runnable {
             FeaturesCommand.class,
             AttributionGraphCommand.class,
             HarvestCommand.class,
+            TopExamplesCommand.class,
             ExportOnnxCommand.class,
             GenerateCommand.class,
             AttentionCommand.class,
