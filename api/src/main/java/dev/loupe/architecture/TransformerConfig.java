@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiFunction;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -400,6 +401,26 @@ public final class TransformerConfig {
     /** A builder with nothing set but the defaults. */
     public static Builder builder() {
         return new Builder();
+    }
+
+    /**
+     * The number of parameters as the original counts it ({@code cfg.n_params}): the matrices of attention and MLPs alone,
+     * without embeddings, biases and norms, and with as many key and value heads as query heads. {@code
+     * HookedTransformer.parameterCount()} is the plain count.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public long nParams() {
+        long attention = 4L * dModel * dHead * nHeads;
+        long count = 0;
+        for (int layer = 0; layer < nLayers; layer++) {
+            long matrices = switch (block(layer).mlp()) {
+                case PLAIN -> 2;
+                case GATED -> 3;
+                case NONE -> 0;
+            };
+            count += attention + matrices * dModel * dMlp;
+        }
+        return count;
     }
 
     /** A builder that starts from this config. */

@@ -65,6 +65,23 @@ public enum DType {
     }
 
     /**
+     * A number as a tensor of this type holds it: rounded to nearest even in a floating type, infinite beyond its range;
+     * in an integer type cut towards 0, the nearest there is beyond its range, and 0 for a NaN; 0 or 1 as bool, whether it
+     * is not 0. So are numbers converted that are given to operations on tensors.
+     */
+    public double nearest(double number) {
+        return switch (this) {
+            case FLOAT32 -> (float) number;
+            case FLOAT64 -> number;
+            case FLOAT16 -> HalfFloats.fromFloat16(HalfFloats.toFloat16(number));
+            case BFLOAT16 -> HalfFloats.fromBfloat16(HalfFloats.toBfloat16(number));
+            case INT64 -> (long) number;
+            case INT32 -> (int) number;
+            case BOOL -> number != 0 ? 1 : 0;
+        };
+    }
+
+    /**
      * Parses {@code float32}, {@code F32}, {@code FLOAT32} or {@code torch.float32}.
      *
      * @throws IllegalArgumentException if {@code name} is none of the known types; the message lists them

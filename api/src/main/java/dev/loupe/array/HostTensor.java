@@ -269,11 +269,6 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
         }
     }
 
-    private int arraySize() {
-        checkFitsIntoArray(dtype, shape);
-        return (int) shape.elements();
-    }
-
     /**
      * Checks that a tensor of that type and shape fits into a Java array.
      *
@@ -286,9 +281,26 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
         }
     }
 
-    /** The elements as floats, in row-major order. */
+    private <T> T array(IntFunction<T> maker) {
+        checkFitsIntoArray(dtype, shape);
+        try {
+            return maker.apply((int) shape.elements());
+        } catch (OutOfMemoryError e) {
+            throw new OutOfTensorMemoryException(
+                    "Out of memory for a Java array of the " + shape.elements() + " elements of a tensor " + dtype + " "
+                            + shape + ": " + e.getMessage()
+                            + ". Read a slice of it at a time, or give Java a larger heap (-Xmx)",
+                    e);
+        }
+    }
+
+    /**
+     * The elements as floats, in row-major order.
+     *
+     * @throws OutOfTensorMemoryException if there is no room for them
+     */
     public float[] toFloatArray() {
-        float[] result = new float[arraySize()];
+        float[] result = array(float[]::new);
         if (dtype == DType.FLOAT32) {
             int at = 0;
             for (ByteBuffer part : parts) {
@@ -306,7 +318,7 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
 
     /** The elements as doubles, in row-major order. */
     public double[] toDoubleArray() {
-        double[] result = new double[arraySize()];
+        double[] result = array(double[]::new);
         for (int i = 0; i < result.length; i++) {
             result[i] = getDouble(i);
         }
@@ -315,7 +327,7 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
 
     /** The elements as longs, in row-major order; fractions are cut off. */
     public long[] toLongArray() {
-        long[] result = new long[arraySize()];
+        long[] result = array(long[]::new);
         for (int i = 0; i < result.length; i++) {
             result[i] = getLong(i);
         }

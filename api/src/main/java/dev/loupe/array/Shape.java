@@ -6,26 +6,40 @@ import java.util.Arrays;
 public final class Shape {
 
     /** The shape of a scalar: no axes, one element. */
-    public static final Shape SCALAR = new Shape(new long[0]);
+    public static final Shape SCALAR = new Shape(new long[0], 1);
+
+    /** More elements than any tensor has: their bytes couldn't be counted. */
+    private static final long TOO_MANY = 1L << 60;
 
     private final long[] sizes;
+    private final long elements;
 
-    private Shape(long[] sizes) {
+    private Shape(long[] sizes, long elements) {
         this.sizes = sizes;
+        this.elements = elements;
     }
 
     /**
      * A shape of the given sizes.
      *
-     * @throws IllegalArgumentException if a size is negative
+     * @throws IllegalArgumentException if a size is negative, or their product (without those that are 0) is 2^60 or more
      */
     public static Shape of(long... sizes) {
+        long product = 1;
+        boolean empty = false;
         for (long size : sizes) {
             if (size < 0) {
                 throw new IllegalArgumentException("A size can't be negative: " + Arrays.toString(sizes));
             }
+            empty |= size == 0;
+            long factor = Math.max(size, 1);
+            if (Math.multiplyHigh(product, factor) != 0 || product * factor < 0 || product * factor >= TOO_MANY) {
+                throw new IllegalArgumentException("A tensor of the sizes " + Arrays.toString(sizes)
+                        + " would have more elements than can be counted; it takes fewer than 2^60");
+            }
+            product *= factor;
         }
-        return sizes.length == 0 ? SCALAR : new Shape(sizes.clone());
+        return sizes.length == 0 ? SCALAR : new Shape(sizes.clone(), empty ? 0 : product);
     }
 
     /** The number of axes. */
@@ -45,11 +59,7 @@ public final class Shape {
 
     /** The number of elements: the product of the sizes, 1 for a scalar. */
     public long elements() {
-        long product = 1;
-        for (long size : sizes) {
-            product = Math.multiplyExact(product, size);
-        }
-        return product;
+        return elements;
     }
 
     /** A copy of the sizes. */

@@ -1,5 +1,6 @@
 package dev.loupe.backend;
 
+import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.Keep;
@@ -23,13 +24,15 @@ import java.util.TreeSet;
  * @param inputs slot of each graph input that is read, by name
  * @param observed slot of the value at each chosen hook point, by name, in the order in which they fire
  * @param outputs slot of each chosen output, by name; several names may share a slot
+ * @param constants the numbers of those weights that come with the graph, by name
  */
 public record WholeGraph(
         Segment segment,
         List<String> regions,
         Map<String, Integer> inputs,
         Map<String, Integer> observed,
-        Map<String, Integer> outputs) {
+        Map<String, Integer> outputs,
+        Map<String, HostTensor> constants) {
 
     /** Copies the collections. */
     public WholeGraph {
@@ -37,6 +40,7 @@ public record WholeGraph(
         inputs = Collections.unmodifiableMap(new LinkedHashMap<>(inputs));
         observed = Collections.unmodifiableMap(new LinkedHashMap<>(observed));
         outputs = Collections.unmodifiableMap(new LinkedHashMap<>(outputs));
+        constants = Map.copyOf(constants);
     }
 
     /**
@@ -82,6 +86,7 @@ public record WholeGraph(
                 regions,
                 inputSlots,
                 observedSlots,
-                outputSlots);
+                outputSlots,
+                kept.constants());
     }
 }

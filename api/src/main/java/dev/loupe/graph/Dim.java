@@ -6,6 +6,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.LongSupplier;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -85,7 +86,7 @@ public final class Dim {
     /** The sum of two sizes. */
     public Dim plus(Dim other) {
         if (isFixed() && other.isFixed()) {
-            return of(constant + other.constant);
+            return of(counted(() -> Math.addExact(constant, other.constant), "+", other));
         }
         SortedMap<String, Long> sum = new TreeMap<>(terms);
         other.terms.forEach((factors, count) -> sum.merge(factors, count, Long::sum));
@@ -95,7 +96,7 @@ public final class Dim {
     /** The product of two sizes. */
     public Dim times(Dim other) {
         if (isFixed() && other.isFixed()) {
-            return of(Math.multiplyExact(constant, other.constant));
+            return of(counted(() -> Math.multiplyExact(constant, other.constant), TIMES, other));
         }
         SortedMap<String, Long> product = new TreeMap<>();
         terms.forEach((factors, count) -> product.merge(factors, count * other.constant, Long::sum));
@@ -105,6 +106,15 @@ public final class Dim {
             product.merge(both.sorted().collect(Collectors.joining(TIMES)), count * otherCount, Long::sum);
         }));
         return of(Math.multiplyExact(constant, other.constant), product);
+    }
+
+    private long counted(LongSupplier result, String operation, Dim other) {
+        try {
+            return result.getAsLong();
+        } catch (ArithmeticException e) {
+            throw new IllegalArgumentException(
+                    "No axis has a size of " + this + operation + other + ", which can't even be counted", e);
+        }
     }
 
     private static Dim of(long constant, SortedMap<String, Long> terms) {

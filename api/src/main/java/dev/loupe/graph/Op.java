@@ -181,9 +181,10 @@ public sealed interface Op {
     }
 
     /**
-     * Converts to another data type. Floating to integer truncates towards 0, and what doesn't fit, NaN included,
-     * gives any integer; to bool: whether not 0; from bool: 0 or 1; to a narrower floating type: to nearest, ties to
-     * even. Casting to the type a value already has is allowed.
+     * Converts to another data type. Floating to integer truncates towards 0; what doesn't fit gives the nearest integer
+     * that does, so an infinity the largest or smallest, and NaN gives 0, as Java's casts do. int64 to int32 keeps the low
+     * 32 bits. To bool: whether not 0, which NaN isn't; from bool: 0 or 1; to a narrower floating type: to nearest, ties
+     * to even, infinite beyond its range. Casting to the type a value already has is allowed.
      */
     record Cast(DType to) implements Op {
         @Override
@@ -563,8 +564,13 @@ public sealed interface Op {
         }
     }
 
-    /** No inputs; a tensor filled with one number, converted to the data type (bool: whether not 0). */
+    /** No inputs; a tensor filled with one number, which is {@linkplain DType#nearest converted} to the data type. */
     record Full(DType dtype, Shape shape, double value) implements Op {
+        /** Converts the number, so that no engine has to. */
+        public Full {
+            value = dtype.nearest(value);
+        }
+
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             TypeRules.count(this, inputs, 0);

@@ -13,8 +13,8 @@ public final class TensorType {
     private final DType dtype;
     private final Dim[] dims;
 
-    /** The sizes as numbers, if this was made from them. */
-    private final @Nullable Shape made;
+    /** The sizes as numbers, if this was made from them or somebody has asked. */
+    private @Nullable Shape made;
 
     private TensorType(DType dtype, Dim[] dims, @Nullable Shape made) {
         this.dtype = dtype;
@@ -80,16 +80,20 @@ public final class TensorType {
      * The sizes as numbers.
      *
      * @throws IllegalStateException if one is symbolic
+     * @throws IllegalArgumentException if there are more elements than can be counted
      */
     public Shape shape() {
-        if (made != null) {
-            return made;
+        Shape known = made;
+        if (known != null) {
+            return known;
         }
         long[] sizes = new long[dims.length];
         for (int i = 0; i < sizes.length; i++) {
             sizes[i] = dims[i].value();
         }
-        return Shape.of(sizes);
+        known = Shape.of(sizes);
+        made = known;
+        return known;
     }
 
     /** The sizes as numbers, once the symbols are known. */

@@ -9,6 +9,8 @@ import java.util.Locale;
 /** The type rule of each op. Every message names the op, what it was given and what it needs. */
 final class TypeRules {
 
+    private static final long LONGEST = 1L << 60;
+
     private TypeRules() {}
 
     static String lower(Enum<?> kind) {
@@ -293,6 +295,9 @@ final class TypeRules {
             return Dim.of(end <= start ? 0 : (end - start - 1) / op.step() + 1);
         }
         boolean toEnd = op.end() == Op.Slice.TO_END;
+        if (!isWithinReason(op.start()) || (!toEnd && !isWithinReason(op.end()))) {
+            throw bad(op, inputs, "no axis is so long that it could be cut there");
+        }
         if (op.step() == 1 && op.start() >= 0 && toEnd) {
             return size.plus(Dim.of(-op.start()));
         }
@@ -306,6 +311,10 @@ final class TypeRules {
             return Dim.of(op.end() - op.start());
         }
         throw bad(op, inputs, "the length of this slice of a symbolic axis can't be told before the run");
+    }
+
+    private static boolean isWithinReason(long bound) {
+        return bound > -LONGEST && bound < LONGEST;
     }
 
     static List<TensorType> concat(Op.Concat op, List<TensorType> inputs) {
@@ -393,6 +402,8 @@ final class TypeRules {
                 open = i;
             } else if (part < 0) {
                 throw bad(op, inputs, "sizes are not negative, but one may be -1");
+            } else if (Math.multiplyHigh(known, part) != 0 || known * part < 0) {
+                throw bad(op, inputs, "size " + size + " can't be split so");
             } else {
                 known *= part;
             }
@@ -590,7 +601,7 @@ final class TypeRules {
             Dim size = data.dim(i);
             Dim part = update.dim(i);
             fits = i == op.axis()
-                    ? !size.isFixed() || (part.isFixed() && op.start() + part.value() <= size.value())
+                    ? !size.isFixed() || (part.isFixed() && op.start() <= size.value() - part.value())
                     : size.equals(part);
         }
         if (!fits) {

@@ -2,6 +2,7 @@ package dev.loupe.hook;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Axis;
+import dev.loupe.graph.Dim;
 import dev.loupe.graph.Expr;
 import dev.loupe.graph.GraphFunction;
 import dev.loupe.graph.HookNames;
@@ -9,6 +10,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -73,8 +75,36 @@ public record Intervention(String point, Selection selection, Action action) imp
     /** The components along directions, rows [n, size of the last axis] or one [size], are taken out. */
     public record ProjectOut(Values directions) implements Action {}
 
-    /** Any function of the graph's arithmetic; it has no text. */
-    public record Function(GraphFunction function) implements Action {}
+    /**
+     * Any function of the graph's arithmetic; it has no text.
+     *
+     * @param function gives a value of the activation's type
+     * @param inputs tensors that the function asks its scope for, by name
+     */
+    public record Function(GraphFunction function, Map<String, Fed> inputs) implements Action {
+        /** Copies the map. */
+        public Function {
+            inputs = Map.copyOf(inputs);
+        }
+    }
+
+    /**
+     * A tensor that a function is fed: runs with other numbers share a plan. It stays open and belongs to the caller.
+     *
+     * @param sizes its sizes as the graph knows them: a number, or a symbol such as {@code batch}, so that the function
+     *     may be used in runs of other sizes
+     */
+    public record Fed(Tensor value, List<Dim> sizes) {
+        /** Copies the sizes. */
+        public Fed {
+            sizes = List.copyOf(sizes);
+        }
+
+        /** A tensor whose sizes are {@code sizes}. */
+        public static Fed of(Tensor value, Dim... sizes) {
+            return new Fed(value, List.of(sizes));
+        }
+    }
 
     /** The value passes, its derivative doesn't. */
     public record Stop() implements Action {}
@@ -214,7 +244,15 @@ public record Intervention(String point, Selection selection, Action action) imp
 
     /** A function of the activation. */
     public static Intervention function(String point, GraphFunction function) {
-        return at(point, new Function(function));
+        return function(point, function, Map.of());
+    }
+
+    /**
+     * A function of the activation that reads tensors at hand: {@code scope.input(name, …)} gives it {@code
+     * inputs.get(name)}, of the same data type and sizes.
+     */
+    public static Intervention function(String point, GraphFunction function, Map<String, Fed> inputs) {
+        return at(point, new Function(function, inputs));
     }
 
     /** A function of the activation alone. */

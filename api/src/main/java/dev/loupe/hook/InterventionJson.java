@@ -1,13 +1,10 @@
 package dev.loupe.hook;
 
-import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Json;
-import dev.loupe.array.Shape;
 import dev.loupe.graph.Axis;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.StringJoiner;
 import org.jspecify.annotations.Nullable;
@@ -48,7 +45,7 @@ final class InterventionJson {
             object.add("\"action\": \"scale\"").add("\"factor\": " + number(scale.factor()));
         } else if (action instanceof Intervention.Mean mean) {
             StringJoiner axes = new StringJoiner(", ", "[", "]");
-            mean.axes().forEach(axis -> axes.add(Json.quote(axis.name().toLowerCase(Locale.ROOT))));
+            mean.axes().forEach(axis -> axes.add(Json.quote(InterventionValues.word(axis))));
             object.add("\"action\": \"mean\"").add("\"axes\": " + axes);
         } else if (action instanceof Intervention.Patch patch && patch.file() != null) {
             object.add("\"action\": \"patch\"").add("\"file\": " + Json.quote(patch.file()));
@@ -75,7 +72,7 @@ final class InterventionJson {
             object.add("\"file\": " + Json.quote(String.valueOf(values.file())));
             object.add("\"name\": " + Json.quote(String.valueOf(values.name())));
         } else {
-            object.add("\"dtype\": " + Json.quote(numbers.dtype().name().toLowerCase(Locale.ROOT)));
+            object.add("\"dtype\": " + Json.quote(numbers.dtype().label()));
             object.add("\"shape\": " + numbers.shape());
             StringJoiner all = new StringJoiner(", ", "[", "]");
             for (double element : numbers.toDoubleArray()) {
@@ -87,7 +84,7 @@ final class InterventionJson {
     }
 
     private static String number(double number) {
-        return Double.isFinite(number) ? Double.toString(number) : Json.quote(InterventionText.write(number));
+        return Double.isFinite(number) ? Double.toString(number) : Json.quote(InterventionValues.text(number));
     }
 
     static Intervention read(String json) {
@@ -132,9 +129,9 @@ final class InterventionJson {
                 List<Axis> axes = new ArrayList<>();
                 for (Object axis : list(object.get("axes"), "axes")) {
                     try {
-                        axes.add(Axis.valueOf(String.valueOf(axis).toUpperCase(Locale.ROOT)));
+                        axes.add(InterventionValues.axis(String.valueOf(axis)));
                     } catch (IllegalArgumentException e) {
-                        throw bad("'" + axis + "' is no axis");
+                        throw bad(e.getMessage());
                     }
                 }
                 yield new Intervention.Mean(axes);
@@ -162,34 +159,21 @@ final class InterventionJson {
         double[] numbers = list(object.get("numbers"), "numbers").stream()
                 .mapToDouble(number -> number(number, "numbers"))
                 .toArray();
-        Shape expected = Shape.of(shape);
-        if (expected.elements() != numbers.length) {
-            throw bad("a tensor " + expected + " has " + expected.elements() + " numbers, found " + numbers.length);
-        }
-        DType dtype;
         try {
-            dtype = DType.valueOf(string(object, "dtype").toUpperCase(Locale.ROOT));
+            return new Intervention.Values(
+                    factor, InterventionValues.tensor(string(object, "dtype"), shape, numbers), null, null);
         } catch (IllegalArgumentException e) {
-            throw bad("there is no data type '" + object.get("dtype") + "'");
+            throw bad(e.getMessage());
         }
-        return new Intervention.Values(factor, HostTensor.of(expected, numbers).to(dtype), null, null);
     }
 
     private static double number(@Nullable Object value, String key) {
         if (value instanceof Number number) {
             return number.doubleValue();
         }
-        if (value instanceof String word) {
-            switch (word) {
-                case "inf":
-                    return Double.POSITIVE_INFINITY;
-                case "-inf":
-                    return Double.NEGATIVE_INFINITY;
-                case "nan":
-                    return Double.NaN;
-                default:
-                    break;
-            }
+        Double unusual = value instanceof String word ? InterventionValues.unusual(word) : null;
+        if (unusual != null) {
+            return unusual;
         }
         throw bad("'" + key + "' should be a number, found " + value);
     }
@@ -215,7 +199,7 @@ final class InterventionJson {
         throw bad("expected " + what + ", an object, found " + value);
     }
 
-    private static IllegalArgumentException bad(String why) {
+    private static IllegalArgumentException bad(@Nullable String why) {
         return new IllegalArgumentException("This is no intervention in JSON: " + why);
     }
 }

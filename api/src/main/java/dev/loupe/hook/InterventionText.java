@@ -1,14 +1,11 @@
 package dev.loupe.hook;
 
-import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Json;
-import dev.loupe.array.Shape;
 import dev.loupe.graph.Axis;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.StringJoiner;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -184,10 +181,9 @@ final class InterventionText {
         List<Axis> axes = new ArrayList<>();
         for (String name : names.split(",", -1)) {
             try {
-                axes.add(Axis.valueOf(name.strip().toUpperCase(Locale.ROOT)));
+                axes.add(InterventionValues.axis(name.strip()));
             } catch (IllegalArgumentException e) {
-                throw bad("'" + name.strip() + "' is no axis; there are batch, pos, query, key, head, kv_head, d_model,"
-                        + " d_head, d_mlp, d_vocab, d_sae");
+                throw bad(e.getMessage());
             }
         }
         return axes;
@@ -222,13 +218,6 @@ final class InterventionText {
     }
 
     private HostTensor tensor(Matcher tensor) {
-        DType dtype;
-        try {
-            dtype = DType.valueOf(tensor.group(1).toUpperCase(Locale.ROOT));
-        } catch (IllegalArgumentException e) {
-            throw bad("'" + tensor.group(1) + "' is no data type; there are "
-                    + Arrays.toString(DType.values()).toLowerCase(Locale.ROOT));
-        }
         String sizes = tensor.group(2).strip();
         long[] shape = sizes.isEmpty()
                 ? new long[0]
@@ -237,28 +226,22 @@ final class InterventionText {
         double[] numbers = body.isEmpty()
                 ? new double[0]
                 : Arrays.stream(body.split("\\s+")).mapToDouble(this::decimal).toArray();
-        Shape expected = Shape.of(shape);
-        if (expected.elements() != numbers.length) {
-            throw bad("a tensor " + expected + " has " + expected.elements() + " numbers, found " + numbers.length);
+        try {
+            return InterventionValues.tensor(tensor.group(1), shape, numbers);
+        } catch (IllegalArgumentException e) {
+            throw bad(e.getMessage());
         }
-        return HostTensor.of(expected, numbers).to(dtype);
     }
 
     private double decimal(String number) {
         String stripped = number.strip();
-        switch (stripped) {
-            case "inf", "+inf":
-                return Double.POSITIVE_INFINITY;
-            case "-inf":
-                return Double.NEGATIVE_INFINITY;
-            case "nan":
-                return Double.NaN;
-            default:
-                if (!stripped.matches(NUMBER)) {
-                    throw bad("'" + stripped + "' is no number");
-                }
-                return Double.parseDouble(stripped);
+        Double unusual = InterventionValues.unusual(stripped);
+        if (unusual != null) {
+            return unusual;
+        } else if (!stripped.matches(NUMBER)) {
+            throw bad("'" + stripped + "' is no number");
         }
+        return Double.parseDouble(stripped);
     }
 
     private String unquoted(String word) {
@@ -305,7 +288,7 @@ final class InterventionText {
         return parts;
     }
 
-    private IllegalArgumentException bad(String why) {
+    private IllegalArgumentException bad(@Nullable String why) {
         String shown = text.length() > 200 ? text.substring(0, 200) + "…" : text;
         return new IllegalArgumentException("Can't read the intervention '" + shown + "': " + why + ". " + FORM);
     }
@@ -324,10 +307,10 @@ final class InterventionText {
         } else if (action instanceof Intervention.Add add) {
             return "+= " + write(add.value());
         } else if (action instanceof Intervention.Scale scale) {
-            return "*= " + write(scale.factor());
+            return "*= " + InterventionValues.text(scale.factor());
         } else if (action instanceof Intervention.Mean mean) {
             StringJoiner axes = new StringJoiner(", ", "= mean(", ")");
-            mean.axes().forEach(axis -> axes.add(axis.name().toLowerCase(Locale.ROOT)));
+            mean.axes().forEach(axis -> axes.add(InterventionValues.word(axis)));
             return axes.toString();
         } else if (action instanceof Intervention.Patch patch) {
             String file = patch.file();
@@ -342,32 +325,22 @@ final class InterventionText {
 
     private static String write(Intervention.Values values) {
         if (values.isNumber()) {
-            return write(values.factor());
+            return InterventionValues.text(values.factor());
         }
-        String factor = values.factor() == 1 ? "" : write(values.factor()) + " * ";
+        String factor = values.factor() == 1 ? "" : InterventionValues.text(values.factor()) + " * ";
         HostTensor numbers = values.numbers();
         if (numbers == null) {
             return factor + word(String.valueOf(values.file())) + ":" + word(String.valueOf(values.name()));
         }
         StringBuilder text = new StringBuilder(factor)
-                .append(numbers.dtype().name().toLowerCase(Locale.ROOT))
+                .append(numbers.dtype().label())
                 .append(numbers.shape().toString().replace(" ", ""))
                 .append('(');
         double[] all = numbers.toDoubleArray();
         for (int i = 0; i < all.length; i++) {
-            text.append(i == 0 ? "" : " ").append(write(all[i]));
+            text.append(i == 0 ? "" : " ").append(InterventionValues.text(all[i]));
         }
         return text.append(')').toString();
-    }
-
-    /** A number, exactly. */
-    static String write(double number) {
-        if (Double.isNaN(number)) {
-            return "nan";
-        } else if (Double.isInfinite(number)) {
-            return number > 0 ? "inf" : "-inf";
-        }
-        return Double.toString(number);
     }
 
     private static String word(String word) {

@@ -13,6 +13,7 @@ import dev.loupe.hook.Activations;
 import dev.loupe.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
@@ -20,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import org.apiguardian.api.API;
 
 /**
  * Activations of a run by hook point, in the order in which the points fire; the original's {@code ActivationCache}.
@@ -30,11 +32,14 @@ public final class ActivationCache implements Activations, AutoCloseable {
     private final HookedTransformer model;
     private final Map<String, Tensor> activations;
     private final boolean hasBatch;
+    private final RealPositions real;
 
-    ActivationCache(HookedTransformer model, Map<String, Tensor> activations, boolean hasBatch) {
+    /** A cache of a run, or of a part of one. */
+    ActivationCache(HookedTransformer model, Map<String, Tensor> activations, boolean hasBatch, RealPositions real) {
         this.model = model;
         this.activations = Collections.unmodifiableMap(new LinkedHashMap<>(activations));
         this.hasBatch = hasBatch;
+        this.real = real;
     }
 
     /** The model that ran. */
@@ -134,46 +139,103 @@ public final class ActivationCache implements Activations, AutoCloseable {
                         + entry.getKey() + "' is " + entry.getValue().shape());
             }
         }
-        return new ActivationCache(model, transform(tensor -> tensor.squeeze(0)), false);
+        return new ActivationCache(model, transform(tensor -> tensor.squeeze(0)), false, real);
     }
 
     /** One sequence of the batch, its batch axis kept with size 1. */
     public ActivationCache batchRow(int row) {
+        return batchSlice(new Index.One(row));
+    }
+
+    /**
+     * Some sequences of the batch: the original's {@code apply_slice_to_batch_dim}. The batch axis is kept, with size 1 for
+     * {@link Index.One} too; {@link #removeBatchDim} drops it.
+     *
+     * @throws IllegalStateException if this cache has no batch axis
+     * @throws IndexOutOfBoundsException if there is no such sequence
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public ActivationCache batchSlice(Index rows) {
         if (!hasBatch) {
             throw new IllegalStateException("This cache has no batch axis");
         }
-        return new ActivationCache(model, transform(tensor -> tensor.pick(0, row)), true);
+        Index kept = kept(rows);
+        return new ActivationCache(model, transform(tensor -> tensor.get(kept)), true, real.rows(kept, model));
+    }
+
+    private static Index kept(Index index) {
+        return index instanceof Index.One one ? Index.pick(one.position()) : index;
     }
 
     /**
      * Some positions of every activation; attention patterns and scores are cut along the query axis.
      *
      * @param positions the axis is kept, with size 1 for {@link Index.One} too, so that what reads the cache finds
-     *     every axis where the points have it
+     *     every axis where the points have it; one position counted from the end is that of each sequence's real tokens, so
+     *     that −1 is the last real token in batches that are padded at the right too
      */
     public ActivationCache slicePositions(Index positions) {
         Map<String, Tensor> sliced = new LinkedHashMap<>();
         activations.forEach(
-                (name, tensor) -> sliced.put(name, slicePositions(point(name), tensor, positions, hasBatch)));
-        return new ActivationCache(model, sliced, hasBatch);
+                (name, tensor) -> sliced.put(name, atPositions(tensor, positionAxis(name), kept(positions))));
+        return new ActivationCache(model, sliced, hasBatch, real.positions(kept(positions), model));
+    }
+
+    private int positionAxis(String name) {
+        return point(name).positionAxis() - (hasBatch ? 0 : 1);
+    }
+
+    /**
+     * Chosen positions of something that has an entry for each position of this cache's run, and the batch in front if the
+     * cache has it. As {@link Tensor#get}, but one position counted from the end is that of each sequence's real tokens: −1
+     * is the last real token, whatever padding stands behind it.
+     *
+     * @param axis where the positions are; −1 for the last axis
+     * @param positions the axis is dropped for {@link Index.One}
+     * @throws IndexOutOfBoundsException if a sequence has no such position
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public Tensor atPositions(Tensor tensor, int axis, Index positions) {
+        int place = axis < 0 ? axis + tensor.rank() : axis;
+        boolean one = positions instanceof Index.One;
+        long[] fromEnd = real.fromEnd(positions);
+        if (fromEnd.length == 0) {
+            Object[] indices = new Object[place + 1];
+            Arrays.fill(indices, Index.all());
+            indices[place] = positions;
+            return tensor.get(indices);
+        } else if (!hasBatch) {
+            Tensor picked = tensor.pick(place, fromEnd[0]);
+            return one ? picked.squeeze(place) : picked;
+        } else if (tensor.size(0) != fromEnd.length) {
+            throw new IllegalArgumentException("The cache is of a batch of " + fromEnd.length + ", but positions of "
+                    + tensor.describe() + " were asked for");
+        }
+        List<Tensor> rows = new ArrayList<>();
+        for (int row = 0; row < fromEnd.length; row++) {
+            rows.add(tensor.pick(0, row).pick(place, fromEnd[row]));
+        }
+        Tensor picked = Tensor.concat(0, rows);
+        return one ? picked.squeeze(place) : picked;
     }
 
     private HookPoint point(String fullName) {
         return names().either(fullName).orElseGet(() -> names().resolve(fullName));
     }
 
-    static Tensor slicePositions(HookPoint point, Tensor tensor, Index positions, boolean hasBatch) {
-        List<Object> indices = new ArrayList<>();
-        for (int i = hasBatch ? 0 : 1; i < point.positionAxis(); i++) {
-            indices.add(Index.all());
-        }
-        indices.add(positions instanceof Index.One one ? Index.pick(one.position()) : positions);
-        return tensor.get(indices.toArray());
-    }
-
     /** Copies on another backend. */
     public ActivationCache to(Backend backend) {
-        return new ActivationCache(model, transform(tensor -> tensor.to(backend)), hasBatch);
+        return new ActivationCache(model, transform(tensor -> tensor.to(backend)), hasBatch, real);
+    }
+
+    /**
+     * Copies on another device of the same backend: {@code cache.to("cpu")}. What lies there already is in both caches.
+     *
+     * @param device {@code cpu}, {@code cuda} (the first one) or {@code cuda:N}
+     * @throws dev.loupe.backend.BackendUnavailableException if the backend has no such device; names it
+     */
+    public ActivationCache to(String device) {
+        return new ActivationCache(model, transform(tensor -> tensor.to(device)), hasBatch, real);
     }
 
     private Map<String, Tensor> transform(UnaryOperator<Tensor> function) {
@@ -188,6 +250,9 @@ public final class ActivationCache implements Activations, AutoCloseable {
         SafetensorsWriter writer = new SafetensorsWriter();
         writer.metadata("loupe.has_batch_dim", Boolean.toString(hasBatch));
         writer.metadata("loupe.model", model.config().modelName());
+        if (real.hasPadding()) {
+            writer.metadata("loupe.real_positions", real.toText());
+        }
         activations.forEach((name, tensor) -> writer.add(name, tensor.dtype(), tensor.shape(), tensor::toHost));
         writer.write(file);
     }
@@ -227,7 +292,8 @@ public final class ActivationCache implements Activations, AutoCloseable {
                 }
             });
             found.forEach(ordered::putIfAbsent);
-            return new ActivationCache(model, ordered, hasBatch);
+            String text = stored.metadata().get("loupe.real_positions");
+            return new ActivationCache(model, ordered, hasBatch, RealPositions.of(text, file));
         }
     }
 

@@ -96,6 +96,15 @@ public final class GradientCache implements Activations, AutoCloseable {
         return new GradientCache(derivatives.to(backend));
     }
 
+    /**
+     * Copies on another device of the same backend: {@code gradients.to("cpu")}.
+     *
+     * @throws dev.loupe.backend.BackendUnavailableException if the backend has no such device; names it
+     */
+    public GradientCache to(String device) {
+        return new GradientCache(derivatives.to(device));
+    }
+
     /** Writes every derivative under its point's full name to a safetensors file. */
     public void save(Path file) {
         derivatives.save(file);

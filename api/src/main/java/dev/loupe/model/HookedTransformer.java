@@ -5,20 +5,15 @@ import dev.loupe.architecture.Architectures;
 import dev.loupe.architecture.Checkpoint;
 import dev.loupe.architecture.GraphOptions;
 import dev.loupe.architecture.LoadOptions;
-import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
-import dev.loupe.array.Index;
 import dev.loupe.backend.Backend;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Edit;
-import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
-import dev.loupe.hook.Intervention;
-import dev.loupe.model.RunRequest.Returns;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
@@ -28,7 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Consumer;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
@@ -46,17 +40,14 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  */
-public final class HookedTransformer implements AutoCloseable {
+public final class HookedTransformer extends RunnableModel implements AutoCloseable {
 
-    private final TransformerConfig config;
     private final LoadOptions options;
     private final Backend backend;
     private final Lifetime lifetime;
     private final DType dtype;
     private final ArchitectureProvider architecture;
     private final Map<String, Tensor> flatWeights;
-    private final Weights weights;
-    private volatile TextTokens text;
     private final HookRegistry registry = new HookRegistry();
     private final HookNames hookNames;
     private final ModelRuns runs;
@@ -84,14 +75,19 @@ public final class HookedTransformer implements AutoCloseable {
             Set<String> borrowedWeights,
             TextTokens text,
             @Nullable Lifetime shared) {
+        super(
+                config,
+                new Weights(
+                        config,
+                        backend.capabilities().computes(options.dtype()),
+                        new TensorFactory(backend),
+                        flatWeights),
+                text);
         this.architecture = architecture;
-        this.config = config;
         this.options = options;
         this.backend = backend;
         this.flatWeights = flatWeights;
-        this.text = text;
         this.dtype = backend.capabilities().computes(options.dtype());
-        this.weights = new Weights(config, dtype, new TensorFactory(backend), flatWeights);
         this.hookNames = new HookNames(graph.hookPoints(), config.nLayers());
         this.runs = new ModelRuns(
                 this, architecture, backend, dtype, name -> weights.stored(name).handle());
@@ -198,7 +194,7 @@ public final class HookedTransformer implements AutoCloseable {
                 });
             }
             return new HookedTransformer(
-                    config, options, extended, backend, false, graph, all, borrowed, text, lifetime);
+                    config, options, extended, backend, false, graph, all, borrowed, text(), lifetime);
         } catch (RuntimeException | Error e) {
             all.forEach((name, weight) -> {
                 if (!borrowed.contains(name)) {
@@ -209,12 +205,37 @@ public final class HookedTransformer implements AutoCloseable {
         }
     }
 
-    // What it is.
-
-    /** The config, as it is after weight processing. */
-    public TransformerConfig config() {
-        return config;
+    /**
+     * This model with each key and value head repeated for the query heads that read it, so that {@code hook_k} and {@code
+     * hook_v} have a head for every query head, [batch, pos, head, d_head], and can be changed for one alone. It computes the
+     * same; key/value caches grow by as much. The original's {@code set_ungroup_grouped_query_attention}. The new model
+     * shares all other weights and the backend with this one, which must stay open; hooks that stand on this one don't stand
+     * on the new one.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public HookedTransformer ungroupKeyValueHeads() {
+        if (config.nKeyValueHeads() == config.nHeads()) {
+            return with();
+        }
+        TransformerConfig ungrouped =
+                config.toBuilder().nKeyValueHeads(config.nHeads()).build();
+        Graph graph = architecture.build(ungrouped, GraphOptions.plain(dtype));
+        Map<String, Tensor> own = new LinkedHashMap<>();
+        try (Lifetime.Use use = lifetime.begin()) {
+            weights.repeated().forEach((name, weight) -> ModelLoading.accept(graph, backend, own, name, weight));
+            Map<String, Tensor> all = new LinkedHashMap<>(flatWeights);
+            all.putAll(own);
+            Set<String> borrowed = new HashSet<>(flatWeights.keySet());
+            borrowed.removeAll(own.keySet());
+            return new HookedTransformer(
+                    ungrouped, options, architecture, backend, false, graph, all, borrowed, text(), lifetime);
+        } catch (RuntimeException | Error e) {
+            own.values().forEach(Tensor::close);
+            throw e;
+        }
     }
+
+    // What it is.
 
     /** How the model was loaded. */
     public LoadOptions options() {
@@ -257,123 +278,18 @@ public final class HookedTransformer implements AutoCloseable {
      *
      * @throws IllegalStateException if the model was closed before
      */
+    @Override
     public RunResult run(RunRequest request) {
         try (Lifetime.Use use = lifetime.begin()) {
             return runs.run(request, request.modelHooks() ? registry.snapshot() : List.of());
+        } catch (OutOfMemoryError e) {
+            throw OutOfMemory.running(this, e);
         }
     }
 
-    /** Logits [batch, pos, d_vocab]. */
-    public Tensor forward(Tokens tokens) {
-        return run(RunRequest.of(tokens).build()).logits();
-    }
-
-    /** Logits [1, pos, d_vocab] of a text. */
-    public Tensor forward(String input) {
-        return forward(toTokens(input));
-    }
-
-    /** Logits [batch, pos, d_vocab] of several texts, padded at a side; what stands at padding means nothing. */
-    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-    public Tensor forward(List<String> inputs, PaddingSide side) {
-        return forward(toTokens(inputs, side));
-    }
-
-    /** Mean cross-entropy of each next token, in nats; padding doesn't count. */
-    public double loss(Tokens tokens) {
-        try (RunResult result = run(RunRequest.of(tokens).returns(Returns.LOSS).build())) {
-            return result.loss();
-        }
-    }
-
-    /** Mean cross-entropy of a text's tokens, in nats. */
-    public double loss(String input) {
-        return loss(toTokens(input));
-    }
-
-    /** Cross-entropy of each next token [batch, pos−1], in nats; 0 where either side is padding. */
-    public Tensor lossPerToken(Tokens tokens) {
-        return run(RunRequest.of(tokens).returns(Returns.LOSS).build()).lossPerToken();
-    }
-
-    /** Logits, and every standard activation. */
-    public CachedRun runWithCache(Tokens tokens) {
-        return runWithCache(tokens, HookFilter.standard());
-    }
-
-    /** Logits, and every standard activation, of a text. */
-    public CachedRun runWithCache(String input) {
-        return runWithCache(toTokens(input));
-    }
-
-    /** Logits, and chosen activations. */
-    public CachedRun runWithCache(Tokens tokens, HookFilter names) {
-        RunResult result = run(RunRequest.of(tokens).observe(names).build());
-        return new CachedRun(result.logits(), result.cache());
-    }
-
-    /** Logits, and chosen positions of chosen activations. */
-    public CachedRun runWithCache(Tokens tokens, HookFilter names, Index positions) {
-        RunResult result = run(
-                RunRequest.of(tokens).observe(names).observePositions(positions).build());
-        return new CachedRun(result.logits(), result.cache());
-    }
-
-    /** Logits of a run with hooks, which belong to this run alone. */
-    public Tensor runWithHooks(Tokens tokens, Edit... hooks) {
-        return run(RunRequest.of(tokens).hooks(hooks).build()).logits();
-    }
-
-    /** Logits of a text, run with hooks, which belong to this run alone. */
-    public Tensor runWithHooks(String input, Edit... hooks) {
-        return runWithHooks(toTokens(input), hooks);
-    }
-
-    /** Logits of a run with interventions, which belong to this run alone. */
-    public Tensor runWith(Tokens tokens, Intervention... interventions) {
-        return runWithHooks(tokens, interventions);
-    }
-
-    /** Logits of a text, run with interventions, which belong to this run alone. */
-    public Tensor runWith(String input, Intervention... interventions) {
-        return runWith(toTokens(input), interventions);
-    }
-
-    // Derivatives.
-
-    /**
-     * Derivatives of a metric with respect to what leaves every standard hook point: {@code model.gradients(tokens,
-     * Metric.logitDifference(model, " Mary", " John"))}.
-     */
-    public GradientCache gradients(Tokens tokens, Metric metric) {
-        return gradients(tokens, metric, HookFilter.standard());
-    }
-
-    /** Derivatives of a metric with respect to what leaves every standard hook point, of a text. */
-    public GradientCache gradients(String input, Metric metric) {
-        return gradients(toTokens(input), metric);
-    }
-
-    /** Derivatives of a metric with respect to what leaves chosen hook points, optional ones too. */
-    public GradientCache gradients(Tokens tokens, Metric metric, HookFilter points) {
-        RunResult result = run(RunRequest.of(tokens)
-                .returns(Returns.NONE)
-                .gradients(metric, points)
-                .build());
-        result.metric().close();
-        return result.gradients();
-    }
-
-    /** Logits, every standard activation, and the derivative of a metric with respect to each. */
-    public GradientRun runWithCacheAndGradients(Tokens tokens, Metric metric) {
-        return runWithCacheAndGradients(tokens, metric, HookFilter.standard());
-    }
-
-    /** Logits, chosen activations, and the derivative of a metric with respect to each. */
-    public GradientRun runWithCacheAndGradients(Tokens tokens, Metric metric, HookFilter points) {
-        RunResult result = run(
-                RunRequest.of(tokens).observe(points).gradients(metric, points).build());
-        return new GradientRun(result.logits(), result.cache(), result.gradients(), result.metric());
+    @Override
+    HookedTransformer asHooked() {
+        return this;
     }
 
     /** An empty key/value cache for a batch. */
@@ -447,290 +363,6 @@ public final class HookedTransformer implements AutoCloseable {
         Set<HookPoint> hooked = new HashSet<>();
         registry.snapshot().forEach(hook -> hooked.addAll(hook.points().select(hookNames)));
         return hookNames.points().stream().filter(hooked::contains).toList();
-    }
-
-    // Text.
-
-    /** The tokenizer, if the model has one. */
-    public Optional<Tokenizer> tokenizer() {
-        return text.hasTokenizer() ? Optional.of(text.tokenizer()) : Optional.empty();
-    }
-
-    /**
-     * Sets another tokenizer, such as {@code Tokenizer.fromPretrained("other")}; from now on texts are read with it. A
-     * model that had none works with texts then. Its ids have to be those of the model's vocabulary.
-     */
-    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-    public void setTokenizer(Tokenizer tokenizer) {
-        text = new TextTokens(config, tokenizer, "");
-    }
-
-    /** The tokens of a text, with BOS in front unless the model's habit is another. */
-    public Tokens toTokens(String input) {
-        return toTokens(input, config.defaultPrependBos());
-    }
-
-    /** The tokens of a text, with BOS in front (never twice) or without. */
-    public Tokens toTokens(String input, boolean prependBos) {
-        return toTokens(List.of(input), prependBos, false);
-    }
-
-    /** The tokens of several texts, padded on the right. */
-    public Tokens toTokens(List<String> inputs) {
-        return toTokens(inputs, config.defaultPrependBos(), false);
-    }
-
-    /**
-     * The tokens of several texts.
-     *
-     * @throws IllegalStateException if the model has no tokenizer; says why
-     * @throws IllegalArgumentException if a text has no tokens
-     */
-    public Tokens toTokens(List<String> inputs, boolean prependBos, boolean padLeft) {
-        return text.encode(inputs, prependBos, padLeft);
-    }
-
-    /** The tokens of several texts, with BOS unless the model's habit is another, padded at a side. */
-    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-    public Tokens toTokens(List<String> inputs, PaddingSide side) {
-        return toTokens(inputs, config.defaultPrependBos(), side);
-    }
-
-    /**
-     * The tokens of several texts, padded at a side.
-     *
-     * @throws IllegalStateException if the model has no tokenizer; says why
-     * @throws IllegalArgumentException if a text has no tokens
-     */
-    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-    public Tokens toTokens(List<String> inputs, boolean prependBos, PaddingSide side) {
-        return toTokens(inputs, prependBos, side == PaddingSide.LEFT);
-    }
-
-    /**
-     * The ids of a text as it stands behind another text: {@code " Mary"} is one token then, where tokenizers that put a
-     * space in front of a text themselves (LLaMA 1 and 2) would have a space and a name.
-     */
-    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-    public long[] toContinuationTokens(String input) {
-        return text.continuation(input);
-    }
-
-    /**
-     * Documents in rows of one length, for statistics and training: they are joined by EOS and cut, and what doesn't
-     * fill a row is dropped. The original's {@code tokenize_and_concatenate}, but no token is torn at places where it
-     * cuts the text for speed.
-     *
-     * @param length tokens of a row, BOS included
-     * @param prependBos whether each row begins with BOS
-     * @return [rows, length]
-     * @throws IllegalArgumentException if there isn't enough for one row
-     * @throws IllegalStateException if the model has no tokenizer, or no EOS
-     */
-    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-    public Tokens tokenizeAndConcatenate(List<String> texts, int length, boolean prependBos) {
-        return text.concatenated(texts, length, prependBos);
-    }
-
-    /** The text of some ids, special tokens included. */
-    public String toString(long[] ids) {
-        return toString(ids, false);
-    }
-
-    /** The text of some ids, special tokens kept or dropped. */
-    public String toString(long[] ids, boolean skipSpecialTokens) {
-        return text.tokenizer().decode(ids, skipSpecialTokens);
-    }
-
-    /** The text of each token of a text, BOS included if it is the model's habit. */
-    public List<String> toStrTokens(String input) {
-        return toStrTokens(toTokens(input).row(0));
-    }
-
-    /** The text of each token of a text, with BOS in front or without. */
-    public List<String> toStrTokens(String input, boolean prependBos) {
-        return text.strings(text.encode(input, prependBos));
-    }
-
-    /** The text of each token. */
-    public List<String> toStrTokens(long[] ids) {
-        return text.strings(ids);
-    }
-
-    /**
-     * The id of a text that is one token, by itself or inside a text ({@link #toContinuationTokens}).
-     *
-     * @throws IllegalArgumentException if it is more or fewer; says which tokens it has
-     */
-    public long toSingleToken(String input) {
-        return text.single(input);
-    }
-
-    /** The first position of a token in a text. */
-    public int getTokenPosition(String token, String input) {
-        return getTokenPosition(toSingleToken(token), toTokens(input).row(0), false);
-    }
-
-    /**
-     * The first or last position of a token among ids.
-     *
-     * @throws IllegalArgumentException if it isn't there
-     */
-    public int getTokenPosition(long token, long[] ids, boolean last) {
-        return text.position(token, ids, last);
-    }
-
-    // Generation.
-
-    /** The text with its continuation, special tokens dropped. */
-    public String generate(String prompt, GenerateOptions how) {
-        return generate(List.of(prompt), how).get(0);
-    }
-
-    /** Several texts with their continuations, special tokens dropped. */
-    public List<String> generate(List<String> prompts, GenerateOptions how) {
-        return generate(toTokens(prompts, config.defaultPrependBos(), true), how).stream()
-                .map(ids -> toString(ids, true))
-                .toList();
-    }
-
-    /** Prompts and continuations as ids, without padding; sequences that ended early are filled up with EOS. */
-    public List<long[]> generate(Tokens prompt, GenerateOptions how) {
-        return generate(prompt, how, step -> {});
-    }
-
-    /** As {@link #generate(Tokens, GenerateOptions)}, telling each step's new ids, one for each sequence. */
-    public List<long[]> generate(Tokens prompt, GenerateOptions how, Consumer<long[]> onStep) {
-        try (Generation generation = stream(prompt, how)) {
-            while (generation.hasNext()) {
-                onStep.accept(generation.next());
-            }
-            return generation.tokens();
-        }
-    }
-
-    /**
-     * A continuation, token by token.
-     *
-     * @throws IllegalArgumentException if prompt and new tokens together are longer than n_ctx
-     */
-    public Generation stream(Tokens prompt, GenerateOptions how) {
-        Set<Long> ends = new HashSet<>(config.eosIds());
-        text.eos().ifPresent(id -> ends.add((long) id));
-        long filler = text.eos().isPresent() ? text.filler() : text.pad();
-        return new Generation(this, prompt, how, filler, ends);
-    }
-
-    // Weights.
-
-    /** A weight under its name in the graph, in the graph's flat layout. */
-    public Tensor weight(String name) {
-        return weights.flat(name);
-    }
-
-    /** Names of the weights in the graph. */
-    public Set<String> weightNames() {
-        return new java.util.TreeSet<>(flatWeights.keySet());
-    }
-
-    /** Token embedding [d_vocab, d_model]. */
-    public Tensor W_E() {
-        return weights.flat("embed.W_E");
-    }
-
-    /** Learned positions [n_ctx, d_model]. */
-    public Tensor W_pos() {
-        return weights.flat("pos_embed.W_pos");
-    }
-
-    /** Embedding and positions, one under the other [d_vocab + n_ctx, d_model]. */
-    public Tensor W_E_pos() {
-        return Tensor.concat(0, W_E(), W_pos());
-    }
-
-    /** Unembedding [d_model, d_vocab]. */
-    public Tensor W_U() {
-        return weights.flat("unembed.W_U");
-    }
-
-    /** Bias of the unembedding [d_vocab]. */
-    public Tensor b_U() {
-        return weights.flatOrZeros("unembed.b_U", config.dVocab());
-    }
-
-    /** Query weights [layer, head, d_model, d_head]. */
-    public Tensor W_Q() {
-        return weights.stacked(weights::query);
-    }
-
-    /** Key weights [layer, head, d_model, d_head]; grouped heads repeated. */
-    public Tensor W_K() {
-        return weights.stacked(layer -> weights.grouped(weights.ungrouped("W_K", layer)));
-    }
-
-    /** Value weights [layer, head, d_model, d_head]; grouped heads repeated. */
-    public Tensor W_V() {
-        return weights.stacked(layer -> weights.grouped(weights.ungrouped("W_V", layer)));
-    }
-
-    /** Key weights as they are [layer, kv_head, d_model, d_head]. */
-    public Tensor _W_K() {
-        return weights.stacked(layer -> weights.ungrouped("W_K", layer));
-    }
-
-    /** Value weights as they are [layer, kv_head, d_model, d_head]. */
-    public Tensor _W_V() {
-        return weights.stacked(layer -> weights.ungrouped("W_V", layer));
-    }
-
-    /** Output weights [layer, head, d_head, d_model]. */
-    public Tensor W_O() {
-        return weights.stacked(weights::output);
-    }
-
-    /** Query biases [layer, head, d_head]. */
-    public Tensor b_Q() {
-        return weights.stacked(layer -> weights.bias("b_Q", layer, config.nHeads()));
-    }
-
-    /** Key biases [layer, head, d_head]; grouped heads repeated. */
-    public Tensor b_K() {
-        return weights.stacked(layer -> weights.grouped(weights.bias("b_K", layer, config.nKeyValueHeads())));
-    }
-
-    /** Value biases [layer, head, d_head]; grouped heads repeated. */
-    public Tensor b_V() {
-        return weights.stacked(layer -> weights.grouped(weights.bias("b_V", layer, config.nKeyValueHeads())));
-    }
-
-    /** Output biases [layer, d_model]. */
-    public Tensor b_O() {
-        return weights.stackedFlatOrZeros("attn.b_O", config.dModel());
-    }
-
-    /** Weights into the MLP [layer, d_model, d_mlp]. */
-    public Tensor W_in() {
-        return weights.stackedFlat("mlp.W_in");
-    }
-
-    /** Gate weights of the MLP [layer, d_model, d_mlp]. */
-    public Tensor W_gate() {
-        return weights.stackedFlat("mlp.W_gate");
-    }
-
-    /** Biases into the MLP [layer, d_mlp]. */
-    public Tensor b_in() {
-        return weights.stackedFlatOrZeros("mlp.b_in", config.dMlp());
-    }
-
-    /** Weights out of the MLP [layer, d_mlp, d_model]. */
-    public Tensor W_out() {
-        return weights.stackedFlat("mlp.W_out");
-    }
-
-    /** Biases out of the MLP [layer, d_model]. */
-    public Tensor b_out() {
-        return weights.stackedFlatOrZeros("mlp.b_out", config.dModel());
     }
 
     /**

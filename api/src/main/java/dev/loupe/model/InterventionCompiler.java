@@ -4,9 +4,7 @@ import dev.loupe.architecture.StandardNames;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Index;
-import dev.loupe.array.Nearest;
 import dev.loupe.array.Shape;
-import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.GraphFunction;
@@ -16,7 +14,6 @@ import dev.loupe.hook.Activations;
 import dev.loupe.hook.Intervention;
 import dev.loupe.hook.Selection;
 import dev.loupe.tensor.Tensor;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -33,13 +30,15 @@ final class InterventionCompiler {
 
     private final HookedTransformer model;
     private final Geometry geometry;
+    private final InterventionFiles files;
     private final Map<String, Tensor> feeds = new LinkedHashMap<>();
     private int count;
 
     /** A compiler for one run. */
-    InterventionCompiler(HookedTransformer model, Geometry geometry) {
+    InterventionCompiler(HookedTransformer model, Geometry geometry, InterventionFiles files) {
         this.model = model;
         this.geometry = geometry;
+        this.files = files;
     }
 
     /** What the compiled functions are fed, by name of the graph input; the run frees them. */
@@ -92,7 +91,9 @@ final class InterventionCompiler {
             feed(prefix + SplicedIntervention.VALUE, model.tensors().of(basis.to(type.dtype())));
         } else if (action instanceof Intervention.Function function) {
             kind = SplicedIntervention.Kind.FUNCTION;
-            detail = function.function();
+            function.inputs().forEach((name, fed) -> feed(SplicedIntervention.own(prefix, name), fed(name, fed, site)));
+            detail = new SplicedIntervention.Own(
+                    function.function(), function.inputs().keySet());
         } else {
             kind = SplicedIntervention.Kind.STOP;
         }
@@ -315,14 +316,23 @@ final class InterventionCompiler {
         if (numbers != null) {
             return model.tensors().of(numbers);
         }
-        String name = String.valueOf(values.name());
-        try (SafetensorsFile file = SafetensorsFile.open(Path.of(String.valueOf(values.file())))) {
-            if (!file.names().contains(name)) {
-                throw new IllegalArgumentException(
-                        values.file() + " has no tensor '" + name + "'; near are " + Nearest.to(name, file.names(), 3));
-            }
-            return model.tensors().of(file.read(name));
+        return model.tensors().of(files.tensor(String.valueOf(values.file()), String.valueOf(values.name())));
+    }
+
+    private Tensor fed(String name, Intervention.Fed fed, Site site) {
+        Tensor value = fed.value().to(model.backend());
+        Shape expected =
+                TensorType.of(value.dtype(), fed.sizes().toArray(new Dim[0])).resolve(geometry.symbols());
+        if (!value.shape().equals(expected)) {
+            throw site.bad("its input '" + name + "' is " + value.shape() + ", announced as " + fed.sizes() + ", here "
+                    + expected);
         }
+        return ownedByRun(value);
+    }
+
+    // The run frees what it feeds, but not what is somebody else's.
+    private static Tensor ownedByRun(Tensor tensor) {
+        return tensor.reshape(tensor.shape().toArray());
     }
 
     /** Feeds a value that broadcasts to the selection in the shape that broadcasts to the activation. */
@@ -426,9 +436,8 @@ final class InterventionCompiler {
             throw site.bad("the other run's activation is " + source.shape()
                     + "; both runs need as many sequences (or the other one) and as many positions");
         }
-        // The run frees what it feeds, but not what is somebody else's.
         Tensor moved = source.to(model.backend()).to(site.type().dtype());
-        feed(prefix + SplicedIntervention.VALUE, moved.reshape(moved.shape().toArray()));
+        feed(prefix + SplicedIntervention.VALUE, ownedByRun(moved));
         return List.copyOf(axes);
     }
 
@@ -438,13 +447,7 @@ final class InterventionCompiler {
         if (activations != null) {
             return activations.get(name);
         }
-        try (SafetensorsFile file = SafetensorsFile.open(Path.of(String.valueOf(patch.file())))) {
-            if (!file.names().contains(name)) {
-                throw site.bad(patch.file() + " has no activation '" + name + "'; near are "
-                        + Nearest.to(name, file.names(), 3));
-            }
-            return model.tensors().of(file.read(name));
-        }
+        return model.tensors().of(files.tensor(String.valueOf(patch.file()), name));
     }
 
     /** An orthonormal basis [size, n] of what the directions span, by Gram and Schmidt, twice over. */

@@ -12,23 +12,28 @@ import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * Keys and values of positions that were run before, so that a run on the next ones needn't repeat them. A run that
- * is given one made by {@link HookedTransformer#newKeyValueCache} extends it; a {@linkplain #frozen frozen} one it only
+ * is given one made by {@link HookedTransformer#newKeyValueCache} extends it; a {@linkplain #freeze frozen} one it only
  * reads. One that is extended is not safe for several threads.
  *
  * <p>Keys are kept as they left {@code hook_k}, before rotation.
  */
 public final class KeyValueCache implements AutoCloseable {
 
-    private final boolean frozen;
+    private volatile boolean frozen;
+
+    /** Whether keys and values are this cache's to free, rather than those of whoever gave them. */
+    private boolean owned;
+
     private SortedMap<Integer, Tensor> keys = new TreeMap<>();
     private SortedMap<Integer, Tensor> values = new TreeMap<>();
     private boolean[][] mask;
 
     KeyValueCache(TransformerConfig config, DType dtype, int batch, TensorFactory factory) {
-        this.frozen = false;
+        this.owned = true;
         this.mask = new boolean[batch][0];
         for (int layer = 0; layer < config.nLayers(); layer++) {
             long[] empty = {batch, 0, config.nKeyValueHeads(), config.dHead()};
@@ -74,6 +79,26 @@ public final class KeyValueCache implements AutoCloseable {
         boolean[][] copy = new boolean[mask.length][];
         Arrays.setAll(copy, row -> mask[row].clone());
         return new KeyValueCache(copy, keys, values);
+    }
+
+    /**
+     * From now on runs only read it: each goes on from the positions that it has now. The original's {@code freeze}.
+     *
+     * <pre>{@code
+     * KeyValueCache prefix = model.newKeyValueCache(1);
+     * model.run(RunRequest.of(promptTokens).keyValueCache(prefix).build());
+     * prefix.freeze(); // and then any number of continuations
+     * }</pre>
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public void freeze() {
+        frozen = true;
+    }
+
+    /** From now on runs extend it again, and need all its layers. */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public void unfreeze() {
+        frozen = false;
     }
 
     /** Whether runs only read it. */
@@ -138,7 +163,10 @@ public final class KeyValueCache implements AutoCloseable {
     }
 
     void replace(SortedMap<Integer, Tensor> newKeys, SortedMap<Integer, Tensor> newValues, boolean[][] newMask) {
-        close();
+        if (owned) {
+            close();
+        }
+        owned = true;
         keys = newKeys;
         values = newValues;
         mask = newMask;

@@ -245,6 +245,41 @@ public final class Metric {
         return new MetricFunction(kind, place, atEnd, eachRow, perRow, "");
     }
 
+    /**
+     * The metric of runs of any batch and length: what {@link #compile} feeds is worked out in the graph.
+     *
+     * @throws IllegalArgumentException if it is made of something that a graph can't work out; says of what
+     */
+    GraphFunction standalone() {
+        if (own != null) {
+            return new MetricFunction(kind, place, false, false, perRow, own);
+        } else if (other != null) {
+            throw new IllegalArgumentException("The metric '" + this
+                    + "' compares with another run's logits, which a model that stands alone doesn't have");
+        } else if (answers.length > 1) {
+            throw new IllegalArgumentException("The metric '" + this + "' has a token for each of " + answers.length
+                    + " sequences, but a model that stands alone takes any number of them: give one token for all");
+        }
+        boolean atEnd = place == Place.COLUMN && column == -1;
+        MetricFunction function = new MetricFunction(kind, place, atEnd, false, perRow, "");
+        return (logits, scope) ->
+                function.apply(logits, new InputScope(scope, (outer, name, dtype, sizes) -> switch (name) {
+                    case MetricFunction.ANSWERS -> token(outer, name, answers);
+                    case MetricFunction.WRONG -> token(outer, name, wrong);
+                    case MetricFunction.COLUMNS ->
+                        StandalonePositions.column(outer, place == Place.LAST_REAL ? null : column);
+                    case MetricFunction.WEIGHTS ->
+                        kind == MetricFunction.Kind.LOSS
+                                ? StandalonePositions.onePerPair(outer, dtype, perRow)
+                                : StandalonePositions.onePerReal(outer, dtype);
+                    default -> null;
+                }));
+    }
+
+    private static Expr token(Scope scope, String name, long[] ids) {
+        return scope.constant(name, HostTensor.of(Shape.SCALAR, ids));
+    }
+
     /** The floating-point type that a metric is computed in. */
     static DType wide(DType dtype) {
         return dtype == DType.FLOAT64 ? DType.FLOAT64 : DType.FLOAT32;

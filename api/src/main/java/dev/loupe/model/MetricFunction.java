@@ -7,6 +7,7 @@ import dev.loupe.graph.Expr;
 import dev.loupe.graph.GraphFunction;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Scope;
+import dev.loupe.graph.pass.ChosenRows;
 import java.util.List;
 
 /**
@@ -67,11 +68,13 @@ record MetricFunction(Kind kind, Metric.Place place, boolean atEnd, boolean each
         if (place == Metric.Place.EVERYWHERE) {
             return logits;
         } else if (atEnd) {
-            return logits.select(1, -1);
+            return ChosenRows.of(logits, all -> all.select(1, -1));
         }
         Expr columns = scope.input(COLUMNS, DType.INT64, StandardNames.BATCH, Dim.of(1));
-        Expr wide = columns.unsqueeze(-1).expand(-1, -1, logits.size(2).value());
-        return logits.gatherElements(1, wide).squeeze(1);
+        return ChosenRows.of(logits, all -> {
+            Expr wide = columns.unsqueeze(-1).expand(-1, -1, all.size(2).value());
+            return all.gatherElements(1, wide).squeeze(1);
+        });
     }
 
     private Expr values(Expr logits, Scope scope, Expr all) {

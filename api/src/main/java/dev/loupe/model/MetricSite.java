@@ -24,6 +24,11 @@ final class MetricSite {
         this.columns = geometry.logitColumns();
     }
 
+    /** Pairs of neighbouring positions that are both real: tokens that are predicted. */
+    long pairs() {
+        return Arrays.stream(geometry.pairs()).sum();
+    }
+
     /** What was made to be fed, by name; the run frees it. */
     Map<String, Tensor> made() {
         return made;

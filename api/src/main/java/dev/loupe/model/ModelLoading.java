@@ -126,6 +126,9 @@ final class ModelLoading {
             if (given.isEmpty()) {
                 backend.close();
             }
+            if (e instanceof OutOfMemoryError full) {
+                throw OutOfMemory.loading(config.modelName(), backend, full);
+            }
             throw e;
         }
     }
@@ -160,8 +163,8 @@ final class ModelLoading {
         return id == null ? Backends.openDefault(how) : Backends.open(id, how);
     }
 
-    private static void accept(
-            Graph graph, Backend backend, Map<String, Tensor> weights, String name, HostTensor weight) {
+    /** Puts a weight where the graph wants it. */
+    static void accept(Graph graph, Backend backend, Map<String, Tensor> weights, String name, HostTensor weight) {
         Value value = graph.weights().get(name);
         if (value == null) {
             throw new IllegalArgumentException("The graph has no weight '" + name + "'");

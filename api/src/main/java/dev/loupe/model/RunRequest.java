@@ -35,6 +35,7 @@ public final class RunRequest {
     private final Map<String, Tensor> feeds;
     private final HookFilter observed;
     private final @Nullable Index observedPositions;
+    private final @Nullable String observedOn;
     private final List<Edit> edits;
     private final Returns returns;
     private final int @Nullable [] logitPositions;
@@ -53,6 +54,7 @@ public final class RunRequest {
         this.feeds = new LinkedHashMap<>(b.feeds);
         this.observed = b.observed;
         this.observedPositions = b.observedPositions;
+        this.observedOn = b.observedOn;
         this.edits = List.copyOf(b.edits);
         this.returns = b.returns == null ? (b.stopAtLayer == null ? Returns.LOGITS : Returns.NONE) : b.returns;
         this.logitPositions = b.logitPositions;
@@ -95,6 +97,11 @@ public final class RunRequest {
     /** Which positions of the observed activations are kept; all if empty. */
     public Optional<Index> observedPositions() {
         return Optional.ofNullable(observedPositions);
+    }
+
+    /** The device that observed activations are moved to; empty to leave them where they are made. */
+    public Optional<String> observedOn() {
+        return Optional.ofNullable(observedOn);
     }
 
     /** What the run itself does at hook points, in order. */
@@ -164,6 +171,7 @@ public final class RunRequest {
         private final Map<String, Tensor> feeds = new LinkedHashMap<>();
         private HookFilter observed = HookFilter.none();
         private @Nullable Index observedPositions;
+        private @Nullable String observedOn;
         private final List<Edit> edits = new ArrayList<>();
         private @Nullable Returns returns;
         private int @Nullable [] logitPositions;
@@ -211,6 +219,17 @@ public final class RunRequest {
         /** Keeps only some positions of what is observed; patterns and scores are cut along the query axis. */
         public Builder observePositions(@Nullable Index positions) {
             observedPositions = positions;
+            return this;
+        }
+
+        /**
+         * Moves what is observed to a device of the same backend ({@code cpu}), each activation as soon as the run has no
+         * more need of it: the model's device holds no more of them than the run does anyway.
+         *
+         * @param device {@code cpu}, {@code cuda} (the first one) or {@code cuda:N}; null to leave it where it is made
+         */
+        public Builder observeOn(@Nullable String device) {
+            observedOn = device;
             return this;
         }
 

@@ -6,9 +6,12 @@ import org.jspecify.annotations.Nullable;
 /** What a run gave back. Asking for something that wasn't requested throws {@link IllegalStateException}. */
 public final class RunResult implements AutoCloseable {
 
+    static final String NO_LOSS = "There is no loss: it is that of predicting each next token, and no sequence has two"
+            + " tokens one after the other. Give at least two tokens, or prepend the BOS token";
+
     private final @Nullable Tensor logits;
     private final @Nullable Tensor lossPerToken;
-    private final double loss;
+    private final @Nullable Double loss;
     private final @Nullable Tensor residual;
     private final ActivationCache cache;
     private final @Nullable GradientCache gradients;
@@ -17,7 +20,7 @@ public final class RunResult implements AutoCloseable {
     RunResult(
             @Nullable Tensor logits,
             @Nullable Tensor lossPerToken,
-            double loss,
+            @Nullable Double loss,
             @Nullable Tensor residual,
             ActivationCache cache,
             @Nullable GradientCache gradients,
@@ -41,9 +44,16 @@ public final class RunResult implements AutoCloseable {
         return require(lossPerToken, "the loss", "returns(LOSS)");
     }
 
-    /** Mean cross-entropy, in nats, over positions where both tokens are real; NaN if there are none. */
+    /**
+     * Mean cross-entropy, in nats, over positions where both tokens are real.
+     *
+     * @throws IllegalStateException if there are none: nothing was predicted
+     */
     public double loss() {
         require(lossPerToken, "the loss", "returns(LOSS)");
+        if (loss == null) {
+            throw new IllegalStateException(NO_LOSS);
+        }
         return loss;
     }
 

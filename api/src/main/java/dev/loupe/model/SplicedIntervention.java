@@ -13,6 +13,7 @@ import dev.loupe.graph.TensorType;
 import dev.loupe.hook.Intervention;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /**
  * An intervention as a function of the graph, without its numbers: those are fed. Interventions of one kind are equal, so
@@ -47,6 +48,27 @@ record SplicedIntervention(String prefix, Kind kind, List<Integer> maskAxes, Lis
      */
     private record MeanAxes(List<Integer> plain, List<Integer> weighted) {}
 
+    /** The name in the graph of an input of a user's function. */
+    static String own(String prefix, String input) {
+        return prefix + "input." + input;
+    }
+
+    /**
+     * A user's function.
+     *
+     * @param inputs names of the inputs that it brings along; it reads all others of the graph by their names
+     */
+    record Own(GraphFunction function, Set<String> inputs) {
+        Expr apply(Expr x, Scope scope, String prefix) {
+            return function.apply(
+                    x,
+                    new InputScope(
+                            scope,
+                            (outer, name, dtype, sizes) ->
+                                    inputs.contains(name) ? outer.input(own(prefix, name), dtype, sizes) : null));
+        }
+    }
+
     static Object meanOver(Intervention.Mean mean, HookPoint point, TensorType type) {
         List<Integer> plain = new ArrayList<>();
         List<Integer> weighted = new ArrayList<>();
@@ -73,7 +95,7 @@ record SplicedIntervention(String prefix, Kind kind, List<Integer> maskAxes, Lis
             case SCALE -> x.mul(maskAxes.isEmpty() ? value(x, scope) : where(value(x, scope), x.constant(1), x, scope));
             case MEAN -> chosen(x, mean(x, scope), scope);
             case PROJECT_OUT -> chosen(x, projected(x, scope), scope);
-            case FUNCTION -> chosen(x, ((GraphFunction) detail).apply(x, scope), scope);
+            case FUNCTION -> chosen(x, ((Own) detail).apply(x, scope, prefix), scope);
             case STOP -> chosen(x, x.stopGradient(), scope);
         };
     }

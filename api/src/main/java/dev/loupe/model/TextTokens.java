@@ -4,8 +4,10 @@ import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architecture.TransformerConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
@@ -72,6 +74,29 @@ final class TextTokens {
     long filler() {
         OptionalInt end = eos();
         return end.isPresent() && isKnown(end.getAsInt()) ? end.getAsInt() : 0;
+    }
+
+    /**
+     * What ends a generated sequence, and what stands behind its end: EOS.
+     *
+     * @param chosen ids to end at; if there are none, all that the config and the tokenizer name
+     * @throws IllegalArgumentException if a chosen one is outside the vocabulary
+     */
+    Generation.Ends ends(List<Long> chosen) {
+        if (chosen.isEmpty()) {
+            Set<Long> ids = new HashSet<>(config.eosIds());
+            eos().ifPresent(id -> ids.add((long) id));
+            return new Generation.Ends(ids, eos().isPresent() ? filler() : pad());
+        }
+        for (long id : chosen) {
+            if (id >= config.dVocab()) {
+                throw new IllegalArgumentException("EOS id " + id + " is out of range: '" + config.modelName()
+                        + "' has ids from 0 to " + (config.dVocab() - 1));
+            }
+        }
+        OptionalInt own = eos();
+        boolean ownFills = chosen.size() > 1 && own.isPresent() && isKnown(own.getAsInt());
+        return new Generation.Ends(Set.copyOf(chosen), ownFills ? own.getAsInt() : chosen.get(0));
     }
 
     private boolean isKnown(int id) {

@@ -2,11 +2,14 @@ package dev.loupe.model;
 
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.IntFunction;
 
@@ -26,6 +29,16 @@ final class Weights {
         this.dtype = dtype;
         this.factory = factory;
         this.flat = flat;
+    }
+
+    /** Names in the graph. */
+    Set<String> names() {
+        return new TreeSet<>(flat.keySet());
+    }
+
+    /** All elements of all weights. */
+    long elements() {
+        return flat.values().stream().mapToLong(Tensor::elements).sum();
     }
 
     /** A weight in the type in which the model computes: a copy, if it is only stored in another. */
@@ -82,6 +95,37 @@ final class Weights {
         long[] sizes = perHead.unsqueeze(1).shape().toArray();
         sizes[1] = group;
         return perHead.unsqueeze(1).expand(sizes).mergeAxes(0, 2);
+    }
+
+    /**
+     * Keys' and values' weights and biases with each head repeated for the query heads that read it, by their names in the
+     * graph, in the types in which they are stored.
+     */
+    Map<String, HostTensor> repeated() {
+        Map<String, HostTensor> all = new LinkedHashMap<>();
+        for (int layer = 0; layer < config.nLayers(); layer++) {
+            for (String matrix : List.of("W_K", "W_V")) {
+                String name = "blocks." + layer + ".attn." + matrix;
+                Tensor heads = grouped(ungrouped(matrix, layer));
+                all.put(name, asStored(name, heads.permute(1, 0, 2).mergeAxes(1, 2)));
+            }
+            for (String bias : List.of("b_K", "b_V")) {
+                String name = "blocks." + layer + ".attn." + bias;
+                if (flat.containsKey(name)) {
+                    all.put(
+                            name,
+                            asStored(
+                                    name,
+                                    grouped(bias(bias, layer, config.nKeyValueHeads()))
+                                            .flatten()));
+                }
+            }
+        }
+        return all;
+    }
+
+    private HostTensor asStored(String name, Tensor weight) {
+        return weight.toHost().to(stored(name).dtype());
     }
 
     Tensor stacked(IntFunction<Tensor> ofLayer) {

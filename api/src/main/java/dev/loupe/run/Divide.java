@@ -94,6 +94,7 @@ final class Divide {
                 inputs(actions),
                 Plan.withFreedPlaces(actions, results.stream().map(Value::id).toList()),
                 observed,
+                Plan.settled(actions, observed, outputs.values()),
                 outputs,
                 conflicts);
     }

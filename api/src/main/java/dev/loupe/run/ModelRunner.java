@@ -10,11 +10,14 @@ import dev.loupe.graph.pass.Change;
 import dev.loupe.graph.pass.Splice;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -76,18 +79,27 @@ public final class ModelRunner implements AutoCloseable {
      * @param given a tensor for the name of a graph input or a fed hook point of the request; asked only for those
      *     that the run needs
      * @param hooks runs the Java code at hook points
+     * @param keeping what is kept of an observed activation, asked as soon as the run has no more need of it: the
+     *     activation itself, or a copy elsewhere
      * @throws IllegalArgumentException if something is asked for that can't be computed from what is given, or if
      *     hooks change the same thing in two ways that exclude each other
      */
-    public Results run(Graph graph, PlanRequest request, Function<String, Tensor> given, Hooks hooks) {
+    public Results run(
+            Graph graph,
+            PlanRequest request,
+            Function<String, Tensor> given,
+            Hooks hooks,
+            UnaryOperator<Tensor> keeping) {
         Plan plan = plan(graph, request);
         Place[] places = new Place[plan.places()];
+        Map<String, Tensor> kept = new HashMap<>();
         try {
             plan.inputs().forEach((name, place) -> {
                 Tensor tensor = given.apply(name);
                 places[place] = new Place(tensor.handle(), tensor);
             });
-            for (Plan.Action action : plan.actions()) {
+            for (int i = 0; i < plan.actions().size(); i++) {
+                Plan.Action action = plan.actions().get(i);
                 if (action instanceof Plan.RunSegment run) {
                     run(run, places);
                 } else if (action instanceof Plan.Callback callback) {
@@ -96,8 +108,13 @@ public final class ModelRunner implements AutoCloseable {
                 for (int place : action.freed()) {
                     free(places, place);
                 }
+                for (String name : plan.settled().get(i)) {
+                    kept.put(
+                            name,
+                            keep(name, Objects.requireNonNull(plan.observed().get(name)), places, keeping));
+                }
             }
-            return results(plan, places);
+            return results(plan, places, keeping, kept);
         } finally {
             // Tensors that were given are reachable from here until the run is over.
             for (int i = 0; i < places.length; i++) {
@@ -171,11 +188,27 @@ public final class ModelRunner implements AutoCloseable {
         places[callback.to()] = new Place(after.handle(), after);
     }
 
-    private Results results(Plan plan, @Nullable Place[] places) {
+    /** What is kept of an observed value that the run has no more need of, which is freed if that is something else. */
+    private Tensor keep(String name, int number, @Nullable Place[] places, UnaryOperator<Tensor> keeping) {
+        Place place = place(places, number);
+        boolean own = place.tensor == null;
+        Tensor made = place.tensor(backend, name);
+        Tensor kept = keeping.apply(made);
+        if (kept != made && own) {
+            made.close();
+        }
+        return kept;
+    }
+
+    private Results results(
+            Plan plan, @Nullable Place[] places, UnaryOperator<Tensor> keeping, Map<String, Tensor> kept) {
         Map<String, Tensor> observed = new LinkedHashMap<>();
-        plan.observed()
-                .forEach(
-                        (name, place) -> observed.put(name, place(places, place).tensor(backend, name)));
+        plan.observed().forEach((name, place) -> {
+            Tensor early = kept.get(name);
+            observed.put(
+                    name,
+                    early != null ? early : keeping.apply(place(places, place).tensor(backend, name)));
+        });
         Map<String, Tensor> outputs = new LinkedHashMap<>();
         plan.outputs().forEach((name, place) -> {
             Tensor output = place(places, place).tensor(backend, name);

@@ -3,8 +3,10 @@ package dev.loupe.run;
 import dev.loupe.backend.Segment;
 import dev.loupe.graph.HookPoint;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Collection;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
@@ -16,6 +18,7 @@ import java.util.Map;
  * @param inputs place of each graph input and each fed hook point that the run reads
  * @param actions what to do, in order
  * @param observed place of the value that leaves each observed hook point
+ * @param settled for each action, the observed points whose value is neither an output nor read after it
  * @param outputs place of each wanted output
  * @param conflicts points at which hooks may look but not change anything, because of other hooks, and why
  */
@@ -25,6 +28,7 @@ record Plan(
         Map<String, Integer> inputs,
         List<Action> actions,
         Map<String, Integer> observed,
+        List<List<String>> settled,
         Map<String, Integer> outputs,
         Map<String, String> conflicts) {
 
@@ -99,6 +103,24 @@ record Plan(
             done.addFirst(action.freeing(freed.stream().toArray()));
         }
         return List.copyOf(done);
+    }
+
+    /** Of each action, the observed points that it is the last to read or write, but for those that are outputs too. */
+    static List<List<String>> settled(
+            List<Action> actions, Map<String, Integer> observed, Collection<Integer> outputs) {
+        List<List<String>> settled = new ArrayList<>();
+        actions.forEach(action -> settled.add(new ArrayList<>()));
+        observed.forEach((name, place) -> {
+            int last = actions.size() - 1;
+            while (last >= 0 && !actions.get(last).touched().get(place)) {
+                last--;
+            }
+            boolean alone = observed.values().stream().filter(place::equals).count() == 1;
+            if (last >= 0 && alone && !outputs.contains(place)) {
+                settled.get(last).add(name);
+            }
+        });
+        return settled;
     }
 
     /** A segment with its hash code, which is costly, computed once. */

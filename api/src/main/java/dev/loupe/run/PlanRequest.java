@@ -100,7 +100,7 @@ public record PlanRequest(
     }
 
     /** The graph after all steps before {@link Keep}. */
-    Graph prepared(Graph graph, boolean fusions) {
+    public Graph prepared(Graph graph, boolean fusions) {
         return last(steps(graph, fusions));
     }
 

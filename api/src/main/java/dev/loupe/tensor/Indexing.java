@@ -137,7 +137,7 @@ final class Indexing {
         } else if (index instanceof Index.Range range) {
             long start = Op.Slice.clip(range.start(), size);
             long end = Op.Slice.clip(range.end(), size);
-            int count = (int) Math.max(0, (end - start + range.step() - 1) / range.step());
+            int count = end <= start ? 0 : Math.toIntExact((end - start - 1) / range.step() + 1);
             long[] positions = new long[count];
             for (int i = 0; i < count; i++) {
                 positions[i] = start + i * range.step();

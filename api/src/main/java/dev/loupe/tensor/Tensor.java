@@ -7,6 +7,7 @@ import dev.loupe.array.Index;
 import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
+import dev.loupe.backend.Backends;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Arithmetic;
 import dev.loupe.graph.Op;
@@ -31,6 +32,9 @@ import org.jspecify.annotations.Nullable;
  * TensorScope} free it at once.
  */
 public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
+
+    /** Bytes that are fetched as quickly as cutting out a piece of them takes. */
+    private static final long FETCHED_WHOLE = 1 << 16;
 
     private final Backend backend;
     private final TensorMemory.Lease lease;
@@ -193,17 +197,39 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
         return toHost().getDouble(0);
     }
 
-    /** One element. */
+    /**
+     * One element, which alone is fetched from a tensor that isn't small.
+     *
+     * @throws IndexOutOfBoundsException if there is no such place
+     */
     public double item(long... position) {
         if (position.length != rank()) {
             throw new IndexOutOfBoundsException(
                     position.length + " indices for a tensor of rank " + rank() + " " + shape);
         }
+        long[] places = new long[position.length];
         long flat = 0;
-        for (int i = 0; i < position.length; i++) {
-            flat = flat * size(i) + Index.resolve(position[i], size(i), i);
+        for (int i = 0; i < places.length; i++) {
+            places[i] = Index.resolve(position[i], size(i), i);
+            flat = flat * size(i) + places[i];
         }
-        return toHost().getDouble(flat);
+        if (elements() * dtype.bytes() <= FETCHED_WHOLE) {
+            return toHost().getDouble(flat);
+        }
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor part = movable();
+            for (int axis = 0; axis < places.length; axis++) {
+                if (part.size(axis) > 1) {
+                    part = part.slice(axis, places[axis], places[axis] + 1);
+                }
+            }
+            return part.toHost().getDouble(0);
+        }
+    }
+
+    /** This, in a type that the backend can cut pieces out of: one that it only stores is widened. */
+    Tensor movable() {
+        return dtype.isFloating() && !backend.capabilities().computeDTypes().contains(dtype) ? to(DType.FLOAT32) : this;
     }
 
     /** {@code condition ? a : b}, elementwise; all three broadcast. */
@@ -216,24 +242,58 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
         return other == backend ? this : new TensorFactory(other).of(toHost());
     }
 
-    // Reductions.
-
-    /** Whether any element is true (not 0). */
-    public boolean any() {
-        boolean found = false;
-        for (boolean element : toBooleanArray()) {
-            found |= element;
-        }
-        return found;
+    /**
+     * A copy on another device of the same backend; this very tensor if it lies there. All that is moved to a device by
+     * name can be computed with together.
+     *
+     * @param device {@code cpu}, {@code cuda} (the first one) or {@code cuda:N}
+     * @throws dev.loupe.backend.BackendUnavailableException if the backend has no such device; names it
+     */
+    public Tensor to(String device) {
+        String full = device.equals("cuda") ? "cuda:0" : device;
+        return device().equals(full) ? this : to(Backends.onDevice(backend, full));
     }
 
-    /** Whether all elements are true (not 0). */
-    public boolean all() {
-        boolean every = true;
-        for (boolean element : toBooleanArray()) {
-            every &= element;
+    /**
+     * Checks that this lies where it is needed.
+     *
+     * @param what what this is, for the message: {@code "what is fed into hook_embed"}
+     * @throws IllegalArgumentException if it lies on another backend; names both and their devices
+     */
+    public void requireOn(Backend expected, String what) {
+        if (backend == expected) {
+            return;
         }
-        return every;
+        boolean alike = backend.id().equals(expected.id()) && backend.device().equals(expected.device());
+        throw new IllegalArgumentException(what + " lies on " + place(backend) + ", and is needed on "
+                + place(expected)
+                + (alike
+                        ? ", which was opened by itself: every model that is loaded without a backend opens its own"
+                        : "")
+                + ". Found " + describe() + "; move it with to(backend), or load both models on one backend");
+    }
+
+    private static String place(Backend backend) {
+        return "the backend '" + backend.id() + "' on " + backend.device();
+    }
+
+    // Reductions.
+
+    /** Whether any element is true: not 0, which a NaN isn't. */
+    public boolean any() {
+        return elements() > 0 && trues() > 0;
+    }
+
+    /** Whether all elements are true: not 0, which a NaN isn't. */
+    public boolean all() {
+        return elements() == 0 || trues() == elements();
+    }
+
+    // Counted where the elements lie; one number is fetched.
+    private long trues() {
+        try (TensorScope scope = TensorScope.open()) {
+            return (long) to(DType.BOOL).to(DType.INT64).sum().item();
+        }
     }
 
     /** The best numbers along an axis and where they stand. */
@@ -259,26 +319,35 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
 
     // Shape.
 
-    /** The same elements under another shape; one size may be −1. */
+    /**
+     * The same elements under another shape; one size may be −1.
+     *
+     * @throws IllegalArgumentException if that shape has more or fewer elements
+     */
     public Tensor reshape(long... sizes) {
         long known = 1;
         int open = -1;
         for (int i = 0; i < sizes.length; i++) {
             if (sizes[i] == -1 && open < 0) {
                 open = i;
+            } else if (sizes[i] < 0 || Math.multiplyHigh(known, sizes[i]) != 0 || known * sizes[i] < 0) {
+                throw cantReshape(sizes);
             } else {
                 known *= sizes[i];
             }
         }
         long[] full = sizes.clone();
-        if (open >= 0) {
-            if (known == 0 || elements() % known != 0) {
-                throw new IllegalArgumentException(
-                        "Can't reshape " + shape + " to " + Arrays.toString(sizes) + ": " + elements() + " elements");
-            }
+        if (open >= 0 && known != 0 && elements() % known == 0) {
             full[open] = elements() / known;
+        } else if (open >= 0 || known != elements()) {
+            throw cantReshape(sizes);
         }
         return apply(new Op.Reshape(Shape.of(full)));
+    }
+
+    private IllegalArgumentException cantReshape(long[] sizes) {
+        return new IllegalArgumentException("Can't reshape " + shape + " to " + Arrays.toString(sizes) + ": it has "
+                + elements() + " elements, and the sizes must multiply to that; one of them may be -1");
     }
 
     /** All elements on one axis. */
@@ -420,13 +489,18 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
         for (int i = 0; i < types.length; i++) {
             Tensor operand = operands.get(i);
             if (operand.backend != backend) {
-                throw new IllegalArgumentException(op.name() + " of tensors on different backends: "
-                        + operands.stream().map(Tensor::describe).toList() + "; move one with to(backend)");
+                operand.requireOn(
+                        backend,
+                        op.name() + " of "
+                                + operands.stream().map(Tensor::describe).toList() + ": operand " + (i + 1));
             }
             types[i] = operand.type();
             handles[i] = operand.handle();
         }
         List<TensorType> outputs = op.infer(Arrays.asList(types));
+        for (TensorType output : outputs) {
+            checkCountable(op, types, output);
+        }
         try {
             List<TensorHandle> made = backend.execute(op, Arrays.asList(handles), outputs);
             if (made.size() == 1) {
@@ -439,6 +513,15 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
             return results;
         } finally {
             Reference.reachabilityFence(operands);
+        }
+    }
+
+    private static void checkCountable(Op op, TensorType[] operands, TensorType output) {
+        try {
+            output.shape();
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(
+                    op.name() + " of " + Arrays.toString(operands) + ": " + e.getMessage(), e);
         }
     }
 

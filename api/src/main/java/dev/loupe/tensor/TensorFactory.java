@@ -6,6 +6,8 @@ import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.Placement;
 import dev.loupe.graph.Op;
+import java.nio.ByteBuffer;
+import java.nio.LongBuffer;
 import java.util.List;
 import java.util.Random;
 
@@ -83,22 +85,34 @@ public final class TensorFactory {
         return full(dtype, 1, shape);
     }
 
-    /** int64: {@code 0, 1, …, end-1}. */
+    /**
+     * int64: {@code 0, 1, …, end-1}.
+     *
+     * @throws IllegalArgumentException if the end is negative
+     */
     public Tensor arange(long end) {
-        long[] numbers = new long[Math.toIntExact(end)];
-        for (int i = 0; i < numbers.length; i++) {
-            numbers[i] = i;
+        if (end < 0) {
+            throw new IllegalArgumentException("arange counts from 0 up to an end, which can't be " + end);
         }
-        return of(numbers, numbers.length);
+        HostTensor numbers = HostTensor.allocate(DType.INT64, Shape.of(end));
+        long next = 0;
+        for (ByteBuffer part : numbers.parts()) {
+            LongBuffer longs = part.asLongBuffer();
+            while (longs.hasRemaining()) {
+                longs.put(next++);
+            }
+        }
+        return of(numbers);
     }
 
     /** Normally distributed float32 numbers, mean 0 and variance 1, the same for the same seed everywhere. */
     public Tensor randn(long seed, long... shape) {
         Random random = new Random(seed);
-        float[] numbers = new float[Math.toIntExact(Shape.of(shape).elements())];
-        for (int i = 0; i < numbers.length; i++) {
-            numbers[i] = (float) random.nextGaussian();
+        HostTensor numbers = HostTensor.allocate(DType.FLOAT32, Shape.of(shape));
+        long count = numbers.shape().elements();
+        for (long i = 0; i < count; i++) {
+            numbers.setDouble(i, random.nextGaussian());
         }
-        return of(HostTensor.of(Shape.of(shape), numbers));
+        return of(numbers);
     }
 }

@@ -14,14 +14,26 @@ final class TensorFormat {
     private TensorFormat() {}
 
     static String format(Tensor tensor) {
-        HostTensor host = tensor.toHost();
+        boolean shorten = tensor.elements() > SUMMARISE_OVER;
+        boolean[] cut = new boolean[tensor.rank()];
         StringBuilder text =
                 new StringBuilder("Tensor ").append(tensor.describe()).append('\n');
-        append(text, host, 0, 0, host.shape().elements() > SUMMARISE_OVER);
+        // Only what is shown is fetched: what is left out of an axis is cut out where the tensor lies.
+        try (TensorScope scope = TensorScope.open()) {
+            Tensor shown = shorten ? tensor.movable() : tensor;
+            for (int axis = 0; shorten && axis < cut.length; axis++) {
+                long size = shown.size(axis);
+                if (size > 2 * EDGE) {
+                    cut[axis] = true;
+                    shown = Tensor.concat(axis, shown.slice(axis, 0, EDGE), shown.slice(axis, size - EDGE, size));
+                }
+            }
+            append(text, shown.toHost(), 0, 0, cut);
+        }
         return text.toString();
     }
 
-    private static void append(StringBuilder text, HostTensor host, int axis, long offset, boolean shorten) {
+    private static void append(StringBuilder text, HostTensor host, int axis, long offset, boolean[] cut) {
         Shape shape = host.shape();
         if (axis == shape.rank()) {
             text.append(number(host, (int) offset));
@@ -34,16 +46,14 @@ final class TensorFormat {
         boolean last = axis == shape.rank() - 1;
         String separator = last ? ", " : ",\n" + " ".repeat(axis + 1);
         text.append('[');
-        long size = shape.size(axis);
-        for (long i = 0; i < size; i++) {
+        for (long i = 0; i < shape.size(axis); i++) {
             if (i > 0) {
                 text.append(separator);
             }
-            if (shorten && size > 2 * EDGE && i == EDGE) {
+            if (cut[axis] && i == EDGE) {
                 text.append("…").append(separator);
-                i = size - EDGE;
             }
-            append(text, host, axis + 1, offset + i * stride, shorten);
+            append(text, host, axis + 1, offset + i * stride, cut);
         }
         text.append(']');
     }

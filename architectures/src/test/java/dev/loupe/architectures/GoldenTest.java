@@ -1,5 +1,6 @@
 package dev.loupe.architectures;
 
+import static dev.loupe.fixtures.CentredUnembedding.centredUnderSoftCap;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
@@ -101,24 +102,6 @@ class GoldenTest {
             }
             assertThat(golden.left("proc.weights.")).isEmpty();
         }
-    }
-
-    /**
-     * The goldens' unembedding is centred under a soft cap too, where that changes the probabilities; Loupe leaves it as
-     * it is. What the goldens have is ours, centred.
-     */
-    private static Tensor centredUnderSoftCap(HookedTransformer model, String name, Tensor value) {
-        Double cap = model.config().logitSoftCap();
-        if (cap == null || !List.of("logits", "unembed.hook_out", "W_U", "b_U").contains(name)) {
-            return value;
-        }
-        Tensor plain = name.equals("logits") ? artanh(value.div(cap)).mul(cap) : value;
-        Tensor centred = plain.sub(plain.mean(-1).unsqueeze(-1));
-        return name.equals("logits") ? centred.div(cap).tanh().mul(cap) : centred;
-    }
-
-    private static Tensor artanh(Tensor x) {
-        return x.add(1).div(x.neg().add(1)).log().mul(0.5);
     }
 
     @ParameterizedTest

@@ -154,4 +154,71 @@ final class CacheTest {
     private static java.util.Set<String> keys(HookFilter filter) {
         return MODEL.runWithCache(TinyModels.tokens(), filter).cache().keys();
     }
+
+    @Test
+    void someSequencesOfTheBatchKeepTheBatchAxis() {
+        ActivationCache second = CACHE.batchSlice(new Index.One(-1));
+        assertThat(second.hasBatchDim()).isTrue();
+        assertThat(second.get("resid_post", 1)
+                        .maxAbsDifference(CACHE.get("resid_post", 1).slice(0, 1, 2)))
+                .isZero();
+        assertThat(CACHE.batchSlice(Index.pick(1, 0))
+                        .get("pattern", 2)
+                        .select(0, 1)
+                        .maxAbsDifference(CACHE.get("pattern", 2).select(0, 0)))
+                .isZero();
+        assertThat(CACHE.batchSlice(Index.range(0, 1))
+                        .removeBatchDim()
+                        .get("resid_post", 0)
+                        .rank())
+                .isEqualTo(2);
+        assertThatThrownBy(() -> second.removeBatchDim().batchSlice(Index.all()))
+                .hasMessageContaining("no batch axis");
+        assertThatThrownBy(() -> CACHE.batchSlice(new Index.One(2))).isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
+    @Test
+    void theLastPositionIsEachSequencesLastRealTokenAfterSavingAndLoadingToo(@TempDir Path directory) {
+        Tokens right = Tokens.pad(List.of(new long[] {1, 2, 3}, new long[] {4, 5, 6, 7, 8}), 0, false);
+        ActivationCache whole = MODEL.runWithCache(right).cache();
+        Path file = directory.resolve("padded.safetensors");
+        whole.save(file);
+        ActivationCache inTheRun = MODEL.runWithCache(right, HookFilter.standard(), new Index.One(-1))
+                .cache();
+        for (ActivationCache cache : List.of(whole, ActivationCache.load(file, MODEL), whole.batchSlice(Index.all()))) {
+            ActivationCache last = cache.slicePositions(new Index.One(-1));
+            Tensor residual = last.get("resid_post", 2);
+            assertThat(residual.shape()).isEqualTo(Shape.of(2, 1, 24));
+            assertThat(residual.maxAbsDifference(inTheRun.get("resid_post", 2))).isZero();
+            for (int row = 0; row < 2; row++) {
+                Tensor expected = whole.get("resid_post", 2).get(row, right.lastReal(row));
+                assertThat(residual.get(row, 0).maxAbsDifference(expected)).isZero();
+                Tensor pattern = whole.get("pattern", 1).get(row, Index.all(), right.lastReal(row));
+                assertThat(last.get("pattern", 1).get(row, Index.all(), 0).maxAbsDifference(pattern))
+                        .isZero();
+            }
+            // A second time it is the one position that is left.
+            assertThat(last.slicePositions(new Index.One(-1))
+                            .get("resid_post", 2)
+                            .maxAbsDifference(residual))
+                    .isZero();
+        }
+        assertThatThrownBy(() -> whole.slicePositions(new Index.One(-4)))
+                .isInstanceOf(IndexOutOfBoundsException.class)
+                .hasMessageContainingAll("-4", "sequence 0");
+    }
+
+    @Test
+    void aDamagedMaskIsRefusedWithTheFile(@TempDir Path directory) {
+        for (String damaged : List.of("", "11,1", "12", "1,,1")) {
+            Path file = directory.resolve("damaged.safetensors");
+            SafetensorsWriter writer = new SafetensorsWriter();
+            writer.metadata("loupe.has_batch_dim", "true");
+            writer.metadata("loupe.real_positions", damaged);
+            writer.write(file);
+            assertThatThrownBy(() -> ActivationCache.load(file, MODEL))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll("damaged.safetensors", "loupe.real_positions");
+        }
+    }
 }

@@ -22,6 +22,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -303,5 +304,33 @@ final class HooksTest {
     private static Tensor run(int number) {
         String name = MODEL.hookNames().points().get(number * 7).name();
         return MODEL.runWithHooks(TOKENS, Hook.at(name, (act, point) -> act.mul(1 + number)));
+    }
+
+    @Test
+    void stateThatAHookKeepsIsItsRunsOwnAndSharedByItsHooks() {
+        List<Integer> seen = new ArrayList<>();
+        Hook writing = Hook.withContext("resid_pre", 0, (activation, point, context) -> {
+            context.state("seen", List.class, ArrayList::new);
+            context.state("count", AtomicInteger.class, AtomicInteger::new).addAndGet(5);
+            return null;
+        });
+        Hook reading = Hook.withContext("resid_post", 2, (activation, point, context) -> {
+            seen.add(context.state("count", AtomicInteger.class, AtomicInteger::new)
+                    .incrementAndGet());
+            assertThat(context.batch()).isEqualTo(TOKENS.batch());
+            assertThat(context.isReal(0, 0)).isTrue();
+            return null;
+        });
+        MODEL.runWithHooks(TOKENS, writing, reading);
+        MODEL.runWithHooks(TOKENS, writing, reading);
+        MODEL.runWithHooks(TOKENS, reading);
+        assertThat(seen).containsExactly(6, 6, 1);
+        Hook mistaken = Hook.withContext("resid_post", 1, (activation, point, context) -> {
+            context.state("count", String.class, () -> "");
+            return null;
+        });
+        assertThatThrownBy(() -> MODEL.runWithHooks(TOKENS, writing, mistaken))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContainingAll("'count'", "AtomicInteger", "String");
     }
 }

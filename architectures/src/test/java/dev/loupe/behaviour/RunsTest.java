@@ -5,13 +5,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.Index;
 import dev.loupe.array.Shape;
+import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;
+import dev.loupe.model.Metric;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunRequest.Returns;
 import dev.loupe.model.RunResult;
@@ -184,6 +188,69 @@ final class RunsTest {
     }
 
     @Test
+    void aFrozenKeyValueCacheServesManyContinuationsAndGrowsAgainOnceItIsUnfrozen() {
+        Tensor whole = MODEL.forward(TOKENS);
+        Tokens first = Tokens.of(new long[] {1, 7, 3, 9}, new long[] {4, 4, 6, 0});
+        Tokens rest = Tokens.of(new long[] {2, 8}, new long[] {11, 5});
+        try (KeyValueCache cache = MODEL.newKeyValueCache(2)) {
+            MODEL.run(RunRequest.of(first).keyValueCache(cache).build()).close();
+            cache.freeze();
+            for (int i = 0; i < 2; i++) {
+                Tensor logits = MODEL.run(
+                                RunRequest.of(rest).keyValueCache(cache).build())
+                        .logits();
+                assertThat(logits.maxAbsDifference(whole.slice(1, 4, 6))).isLessThan(1e-12);
+                assertThat(cache.positions()).isEqualTo(4);
+            }
+            cache.unfreeze();
+            MODEL.run(RunRequest.of(rest).keyValueCache(cache).build()).close();
+            assertThat(cache.positions()).isEqualTo(6);
+        }
+    }
+
+    @Test
+    void unfreezingWhatOthersRecordedLeavesTheirTensorsOpen() {
+        ActivationCache run = MODEL.runWithCache(TOKENS).cache();
+        Map<Integer, Tensor> keys = new HashMap<>();
+        Map<Integer, Tensor> values = new HashMap<>();
+        for (int layer = 0; layer < 3; layer++) {
+            keys.put(layer, run.get("k", layer));
+            values.put(layer, run.get("v", layer));
+        }
+        KeyValueCache cache = KeyValueCache.frozen(TOKENS.mask(), keys, values);
+        cache.unfreeze();
+        MODEL.run(RunRequest.of(Tokens.of(new long[] {1}, new long[] {2}))
+                        .keyValueCache(cache)
+                        .build())
+                .close();
+        assertThat(cache.positions()).isEqualTo(7);
+        assertThat(run.get("k", 0).isClosed()).isFalse();
+        cache.close();
+    }
+
+    @Test
+    void parametersAreCountedAsTheOriginalDoesAndPlainly() {
+        // 12 layers of 4 · 768² and 2 · 768 · 3072: the "85M" of the original's table.
+        TransformerConfig small = TransformerConfig.builder()
+                .modelName("gpt2")
+                .architecture("gpt2")
+                .nLayers(12)
+                .dModel(768)
+                .nHeads(12)
+                .dVocab(50257)
+                .nCtx(1024)
+                .build();
+        assertThat(small.nParams()).isEqualTo(84_934_656);
+        assertThat(MODEL.config().nParams()).isEqualTo(3 * (4 * 24 * 24 + 2 * 24 * 96));
+        long plain = MODEL.weightNames().stream()
+                .mapToLong(name -> MODEL.weight(name).elements())
+                .sum();
+        assertThat(MODEL.parameterCount())
+                .isEqualTo(plain)
+                .isGreaterThan(MODEL.config().nParams());
+    }
+
+    @Test
     void aKeyValueCacheThatDoesNotFitIsRefused() {
         Tensor keys = MODEL.runWithCache(TOKENS).cache().get("k", 2);
         boolean[][] mask = TOKENS.mask();
@@ -285,5 +352,57 @@ final class RunsTest {
         assertThatThrownBy(() -> model.forward(TOKENS))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("closed");
+    }
+
+    @Test
+    void oneTokenHasNoLoss() {
+        Tokens one = Tokens.of(new long[] {3});
+        assertThatThrownBy(() -> MODEL.loss(one))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("at least two tokens");
+        assertThat(MODEL.lossPerToken(one).shape()).isEqualTo(Shape.of(1, 0));
+        assertThatThrownBy(() -> MODEL.gradients(one, Metric.loss()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("at least two tokens");
+        Tokens three = Tokens.of(new long[] {3, 1, 4});
+        Tokens both = Tokens.pad(List.of(new long[] {3}, new long[] {3, 1, 4}), 0, true);
+        assertThat(MODEL.loss(both)).isCloseTo(MODEL.loss(three), within(1e-12));
+    }
+
+    @Test
+    void whatIsFedFromAnotherModelIsRefusedWithBothPlaces() {
+        try (HookedTransformer other = TinyModels.gpt2()) {
+            Tensor residual =
+                    other.run(RunRequest.of(TOKENS).stopAtLayer(1).build()).residual();
+            assertThatThrownBy(() -> MODEL.run(
+                            RunRequest.builder().startAtLayer(1, residual).build()))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll("blocks.1.hook_resid_pre", "'reference' on cpu", "opened by itself");
+            Tensor moved = residual.to(MODEL.backend());
+            Tensor logits = MODEL.run(
+                            RunRequest.builder().startAtLayer(1, moved).build())
+                    .logits();
+            assertThat(logits.maxAbsDifference(MODEL.forward(TOKENS))).isLessThan(1e-12);
+            Hook foreign = Hook.at("resid_pre", 1, (activation, point) -> residual);
+            assertThatThrownBy(() -> MODEL.runWithHooks(TOKENS, foreign))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll("What a hook at blocks.1.hook_resid_pre returned", "opened by itself");
+        }
+    }
+
+    @Test
+    void aCacheOnADeviceByNameHasTheSameActivations() {
+        CachedRun there = MODEL.runWithCache(TOKENS, HookFilter.standard(), "cpu");
+        CachedRun plain = MODEL.runWithCache(TOKENS);
+        assertThat(there.cache().keys()).isEqualTo(plain.cache().keys());
+        plain.cache()
+                .items()
+                .forEach((name, tensor) -> assertThat(there.cache().get(name).maxAbsDifference(tensor))
+                        .as(name)
+                        .isZero());
+        assertThatThrownBy(() -> MODEL.runWithCache(TOKENS, HookFilter.standard(), "cuda:7"))
+                .isInstanceOf(BackendUnavailableException.class)
+                .hasMessageContaining("cuda:7");
+        assertThatThrownBy(() -> plain.cache().to("tpu")).isInstanceOf(BackendUnavailableException.class);
     }
 }

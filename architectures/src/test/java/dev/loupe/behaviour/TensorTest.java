@@ -11,13 +11,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.array.DType;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.backend.Backends;
+import dev.loupe.backend.TensorHandle;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import dev.loupe.tensor.TensorScope;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
@@ -185,5 +190,125 @@ final class TensorTest {
         float[] brain = wide.to(DType.BFLOAT16).to(DType.FLOAT32).toFloatArray();
         assertThat(brain[7]).isEqualTo(3.140625f);
         assertThat(brain[3]).isEqualTo(65536f);
+    }
+
+    @Test
+    void readingOneNumberFetchesOneNumber() {
+        List<Long> fetched = new ArrayList<>();
+        Backend watched = OnTopOf.backend(BACKEND, (method, arguments) -> {
+            if (method.equals("download")) {
+                fetched.add(((TensorHandle) arguments[0]).shape().elements());
+            }
+        });
+        for (DType type : List.of(DType.FLOAT32, DType.INT64, DType.BOOL, DType.BFLOAT16)) {
+            Tensor large = new TensorFactory(watched)
+                    .of(X.flatten().to(type).toHost())
+                    .to(DType.FLOAT32)
+                    .unsqueeze(1)
+                    .unsqueeze(1)
+                    .expand(24, 50, 60)
+                    .to(type);
+            fetched.clear();
+            double expected = type == DType.BOOL ? 1 : 17;
+            assertThat(large.item(17, -1, 59)).as(type.label()).isEqualTo(expected);
+            assertThat(large.any()).isTrue();
+            assertThat(large.all()).isFalse();
+            assertThat(fetched).as("elements fetched of " + type).containsExactly(1L, 1L, 1L);
+            fetched.clear();
+            assertThat(large.toString())
+                    .contains(type.label() + " [24, 50, 60]")
+                    .contains("…");
+            assertThat(fetched).as("elements fetched to show " + type).containsExactly(6L * 6 * 6);
+        }
+        assertThatThrownBy(() -> X.item(0, 3, 0))
+                .isInstanceOf(IndexOutOfBoundsException.class)
+                .hasMessageContaining("axis 1");
+        assertThatThrownBy(() -> X.item(0, 0)).isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
+    @Test
+    void anyAndAllTakeWhatIsNotZeroForTrue() {
+        Tensor empty = F.zeros(DType.FLOAT32, 3, 0);
+        assertThat(empty.any()).isFalse();
+        assertThat(empty.all()).isTrue();
+        assertThat(F.of(new float[] {0, Float.NaN}).any()).isTrue();
+        assertThat(F.of(new float[] {-0f, 0}).any()).isFalse();
+        assertThat(F.of(new float[] {1, -2, Float.NaN}).all()).isTrue();
+        assertThat(F.of(new boolean[] {true, false}).all()).isFalse();
+    }
+
+    @Test
+    void numbersTakeTheTypeOfWhatTheyMeet() {
+        Tensor x = F.of(new float[] {1, -2});
+        assertThat(x.sub(1e300).toDoubleArray()).containsOnly(Double.NEGATIVE_INFINITY);
+        assertThat(x.clamp(-1e300, 0).toFloatArray()).containsExactly(0, -2);
+        assertThat(x.maskedFill(x.gt(0), -1e300).toDoubleArray()).containsExactly(Double.NEGATIVE_INFINITY, -2);
+        assertThat(F.full(DType.INT64, 1e300).toLongArray()).containsExactly(Long.MAX_VALUE);
+        assertThat(F.full(DType.INT32, Double.NEGATIVE_INFINITY).toLongArray()).containsExactly(Integer.MIN_VALUE);
+        assertThat(F.full(DType.INT64, Double.NaN).toLongArray()).containsExactly(0);
+        assertThat(F.of(new float[] {Float.NaN, 1e30f, -1e30f, -1.9f})
+                        .to(DType.INT64)
+                        .toLongArray())
+                .containsExactly(0, Long.MAX_VALUE, Long.MIN_VALUE, -1);
+    }
+
+    @Test
+    void sizesThatCannotBeCountedAreRefusedInWords() {
+        Tensor x = F.arange(6);
+        for (long[] sizes : List.of(
+                new long[] {1L << 62, 4},
+                new long[] {-1, 1L << 32, 1L << 32},
+                new long[] {-1, 274177, 67280421310721L}, // 2^64 + 1
+                new long[] {Long.MAX_VALUE},
+                new long[] {-1, -1},
+                new long[] {-2, 3})) {
+            assertThatThrownBy(() -> x.reshape(sizes))
+                    .as(Arrays.toString(sizes))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("[6]");
+        }
+        assertThatThrownBy(() -> x.splitAxis(0, 274177, 67280421310721L, -1))
+                .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> F.zeros(DType.FLOAT32, 1L << 62, 1L << 62, 0))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("2^60");
+        Tensor one = F.ones(DType.FLOAT32, 1, 1);
+        assertThatThrownBy(() -> one.expand(1L << 40, 1L << 40))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContainingAll("expand", "2^60");
+        assertThatThrownBy(() -> F.arange(-1))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("-1");
+        assertThatThrownBy(() -> F.arange(1L << 50)).isInstanceOf(OutOfTensorMemoryException.class);
+        assertThatThrownBy(() -> F.randn(1, 1L << 50)).isInstanceOf(OutOfTensorMemoryException.class);
+    }
+
+    @Test
+    void boundsAndStepsOfAnySizeMeanWhatTheyMeanInPython() {
+        Tensor x = F.arange(6);
+        assertThat(x.slice(0, Long.MIN_VALUE, Long.MAX_VALUE).toLongArray()).containsExactly(0, 1, 2, 3, 4, 5);
+        assertThat(x.get(range(1, 5, Long.MAX_VALUE)).toLongArray()).containsExactly(1);
+        assertThat(x.with(at(range(1, 5, Long.MAX_VALUE)), 9).toLongArray()).containsExactly(0, 9, 2, 3, 4, 5);
+        assertThatThrownBy(() -> x.select(0, Long.MIN_VALUE)).isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
+    @Test
+    void tensorsOfTwoBackendsAreToldApartInWords() {
+        try (Backend other = Backends.open("reference", BackendOptions.DEFAULT)) {
+            Tensor there = new TensorFactory(other).of(new double[] {1, 2, 3, 4});
+            assertThatThrownBy(() -> X.add(there))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContainingAll(
+                            "add", "operand 2", "'reference' on cpu", "opened by itself", "[2, 3, 4]", "to(backend)");
+            assertThat(X.add(there.to(BACKEND)).item(0, 0, 0)).isEqualTo(1);
+        }
+    }
+
+    @Test
+    void aDeviceIsNamedByItsName() {
+        assertThat(X.to("cpu")).isSameAs(X);
+        assertThatThrownBy(() -> X.to("cuda:7"))
+                .isInstanceOf(BackendUnavailableException.class)
+                .hasMessageContaining("cuda:7");
     }
 }

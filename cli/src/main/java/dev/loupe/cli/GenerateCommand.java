@@ -6,7 +6,6 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import java.io.PrintWriter;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -74,8 +73,12 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        GenerateOptions how = new GenerateOptions(
-                maxNewTokens, temperature, topK, topP, freqPenalty, seed, !ignoreEos, !noKeyValueCache, List.of());
+        GenerateOptions how = GenerateOptions.sampling(maxNewTokens, temperature, seed)
+                .withTopK(topK)
+                .withTopP(topP)
+                .withFreqPenalty(freqPenalty)
+                .withStopAtEos(!ignoreEos)
+                .withKeyValueCache(!noKeyValueCache);
         prompt.read();
         try (HookedTransformer model = options.load()) {
             Tokens tokens = prompt.tokens(model);

@@ -2,7 +2,9 @@ package dev.loupe.cli;
 
 import java.io.InputStream;
 import java.io.PrintWriter;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -18,14 +20,18 @@ import picocli.CommandLine.UnmatchedArgumentException;
         name = "loupe",
         mixinStandardHelpOptions = true,
         version = "loupe 0.1.0",
-        description = "Look inside transformer language models.",
-        subcommands = {
+        description = "Look inside transformer language models.")
+public final class Main implements Runnable {
+
+    /** In the order of the help. */
+    private static final List<Class<?>> COMMANDS = List.of(
             LensCommand.class,
             LogitsCommand.class,
             CacheCommand.class,
             GradientsCommand.class,
             AttributeCommand.class,
             FeaturesCommand.class,
+            HarvestCommand.class,
             ExportOnnxCommand.class,
             GenerateCommand.class,
             AttentionCommand.class,
@@ -39,9 +45,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
             BackendsCommand.class,
             ArchitecturesCommand.class,
             ClasspathCommand.class,
-            JShellCommand.class
-        })
-public final class Main implements Runnable {
+            JShellCommand.class);
 
     private final InputStream input;
     private final PluginJars plugins = new PluginJars();
@@ -67,7 +71,11 @@ public final class Main implements Runnable {
                             + " be said in the environment variable LOUPE_CLASSPATH, for every command.")
     @SuppressWarnings("UnusedMethod") // picocli calls it
     private void plugins(List<String> jars) {
-        plugins.add(jars);
+        try {
+            plugins.add(jars);
+        } catch (PluginJars.MissingException e) {
+            throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+        }
     }
 
     /** Runs a command and ends the process with its exit code. */
@@ -83,7 +91,7 @@ public final class Main implements Runnable {
      */
     static int run(String[] args, InputStream in, PrintWriter out, PrintWriter err) {
         Main main = new Main(in);
-        CommandLine line = main.commandLine(out, err);
+        CommandLine line = main.commandLine(commands(args), out, err);
         int code;
         try {
             code = line.execute(args);
@@ -97,13 +105,27 @@ public final class Main implements Runnable {
         return code;
     }
 
-    private CommandLine commandLine(PrintWriter out, PrintWriter err) {
+    /** The command that is named, if it can be told: to look at all of them takes as long as to run one. */
+    private static List<Class<?>> commands(String[] args) {
+        Optional<String> name = Arrays.stream(args)
+                .filter(argument -> !argument.startsWith("-"))
+                .findFirst();
+        List<Class<?>> named = COMMANDS.stream()
+                .filter(command -> name.equals(
+                        Optional.of(command.getAnnotation(Command.class).name())))
+                .limit(1)
+                .toList();
+        return named.isEmpty() ? COMMANDS : named;
+    }
+
+    private CommandLine commandLine(List<Class<?>> commands, PrintWriter out, PrintWriter err) {
         CommandLine line = new CommandLine(this);
+        commands.forEach(line::addSubcommand);
         line.setOut(out);
         line.setErr(err);
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setExecutionExceptionHandler((e, command, result) -> fail(e, command));
-        line.setParameterExceptionHandler((e, arguments) -> misused(e));
+        line.setParameterExceptionHandler((e, arguments) -> misused(e, arguments));
         line.setExecutionStrategy(result -> {
             try {
                 plugins.open();
@@ -130,14 +152,14 @@ public final class Main implements Runnable {
         return ExitCode.SOFTWARE;
     }
 
-    private int misused(ParameterException e) {
+    private int misused(ParameterException e, String[] arguments) {
         CommandLine command = e.getCommandLine();
         PrintWriter err = command.getErr();
         err.println(command.getColorScheme().errorText("loupe: " + Failures.message(e)));
         if (stacktrace) {
             e.printStackTrace(err);
         }
-        if (command.getParent() == null && !(e instanceof UnmatchedArgumentException)) {
+        if (arguments.length == 0) {
             command.usage(err);
         } else {
             if (e instanceof UnmatchedArgumentException unmatched) {

@@ -2,6 +2,7 @@ package dev.loupe.cli;
 
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
+import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;
 import java.util.ArrayList;
@@ -91,6 +92,14 @@ final class ModelOptions {
             return placed.withCheckpointIndex(checkpointIndex);
         }
         return checkpointValue == null ? placed : placed.withCheckpointValue(checkpointValue);
+    }
+
+    /** The model, its options and the interventions as a job to harvest points. */
+    HarvestJob job(List<String> points) {
+        return HarvestJob.of(model, points.toArray(new String[0]))
+                .withOptions(loadOptions())
+                .withInterventions(
+                        interventions.stream().map(Intervention::parse).toList());
     }
 
     /** The expression in Java that makes {@link #loadOptions}. */

@@ -48,6 +48,10 @@ class ModuleRulesTest {
         BACKEND_ONNX(packages("backend.onnx"), List.of(API), List.of("ai.djl..", "ai.onnxruntime..")),
         ANALYSIS(packages("analysis"), List.of(API), List.of("org.ejml..")),
         DICTIONARIES(packages("dictionaries"), List.of(API, ARCHITECTURES), List.of("com.fasterxml.jackson..")),
+        HARVEST(
+                packages("harvest"),
+                List.of(API, DICTIONARIES),
+                List.of("com.fasterxml.jackson..", "org.apache.commons.csv..")),
         CONFORMANCE_TESTS(
                 packages("conformance"),
                 List.of(API),
@@ -62,6 +66,7 @@ class ModuleRulesTest {
                         BACKEND_ONNX,
                         ANALYSIS,
                         DICTIONARIES,
+                        HARVEST,
                         CONFORMANCE_TESTS),
                 List.of("picocli..", "com.fasterxml.jackson..", "me.tongfei.progressbar..", "jdk.jshell.tool.."));
 
@@ -170,7 +175,7 @@ class ModuleRulesTest {
 
     @Test
     void packagesOfTheOtherModulesHaveNoCycles() {
-        slices().matching("dev.loupe.(analysis|dictionaries|architectures|conformance|cli|backend).(**)")
+        slices().matching("dev.loupe.(analysis|dictionaries|harvest|architectures|conformance|cli|backend).(**)")
                 .should()
                 .beFreeOfCycles()
                 .check(CLASSES);
@@ -191,6 +196,6 @@ class ModuleRulesTest {
         assertThat(CLASSES.getDefaultPackage().getPackage("dev.loupe").getSubpackages())
                 .extracting(JavaPackage::getRelativeName)
                 .contains("io", "array", "graph", "plugin", "backend", "tensor", "architecture", "hook", "run", "model")
-                .contains("architectures", "backend", "analysis", "dictionaries", "conformance", "cli");
+                .contains("architectures", "backend", "analysis", "dictionaries", "harvest", "conformance", "cli");
     }
 }

@@ -319,4 +319,46 @@ final class OperationFaults {
             kept.clear();
         }
     }
+
+    /** NaN becomes what x86 makes of it. */
+    static final class CastsAsTheProcessorDoes extends Fault {
+        @Override
+        List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
+            List<HostTensor> results = sound.run(op, inputs);
+            if (!(op instanceof Op.Cast cast)
+                    || !cast.to().isInteger()
+                    || !inputs.get(0).dtype().isFloating()) {
+                return results;
+            }
+            HostTensor result = copy(results.get(0));
+            for (int i = 0; i < result.shape().elements(); i++) {
+                if (Double.isNaN(inputs.get(0).getDouble(i))) {
+                    result.setDouble(i, Double.NEGATIVE_INFINITY);
+                }
+            }
+            return List.of(result);
+        }
+    }
+
+    /** Steps are counted in 32 bits. */
+    static final class LongStepsWrap extends Fault {
+        @Override
+        List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
+            if (op instanceof Op.Slice slice && slice.step() > Integer.MAX_VALUE) {
+                int step = Math.max(1, (int) slice.step());
+                return sound.run(new Op.Slice(slice.axis(), slice.start(), slice.end(), step), inputs);
+            }
+            return sound.run(op, inputs);
+        }
+    }
+
+    static final class WantOfMemoryIsAnyError extends Fault {
+        @Override
+        List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
+            if (op instanceof Op.Full full && full.shape().elements() > Integer.MAX_VALUE) {
+                throw new IllegalStateException("engine error 12");
+            }
+            return sound.run(op, inputs);
+        }
+    }
 }

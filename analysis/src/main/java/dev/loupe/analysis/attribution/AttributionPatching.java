@@ -47,7 +47,7 @@ public final class AttributionPatching {
     public static AttributionPatching of(
             HookedTransformer model, Tokens clean, Tokens corrupted, Metric metric, HookFilter points) {
         requireSameShape(clean, corrupted);
-        try (RunResult right = run(model, clean, metric, points, "hook_embed");
+        try (RunResult right = run(model, clean, metric, points);
                 RunResult wrong = model.run(RunRequest.of(corrupted)
                         .observe(points)
                         .gradients(metric, points)
@@ -70,14 +70,17 @@ public final class AttributionPatching {
     }
 
     /** A run that is asked for its metric too; the derivative is taken where it costs least. */
-    static RunResult run(HookedTransformer model, Tokens tokens, Metric metric, HookFilter points, String cheapest) {
+    static RunResult run(HookedTransformer model, Tokens tokens, Metric metric, HookFilter points) {
         return model.run(RunRequest.of(tokens)
                 .observe(points)
-                .gradients(
-                        metric,
-                        HookFilter.names(model.hookNames().has("unembed.hook_in") ? "unembed.hook_in" : cheapest))
+                .gradients(metric, cheapest(model))
                 .returns(RunRequest.Returns.NONE)
                 .build());
+    }
+
+    /** The point with the shortest way back from the end. */
+    static HookFilter cheapest(HookedTransformer model) {
+        return HookFilter.names(model.hookNames().has("unembed.hook_in") ? "unembed.hook_in" : "hook_embed");
     }
 
     static void requireSameShape(Tokens clean, Tokens corrupted) {

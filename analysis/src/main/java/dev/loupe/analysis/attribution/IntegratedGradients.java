@@ -33,8 +33,8 @@ public record IntegratedGradients(Tensor scores, double clean, double corrupted)
         }
         HookFilter embedding = HookFilter.names("hook_embed");
         try (TensorScope scope = TensorScope.open();
-                RunResult right = AttributionPatching.run(model, clean, metric, embedding, "hook_embed");
-                RunResult wrong = AttributionPatching.run(model, corrupted, metric, embedding, "hook_embed")) {
+                RunResult right = AttributionPatching.run(model, clean, metric, embedding);
+                RunResult wrong = AttributionPatching.run(model, corrupted, metric, embedding)) {
             Tensor from = wrong.cache().get("hook_embed");
             Tensor way = right.cache().get("hook_embed").sub(from);
             Tensor sum = from.mul(0);

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Activation patching (causal tracing, interchange interventions): runs a model on corrupted tokens with one activation
@@ -86,7 +87,7 @@ public final class ActivationPatching {
     public PatchingResult run(Sweep sweep) {
         if (sweep.members().isEmpty()) {
             PatchingResult result = genericActivationPatch(sweep.activation(), sweep.axes(), sweep.setter());
-            return new PatchingResult(sweep.id(), result.axes(), result.values(), List.of());
+            return new PatchingResult(sweep.id(), result.axes(), result.values(), List.of(), result.warning());
         }
         List<Tensor> parts = new ArrayList<>();
         List<String> kinds = new ArrayList<>();
@@ -99,15 +100,15 @@ public final class ActivationPatching {
         for (Sweep member : sweep.members()) {
             long before = done;
             ActivationPatching part = progress((now, ofMember) -> progress.update(before + now, all));
-            Tensor values = part.genericActivationPatch(member.activation(), member.axes(), member.setter())
-                    .values();
+            Tensor values = part.values(
+                    member.activation(), member.axes(), indices(member.activation(), member.axes()), member.setter());
             done += values.elements();
             parts.add(aligned(values, member.axes(), sweep.axes()));
             kinds.add(member.id());
         }
         List<Axis> axes = new ArrayList<>(List.of(Axis.KIND));
         axes.addAll(sweep.axes());
-        return new PatchingResult(sweep.id(), axes, Tensor.stack(0, parts), kinds);
+        return new PatchingResult(sweep.id(), axes, Tensor.stack(0, parts), kinds, warning());
     }
 
     /** Brings a sweep's values to the order of axes of the others, and key/value heads to the number of heads. */
@@ -136,6 +137,11 @@ public final class ActivationPatching {
      */
     public PatchingResult genericActivationPatch(String activationName, List<Axis> axes, PatchSetter setter) {
         int[][] indices = indices(activationName, axes);
+        return new PatchingResult(
+                activationName, axes, values(activationName, axes, indices, setter), List.of(), warning());
+    }
+
+    private Tensor values(String activationName, List<Axis> axes, int[][] indices, PatchSetter setter) {
         double[] metrics = genericActivationPatch(activationName, axes, indices, setter);
         long[] shape = new long[axes.size()];
         for (int axis = 0; axis < shape.length; axis++) {
@@ -143,7 +149,38 @@ public final class ActivationPatching {
                 shape[axis] = Math.max(shape[axis], index[axis] + 1L);
             }
         }
-        return new PatchingResult(activationName, axes, PatchingResult.tensor(model, metrics, shape), List.of());
+        return PatchingResult.tensor(model, metrics, shape);
+    }
+
+    /**
+     * That both runs have one metric, if they have: what patches change then isn't on the way from one to the other. The clean
+     * run's metric is that of its last residual stream in the cache; without one nobody knows.
+     */
+    private String warning() {
+        Optional<String> last = lastResidual();
+        if (last.isEmpty()) {
+            return "";
+        }
+        double ofClean = PatchRunner.measureFrom(model, corrupted, last.get(), clean.get(last.get()), metric);
+        double ofCorrupted = metric.ofRun(model, corrupted);
+        double noise = PatchRunner.noise(ofCorrupted, ofClean);
+        return Math.abs(ofClean - ofCorrupted) > noise
+                ? ""
+                : "The metric is " + ofClean + " for the clean and " + ofCorrupted
+                        + " for the corrupted run: they don't"
+                        + " differ by more than noise, so there is nothing to bring back. Choose a corrupted prompt that"
+                        + " changes the metric.";
+    }
+
+    private Optional<String> lastResidual() {
+        int layers = model.config().nLayers();
+        List<String> points = new ArrayList<>();
+        for (int layer = 0; layer < layers; layer++) {
+            points.add(model.hookNames().resolve("resid_pre", layer).name());
+        }
+        points.add(model.hookNames().resolve("resid_post", layers - 1).name());
+        points.removeIf(point -> !clean.has(point));
+        return points.isEmpty() ? Optional.empty() : Optional.of(points.get(points.size() - 1));
     }
 
     /**

@@ -125,7 +125,7 @@ public interface Metric {
      * @throws IllegalArgumentException if they don't: there is nothing to bring back
      */
     default Metric normalized(double corrupted, double clean) {
-        return normalized(corrupted, clean, 1e-5 * Math.max(1, Math.max(Math.abs(corrupted), Math.abs(clean))));
+        return normalized(corrupted, clean, PatchRunner.noise(corrupted, clean));
     }
 
     /**

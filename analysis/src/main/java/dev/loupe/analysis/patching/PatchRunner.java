@@ -144,9 +144,22 @@ final class PatchRunner {
     }
 
     static double measure(HookedTransformer model, Tokens tokens, Metric metric) {
-        Metric there = metric.on(tokens);
+        return measure(model, RunRequest.of(tokens), metric.on(tokens));
+    }
+
+    /** What float32 logits differ by between two ways to compute them. */
+    static double noise(double corrupted, double clean) {
+        return 1e-5 * Math.max(1, Math.max(Math.abs(corrupted), Math.abs(clean)));
+    }
+
+    /** The metric of a run that goes on, on tokens of the same places, from an activation that was cached. */
+    static double measureFrom(HookedTransformer model, Tokens tokens, String point, Tensor activation, Metric metric) {
+        return measure(model, RunRequest.of(tokens).modelHooks(false).feed(point, activation), metric.on(tokens));
+    }
+
+    private static double measure(HookedTransformer model, RunRequest.Builder request, Metric there) {
         try (TensorScope scope = TensorScope.open()) {
-            return there.of(logits(model, RunRequest.of(tokens), there));
+            return there.of(logits(model, request, there));
         }
     }
 

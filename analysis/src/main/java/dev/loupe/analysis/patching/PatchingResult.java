@@ -3,7 +3,12 @@ package dev.loupe.analysis.patching;
 import dev.loupe.analysis.views.View;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import org.apiguardian.api.API;
 
 /**
  * What a sweep measured.
@@ -12,8 +17,29 @@ import java.util.List;
  * @param axes what the axes of the values count
  * @param values the metric of each patched run, one axis for each of {@code axes}
  * @param kinds labels of the axis KIND, if there is one
+ * @param warning a reason not to read anything into the values, such as two runs that don't differ; empty if there is none.
+ *     Views show it.
  */
-public record PatchingResult(String name, List<Axis> axes, Tensor values, List<String> kinds) {
+public record PatchingResult(String name, List<Axis> axes, Tensor values, List<String> kinds, String warning) {
+
+    /**
+     * One patched run: the original's row of {@code index_df}.
+     *
+     * @param index what was patched, by axis: a layer, a position, a head; for the axis KIND a place in {@link #kinds}
+     * @param value the metric of the run
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public record Entry(Map<Axis, Integer> index, double value) {
+        /** Copies the index, in the order of the axes. */
+        public Entry {
+            index = Collections.unmodifiableMap(new LinkedHashMap<>(index));
+        }
+    }
+
+    /** A result without a warning. */
+    public PatchingResult(String name, List<Axis> axes, Tensor values, List<String> kinds) {
+        this(name, axes, values, kinds, "");
+    }
 
     /** Checks that there is one axis for each name. */
     public PatchingResult {
@@ -22,6 +48,40 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
         if (values.rank() != axes.size()) {
             throw new IllegalArgumentException("Values of shape " + values.shape() + " don't have the axes " + axes);
         }
+    }
+
+    /**
+     * The indices of every patched run, one number for each of {@code axes}, in the order in which the values stand, the last
+     * axis running fastest: the original's {@code return_index_df}.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public int[][] index() {
+        int[][] indices = new int[Math.toIntExact(values.elements())][axes.size()];
+        for (int i = 0; i < indices.length; i++) {
+            int rest = i;
+            for (int axis = axes.size() - 1; axis >= 0; axis--) {
+                int size = (int) values.size(axis);
+                indices[i][axis] = rest % size;
+                rest /= size;
+            }
+        }
+        return indices;
+    }
+
+    /** Every patched run with what was patched, in the order in which the values stand. */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public List<Entry> entries() {
+        int[][] indices = index();
+        double[] metrics = values.toDoubleArray();
+        List<Entry> entries = new ArrayList<>();
+        for (int i = 0; i < indices.length; i++) {
+            Map<Axis, Integer> index = new LinkedHashMap<>();
+            for (int axis = 0; axis < axes.size(); axis++) {
+                index.put(axes.get(axis), indices[i][axis]);
+            }
+            entries.add(new Entry(index, metrics[i]));
+        }
+        return List.copyOf(entries);
     }
 
     /** What was measured, in float32 on the model's device. */
@@ -52,6 +112,7 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
      * @throws IllegalArgumentException if there are tokens, but not as many as positions
      */
     public View view(List<String> strTokens, String note) {
-        return new PatchingView(this, strTokens, note).draw();
+        String said = warning.isEmpty() || note.isEmpty() ? warning + note : warning + " " + note;
+        return new PatchingView(this, strTokens, said).draw();
     }
 }

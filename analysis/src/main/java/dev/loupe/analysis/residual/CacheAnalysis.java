@@ -53,7 +53,7 @@ public final class CacheAnalysis {
      * The embeddings and what each attention and MLP wrote: {@code embed}, {@code pos_embed}, {@code 0_attn_out},
      * {@code 0_mlp_out}, … Their sum is the residual stream where the stack ends.
      *
-     * @param options layer, mlpInput, mode, applyLn, positions, withoutEmbeds
+     * @param options layer, mlpInput, mode, applyLn, positions, withoutEmbeds, projectOutput
      */
     public ResidualStack decomposeResid(StackOptions options) {
         options.requireOnly(
@@ -63,7 +63,8 @@ public final class CacheAnalysis {
                 Option.MODE,
                 Option.APPLY_LN,
                 Option.POSITIONS,
-                Option.INCL_EMBEDS);
+                Option.INCL_EMBEDS,
+                Option.PROJECT_OUTPUT);
         boolean mlpInput = options.has(Option.MLP_INPUT);
         int layer = options.layer(config.nLayers(), mlpInput);
         List<String> names = new ArrayList<>();
@@ -103,14 +104,38 @@ public final class CacheAnalysis {
             throw new IllegalArgumentException(what + " has nothing to stack: no layer, and no embeddings");
         }
         List<Tensor> parts = names.stream()
-                .map(name -> cache.get(name).get(Index.ellipsis(), positions, Index.all()))
+                .map(name -> cache.atPositions(cache.get(name), -2, positions))
                 .toList();
         return new ResidualStack(Tensor.stack(0, parts), labels, positions);
     }
 
-    /** Applies the norm where that was asked for. */
+    /** Applies the norm, and projects, where that was asked for. */
     private ResidualStack finish(ResidualStack stack, int layer, StackOptions options) {
-        return options.has(Option.APPLY_LN) ? applyLnToStack(stack, layer, options.has(Option.MLP_INPUT)) : stack;
+        ResidualStack finished =
+                options.has(Option.APPLY_LN) ? applyLnToStack(stack, layer, options.has(Option.MLP_INPUT)) : stack;
+        Tensor onto = options.directions(model, false);
+        return onto == null ? finished : withoutSoleDirection(projected(finished, onto), options);
+    }
+
+    /** The same for what is projected already, onto directions that were centred for the norm. */
+    private ResidualStack finishProjected(ResidualStack stack, int layer, StackOptions options) {
+        ResidualStack finished = options.has(Option.APPLY_LN)
+                ? stack.with(stack.values().div(scale(layer, options.has(Option.MLP_INPUT), stack.positions())))
+                : stack;
+        return withoutSoleDirection(finished, options);
+    }
+
+    private @Nullable Tensor directionsBeforeNorm(StackOptions options) {
+        return options.directions(
+                model, options.has(Option.APPLY_LN) && config.normalization().centres());
+    }
+
+    private static ResidualStack projected(ResidualStack stack, @Nullable Tensor onto) {
+        return onto == null ? stack : stack.with(stack.values().matmul(onto));
+    }
+
+    private static ResidualStack withoutSoleDirection(ResidualStack stack, StackOptions options) {
+        return options.projectsOntoOne() ? stack.with(stack.values().squeeze(-1)) : stack;
     }
 
     /**
@@ -118,11 +143,17 @@ public final class CacheAnalysis {
      * at the end of the model each slice goes through the final norm by its own statistics, as the logit lens needs
      * it; that runs the end of the model, without hooks.
      *
-     * @param options layer, inclMid, mlpInput, applyLn, positions
+     * @param options layer, inclMid, mlpInput, applyLn, positions, projectOutput
      */
     public ResidualStack accumulatedResid(StackOptions options) {
         options.requireOnly(
-                "accumulatedResid", Option.LAYER, Option.INCL_MID, Option.MLP_INPUT, Option.APPLY_LN, Option.POSITIONS);
+                "accumulatedResid",
+                Option.LAYER,
+                Option.INCL_MID,
+                Option.MLP_INPUT,
+                Option.APPLY_LN,
+                Option.POSITIONS,
+                Option.PROJECT_OUTPUT);
         boolean mlpInput = options.has(Option.MLP_INPUT);
         int layer = options.layer(config.nLayers(), mlpInput);
         List<String> names = new ArrayList<>();
@@ -143,9 +174,12 @@ public final class CacheAnalysis {
         }
         ResidualStack stack = read("accumulatedResid", names, labels, options.positions());
         boolean end = layer == config.nLayers();
-        return options.has(Option.APPLY_LN) && end
-                ? stack.with(finalNorm(stack.values()))
-                : finish(stack, layer, options);
+        if (!options.has(Option.APPLY_LN) || !end) {
+            return finish(stack, layer, options);
+        }
+        ResidualStack normed = stack.with(finalNorm(stack.values()));
+        Tensor onto = options.directions(model, false);
+        return onto == null ? normed : withoutSoleDirection(projected(normed, onto), options);
     }
 
     /** What reads the residual stream at the end: the final norm with its parameters, by each vector's own statistics. */
@@ -165,12 +199,18 @@ public final class CacheAnalysis {
      * What each head wrote to the residual stream: {@code L0H0}, {@code L0H1}, … The attention's output bias is not
      * included. Where a norm follows attention (Gemma 2, 3), a head's share is what that norm made of it in this run.
      *
-     * @param options layer, inclRemainder, applyLn, positions
+     * @param options layer, inclRemainder, applyLn, positions, projectOutput
      */
     public ResidualStack stackHeadResults(StackOptions options) {
-        options.requireOnly("stackHeadResults", Option.LAYER, Option.INCL_REMAINDER, Option.APPLY_LN, Option.POSITIONS);
+        options.requireOnly(
+                "stackHeadResults",
+                Option.LAYER,
+                Option.INCL_REMAINDER,
+                Option.APPLY_LN,
+                Option.POSITIONS,
+                Option.PROJECT_OUTPUT);
         int layer = options.layer(config.nLayers(), false);
-        ResidualStack stack = withRemainder(headStack(layer, options.positions()), layer, options);
+        ResidualStack stack = withRemainder(headStack(layer, options.positions()), layer, options, null);
         return finish(stack, layer, options);
     }
 
@@ -205,7 +245,7 @@ public final class CacheAnalysis {
         // No layers, no components: the shape is that of the residual stream.
         String entry = model.hookNames().resolve("resid_pre", 0).name();
         RequiredActivations.check(cache, "A stack without components", List.of(entry));
-        Tensor like = cache.get(entry).get(Index.ellipsis(), positions, Index.all());
+        Tensor like = cache.atPositions(cache.get(entry), -2, positions);
         long[] sizes = new long[like.rank() + 1];
         System.arraycopy(like.shape().toArray(), 0, sizes, 1, like.rank());
         return like.factory().zeros(like.dtype(), sizes);
@@ -226,7 +266,7 @@ public final class CacheAnalysis {
         return names;
     }
 
-    private ResidualStack withRemainder(ResidualStack stack, int layer, StackOptions options) {
+    private ResidualStack withRemainder(ResidualStack stack, int layer, StackOptions options, @Nullable Tensor onto) {
         if (!options.has(Option.INCL_REMAINDER)) {
             return stack;
         }
@@ -234,7 +274,8 @@ public final class CacheAnalysis {
                 ? model.hookNames().resolve("resid_pre", 0).name()
                 : model.hookNames().resolve("resid_post", layer - 1).name();
         RequiredActivations.check(cache, "The remainder", List.of(name));
-        Tensor whole = cache.get(name).get(Index.ellipsis(), options.positions(), Index.all());
+        Tensor wide = cache.atPositions(cache.get(name), -2, options.positions());
+        Tensor whole = onto == null ? wide : wide.matmul(onto);
         Tensor rest = (stack.size() == 0 ? whole : whole.sub(stack.sum())).unsqueeze(0);
         List<String> labels = new ArrayList<>(stack.labels());
         labels.add("remainder");
@@ -258,9 +299,9 @@ public final class CacheAnalysis {
     private Tensor headResults(int layer, Index positions) {
         String result = model.hookNames().resolve("result", layer).name();
         if (cache.keys().contains(result)) {
-            return cache.get(result).get(Index.ellipsis(), positions, Index.all(), Index.all());
+            return cache.atPositions(cache.get(result), -3, positions);
         }
-        Tensor z = cache.get("z", layer).get(Index.ellipsis(), positions, Index.all(), Index.all());
+        Tensor z = cache.atPositions(cache.get("z", layer), -3, positions);
         Tensor weights = outputWeights;
         if (weights == null) {
             weights = model.W_O();
@@ -277,7 +318,7 @@ public final class CacheAnalysis {
      * Where a norm follows the MLP (Gemma 2, 3), a neuron's share is what that norm made of it in this run. Large: as
      * many vectors as there are neurons.
      *
-     * @param options layer, neurons, inclRemainder, applyLn, positions
+     * @param options layer, neurons, inclRemainder, applyLn, positions, projectOutput
      */
     public ResidualStack stackNeuronResults(StackOptions options) {
         options.requireOnly(
@@ -286,13 +327,15 @@ public final class CacheAnalysis {
                 Option.NEURONS,
                 Option.INCL_REMAINDER,
                 Option.APPLY_LN,
-                Option.POSITIONS);
+                Option.POSITIONS,
+                Option.PROJECT_OUTPUT);
         int layer = options.layer(config.nLayers(), false);
-        ResidualStack stack = withRemainder(neuronStack(layer, options), layer, options);
-        return finish(stack, layer, options);
+        Tensor onto = directionsBeforeNorm(options);
+        ResidualStack stack = withRemainder(neuronStack(layer, options, onto), layer, options, onto);
+        return onto == null ? finish(stack, layer, options) : finishProjected(stack, layer, options);
     }
 
-    private ResidualStack neuronStack(int layer, StackOptions options) {
+    private ResidualStack neuronStack(int layer, StackOptions options, @Nullable Tensor onto) {
         List<String> needed = new ArrayList<>(RequiredActivations.ofLayers(cache, "post", layer));
         for (int l = 0; l < layer; l++) {
             if (norms.in(l)) {
@@ -306,17 +349,30 @@ public final class CacheAnalysis {
         List<String> labels = new ArrayList<>();
         Tensor weights = layer == 0 ? null : model.W_out();
         for (int l = 0; l < layer && weights != null; l++) {
-            Tensor activations = cache.get("post", l)
-                    .get(Index.ellipsis(), options.positions(), Index.all())
+            Tensor activations = cache.atPositions(cache.get("post", l), -2, options.positions())
                     .pick(-1, neurons);
             Tensor rows = weights.select(0, l).pick(0, neurons);
-            Tensor written = norms.share(activations.unsqueeze(-1).mul(rows), l, NormsBehind.MLP, options.positions());
+            Tensor each = activations.unsqueeze(-1);
+            Tensor written = onto == null
+                    ? norms.share(each.mul(rows), l, NormsBehind.MLP, options.positions())
+                    : norms.scaled(
+                            each.mul(norms.unscaledShare(rows, l, NormsBehind.MLP)
+                                    .matmul(onto)),
+                            l,
+                            NormsBehind.MLP,
+                            options.positions());
             parts.add(toFront(written, activations.rank() - 1));
             for (long neuron : neurons) {
                 labels.add("L" + l + "N" + neuron);
             }
         }
-        return new ResidualStack(joined(parts, options.positions()), labels, options.positions());
+        return projectedIfEmpty(
+                new ResidualStack(joined(parts, options.positions()), labels, options.positions()), onto);
+    }
+
+    /** A stack without components has the width of the residual stream, of which it is made. */
+    private static ResidualStack projectedIfEmpty(ResidualStack stack, @Nullable Tensor onto) {
+        return stack.size() == 0 ? projected(stack, onto) : stack;
     }
 
     private static Index asRange(Index index) {
@@ -327,7 +383,7 @@ public final class CacheAnalysis {
      * Everything that makes up the residual stream: heads, neurons (or MLPs), {@code embed}, {@code pos_embed}, and all
      * biases together as {@code bias}. Its sum is the residual stream where the stack ends.
      *
-     * @param options layer, mlpInput, expandNeurons, applyLn, positions
+     * @param options layer, mlpInput, expandNeurons, applyLn, positions, projectOutput
      */
     public ResidualStack getFullResidDecomposition(StackOptions options) {
         options.requireOnly(
@@ -336,34 +392,37 @@ public final class CacheAnalysis {
                 Option.MLP_INPUT,
                 Option.EXPAND_NEURONS,
                 Option.APPLY_LN,
-                Option.POSITIONS);
+                Option.POSITIONS,
+                Option.PROJECT_OUTPUT);
         boolean mlpInput = options.has(Option.MLP_INPUT);
         int layer = options.layer(config.nLayers(), mlpInput);
         Index positions = options.positions();
+        Tensor onto = directionsBeforeNorm(options);
         List<ResidualStack> stacks = new ArrayList<>();
-        stacks.add(headStack(mlpInput ? layer + 1 : layer, positions));
+        stacks.add(projected(headStack(mlpInput ? layer + 1 : layer, positions), onto));
         if (layer > 0 && config.dMlp() > 0) {
             StackOptions mlps = StackOptions.upTo(layer).positions(positions);
             stacks.add(
                     options.expandsNeurons()
-                            ? neuronStack(layer, mlps)
-                            : decomposeResid(mlps.mode(Mode.MLP).withoutEmbeds()));
+                            ? neuronStack(layer, mlps, onto)
+                            : projected(decomposeResid(mlps.mode(Mode.MLP).withoutEmbeds()), onto));
         }
         List<String> names = new ArrayList<>();
         List<String> labels = new ArrayList<>();
         addEmbeddings(names, labels);
         ResidualStack embeddings = read("getFullResidDecomposition", names, labels, positions);
-        stacks.add(embeddings);
+        stacks.add(projected(embeddings, onto));
         Tensor like = embeddings.values().select(0, 0);
         Tensor bias = biases(layer, mlpInput, options.expandsNeurons(), like, positions);
-        stacks.add(new ResidualStack(like.mul(0).add(bias).unsqueeze(0), List.of("bias"), positions));
+        stacks.add(projected(new ResidualStack(like.mul(0).add(bias).unsqueeze(0), List.of("bias"), positions), onto));
         List<Tensor> values = stacks.stream()
                 .filter(stack -> stack.size() > 0)
                 .map(ResidualStack::values)
                 .toList();
         List<String> all =
                 stacks.stream().flatMap(stack -> stack.labels().stream()).toList();
-        return finish(new ResidualStack(Tensor.concat(0, values), all, positions), layer, options);
+        ResidualStack stack = new ResidualStack(Tensor.concat(0, values), all, positions);
+        return onto == null ? finish(stack, layer, options) : finishProjected(stack, layer, options);
     }
 
     /** All biases as they reached the residual stream, of a shape that broadcasts to it. */
@@ -441,14 +500,8 @@ public final class CacheAnalysis {
      * @param mlpInput whether it is the norm before the MLP
      */
     public ResidualStack applyLnToStack(ResidualStack stack, int layer, boolean mlpInput) {
-        int end = StackOptions.upTo(layer).layer(config.nLayers(), mlpInput);
-        String name = end == config.nLayers()
-                ? "ln_final.hook_scale"
-                : model.hookNames()
-                        .resolve("scale", end, mlpInput ? "ln2" : "ln1")
-                        .name();
-        RequiredActivations.check(cache, "applyLnToStack", List.of(name));
-        Tensor scale = cache.get(name).get(Index.ellipsis(), stack.positions(), Index.all());
+        requireVectors("applyLnToStack", stack);
+        Tensor scale = scale(layer, mlpInput, stack.positions());
         Tensor values = stack.values();
         if (config.normalization().centres()) {
             values = values.sub(values.mean(-1).unsqueeze(-1));
@@ -456,11 +509,34 @@ public final class CacheAnalysis {
         return stack.with(values.div(scale));
     }
 
+    /** The scale [batch, pos, 1] that a norm had in the run. */
+    private Tensor scale(int layer, boolean mlpInput, Index positions) {
+        int end = StackOptions.upTo(layer).layer(config.nLayers(), mlpInput);
+        String name = end == config.nLayers()
+                ? "ln_final.hook_scale"
+                : model.hookNames()
+                        .resolve("scale", end, mlpInput ? "ln2" : "ln1")
+                        .name();
+        RequiredActivations.check(cache, "applyLnToStack", List.of(name));
+        return cache.atPositions(cache.get(name), -2, positions);
+    }
+
+    private void requireVectors(String what, ResidualStack stack) {
+        int rank = 2 + (cache.hasBatchDim() ? 1 : 0) + (stack.positions() instanceof Index.One ? 0 : 1);
+        Tensor values = stack.values();
+        if (values.rank() != rank || values.size(-1) != config.dModel()) {
+            throw new IllegalArgumentException(what + " needs components of the residual stream, of the width d_model "
+                    + config.dModel() + "; these are " + values.shape()
+                    + ". Apply it before they are projected onto anything (applyLn with projectOutput does).");
+        }
+    }
+
     /**
      * What each component adds to the logit of a token: its product with the token's column of W_U [component, batch,
      * pos]. Apply the final norm to the stack first ({@code applyLn}).
      */
     public Tensor logitAttrs(ResidualStack stack, Targets tokens) {
+        requireVectors("logitAttrs", stack);
         return stack.values().mul(directions(stack, tokens)).sum(-1);
     }
 
@@ -471,6 +547,7 @@ public final class CacheAnalysis {
      * @throws IllegalArgumentException if the two don't have one shape, or don't fit the stack
      */
     public Tensor logitAttrs(ResidualStack stack, Targets tokens, Targets incorrectTokens) {
+        requireVectors("logitAttrs", stack);
         if (tokens.rank() != incorrectTokens.rank()) {
             throw new IllegalArgumentException(
                     "Tokens and incorrect tokens must have one shape; got " + tokens + " and " + incorrectTokens);
@@ -489,7 +566,7 @@ public final class CacheAnalysis {
         if (tokens.rank() == 1 && !onePosition) {
             directions = directions.unsqueeze(1);
         } else if (tokens.rank() == 2) {
-            directions = directions.get(Index.all(), stack.positions());
+            directions = cache.atPositions(directions, 1, stack.positions());
         }
         if (!cache.hasBatchDim()) {
             directions = directions.squeeze(0);

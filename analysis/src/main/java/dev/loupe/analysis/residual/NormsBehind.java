@@ -36,14 +36,39 @@ record NormsBehind(HookedTransformer model, ActivationCache cache) {
         if (!in(layer)) {
             return written;
         }
-        Tensor scale = cache.get(scaleName(layer, norm)).get(Index.ellipsis(), positions, Index.all());
-        while (scale.rank() < written.rank()) {
-            scale = scale.unsqueeze(-2);
-        }
+        Tensor scale = scale(written.rank(), layer, norm, positions);
         Tensor centred = model.config().normalization().centres()
                 ? written.sub(written.mean(-1).unsqueeze(-1))
                 : written;
         return centred.div(scale).mul(model.weight(weightName(layer, norm, "w")));
+    }
+
+    /**
+     * What the norm makes of vectors but for the division by the scale, which differs from position to position.
+     *
+     * @param vectors {@code […, d_model]}
+     */
+    Tensor unscaledShare(Tensor vectors, int layer, String norm) {
+        if (!in(layer)) {
+            return vectors;
+        }
+        Tensor centred = model.config().normalization().centres()
+                ? vectors.sub(vectors.mean(-1).unsqueeze(-1))
+                : vectors;
+        return centred.mul(model.weight(weightName(layer, norm, "w")));
+    }
+
+    /** Divides by the norm's scale what {@link #unscaledShare} left of it. */
+    Tensor scaled(Tensor written, int layer, String norm, Index positions) {
+        return in(layer) ? written.div(scale(written.rank(), layer, norm, positions)) : written;
+    }
+
+    private Tensor scale(int rank, int layer, String norm, Index positions) {
+        Tensor scale = cache.atPositions(cache.get(scaleName(layer, norm)), -2, positions);
+        while (scale.rank() < rank) {
+            scale = scale.unsqueeze(-2);
+        }
+        return scale;
     }
 
     /**

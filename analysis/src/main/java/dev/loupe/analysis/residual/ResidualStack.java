@@ -8,7 +8,7 @@ import java.util.List;
  * Components of the residual stream, one under the other, each with its label.
  *
  * @param values [component, batch, pos, d_model]; without the batch axis if the cache has none, without the position
- *     axis if one position was chosen
+ *     axis if one position was chosen; instead of d_model directions, or no axis at all, if they were projected
  * @param labels one for each component: {@code embed}, {@code 3_mlp_out}, {@code L2H7}, …
  * @param positions which positions were taken
  */

@@ -1,9 +1,13 @@
 package dev.loupe.analysis.residual;
 
 import dev.loupe.array.Index;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.tensor.Tensor;
 import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
+import org.apiguardian.api.API;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which components of the residual stream a stack has, and at which point of the model. Names and defaults are the
@@ -37,7 +41,8 @@ public final class StackOptions {
         INCL_MID,
         INCL_REMAINDER,
         EXPAND_NEURONS,
-        NEURONS;
+        NEURONS,
+        PROJECT_OUTPUT;
 
         private String camelCase() {
             String[] words = name().toLowerCase(Locale.ROOT).split("_", -1);
@@ -56,6 +61,7 @@ public final class StackOptions {
     private boolean inclEmbeds = true;
     private boolean expandNeurons = true;
     private Index neurons = Index.all();
+    private @Nullable Tensor directions;
 
     private StackOptions() {}
 
@@ -79,6 +85,7 @@ public final class StackOptions {
         copy.inclEmbeds = inclEmbeds;
         copy.expandNeurons = expandNeurons;
         copy.neurons = neurons;
+        copy.directions = directions;
         return copy;
     }
 
@@ -113,7 +120,10 @@ public final class StackOptions {
         return copy;
     }
 
-    /** One position only, whose axis is dropped; negative from the end. */
+    /**
+     * One position only, whose axis is dropped; a negative one counts from the end of each sequence's real tokens: −1 is its
+     * last real token, whatever padding stands behind it.
+     */
     public StackOptions position(long value) {
         return positions(new Index.One(value));
     }
@@ -146,6 +156,21 @@ public final class StackOptions {
     public StackOptions neurons(Index value) {
         StackOptions copy = changed(Option.NEURONS);
         copy.neurons = value;
+        return copy;
+    }
+
+    /**
+     * Projects each component, after the norm if that is applied, onto directions: values are dot products with them instead
+     * of vectors. Neurons are projected before they are multiplied out, so that memory grows with the number of directions
+     * instead of d_model. The original's {@code project_output_onto}.
+     *
+     * @param onto one direction [d_model], which leaves values [component, batch, pos], or several [d_model, direction],
+     *     which leave [component, batch, pos, direction]
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public StackOptions projectOutput(Tensor onto) {
+        StackOptions copy = changed(Option.PROJECT_OUTPUT);
+        copy.directions = onto;
         return copy;
     }
 
@@ -201,5 +226,32 @@ public final class StackOptions {
 
     Index neurons() {
         return neurons;
+    }
+
+    /**
+     * What to project onto [d_model, direction], fit for a model; null for nothing.
+     *
+     * @param centred whether what is projected would be centred before: the directions are centred in its stead
+     * @throws IllegalArgumentException if the directions don't fit the model
+     */
+    @Nullable
+    Tensor directions(HookedTransformer model, boolean centred) {
+        Tensor given = directions;
+        if (given == null) {
+            return null;
+        }
+        int width = model.config().dModel();
+        if (given.rank() < 1 || given.rank() > 2 || given.size(0) != width) {
+            throw new IllegalArgumentException("Directions to project onto should be [d_model] or [d_model, direction],"
+                    + " d_model " + width + "; found " + given.describe());
+        }
+        given.requireOn(model.backend(), "What is projected onto");
+        Tensor matrix = (given.rank() == 1 ? given.unsqueeze(1) : given).to(model.dtype());
+        return centred ? matrix.sub(matrix.mean(0).unsqueeze(0)) : matrix;
+    }
+
+    /** Whether there is one direction, which leaves no axis. */
+    boolean projectsOntoOne() {
+        return directions != null && directions.rank() == 1;
     }
 }

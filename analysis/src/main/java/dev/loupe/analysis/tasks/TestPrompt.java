@@ -7,14 +7,17 @@ import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import org.apiguardian.api.API;
 
 /**
  * How a model takes to a known answer: the original's {@code test_prompt}.
  *
  * @param prompt the prompt's tokens, as text
- * @param steps one for each token of the answer
+ * @param steps one for each token of the answer; of several answers one for each of them
  */
 public record TestPrompt(List<String> prompt, List<Step> steps) {
 
@@ -55,12 +58,8 @@ public record TestPrompt(List<String> prompt, List<Step> steps) {
     /** Tries an answer, as it is or with a space in front. */
     public static TestPrompt run(
             HookedTransformer model, String prompt, String answer, int topK, boolean prependSpaceToAnswer) {
-        String text = prependSpaceToAnswer && !answer.startsWith(" ") ? " " + answer : answer;
         long[] before = model.toTokens(prompt).row(0);
-        long[] after = model.toContinuationTokens(text);
-        if (after.length == 0) {
-            throw new IllegalArgumentException("The answer is empty: \"" + answer + "\" has no tokens");
-        }
+        long[] after = tokens(model, answer, prependSpaceToAnswer);
         long[] all = Arrays.copyOf(before, before.length + after.length);
         System.arraycopy(after, 0, all, before.length, after.length);
         int[] positions = new int[after.length];
@@ -76,6 +75,55 @@ public record TestPrompt(List<String> prompt, List<Step> steps) {
             }
         }
         return new TestPrompt(model.toStrTokens(before), steps);
+    }
+
+    /**
+     * Tries several answers at once, of each its first token: whether the model prefers one to the others. The original's
+     * {@code test_prompt} with a list of answers.
+     *
+     * @param answers get a space in front if they have none
+     * @param topK how many of the best tokens are told
+     * @return a step for each answer, in the order given, all after the prompt alone
+     * @throws IllegalArgumentException if there is no answer, or one has no tokens, or two begin with the same token
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public static TestPrompt run(HookedTransformer model, String prompt, List<String> answers, int topK) {
+        return run(model, prompt, answers, topK, true);
+    }
+
+    /** Tries several answers at once, of each its first token, as they are or with a space in front. */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public static TestPrompt run(
+            HookedTransformer model, String prompt, List<String> answers, int topK, boolean prependSpaceToAnswer) {
+        if (answers.isEmpty()) {
+            throw new IllegalArgumentException("There are no answers to try");
+        }
+        Map<Long, String> first = new LinkedHashMap<>();
+        for (String answer : answers) {
+            long token = tokens(model, answer, prependSpaceToAnswer)[0];
+            String same = first.putIfAbsent(token, answer);
+            if (same != null) {
+                throw new IllegalArgumentException("The answers \"" + same + "\" and \"" + answer
+                        + "\" begin with one token, " + model.toStrTokens(new long[] {token})
+                        + ", so the first token can't tell them apart; try them one at a time");
+            }
+        }
+        long[] before = model.toTokens(prompt).row(0);
+        List<Step> steps = new ArrayList<>();
+        try (Tensor logits =
+                model.run(RunRequest.of(Tokens.of(before)).logitsAt(-1).build()).logits()) {
+            first.keySet().forEach(token -> steps.add(step(model, logits.get(0, 0), token, topK)));
+        }
+        return new TestPrompt(model.toStrTokens(before), steps);
+    }
+
+    private static long[] tokens(HookedTransformer model, String answer, boolean prependSpace) {
+        String text = prependSpace && !answer.startsWith(" ") ? " " + answer : answer;
+        long[] tokens = model.toContinuationTokens(text);
+        if (tokens.length == 0) {
+            throw new IllegalArgumentException("The answer is empty: \"" + answer + "\" has no tokens");
+        }
+        return tokens;
     }
 
     private static Step step(HookedTransformer model, Tensor logits, long answer, int topK) {

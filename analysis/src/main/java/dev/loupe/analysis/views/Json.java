@@ -48,6 +48,8 @@ final class Json {
                 number(numbers[i], out);
             }
             out.append(']');
+        } else if (value instanceof Double number) {
+            number(number, out);
         } else if (value instanceof Integer || value instanceof Boolean) {
             out.append(value);
         } else {

@@ -252,7 +252,41 @@
     draw(spec.series[0]);
   }
 
-  const draw = {heatmap: drawHeatmap, panels: drawPanels, tokens: drawTokens};
+  // Nodes in rows from the bottom up, and edges between them.
+  function drawGraph(section, spec) {
+    const color = colors(spec.scale);
+    const strongest = spec.scale.domain[1];
+    const width = Math.max(320, 84 * spec.columns), step = 62, height = 40 + step * (spec.rows - 1);
+    const x = node => (node.column < 0 ? width / 2 : ((node.column + 0.5) * width) / spec.columns);
+    const y = node => height - 20 - step * node.row;
+    const svg = section.append("div").attr("class", "scroll").append("svg").attr("class", "graph")
+      .attr("width", width + 20).attr("height", height).attr("role", "img")
+      .attr("aria-label", `${spec.title}: ${spec.nodes.length} nodes, ${spec.edges.length} edges`);
+    const name = edge => `${spec.nodes[edge.from].name} → ${spec.nodes[edge.to].name}${edge.label ? ` (${edge.label})` : ""}`;
+    svg.selectAll("path").data(d3.sort(spec.edges, edge => Math.abs(edge.score))).join("path")
+      .attr("d", edge => {
+        const from = spec.nodes[edge.from], to = spec.nodes[edge.to];
+        const bend = (y(to) - y(from)) / 2;
+        return `M${x(from)},${y(from) - 9}C${x(from)},${y(from) + bend} ${x(to)},${y(to) - bend} ${x(to)},${y(to) + 9}`;
+      })
+      .attr("stroke", edge => color(edge.score < 0 ? Math.min(edge.score, -0.3 * strongest) : Math.max(edge.score, 0.3 * strongest)))
+      .attr("stroke-width", edge => 0.8 + (4.2 * Math.abs(edge.score)) / strongest)
+      .on("pointermove", (event, edge) => showTip([name(edge), show(edge.score)], event.clientX, event.clientY))
+      .on("pointerleave", hideTip);
+    const boxes = svg.selectAll("g").data(spec.nodes).join("g")
+      .attr("transform", node => `translate(${x(node)},${y(node)})`);
+    boxes.append("rect").attr("x", -32).attr("y", -9).attr("width", 64).attr("height", 18).attr("rx", 4);
+    boxes.append("text").attr("y", 4).text(node => node.name);
+    const details = section.append("details");
+    details.append("summary").text("Numbers");
+    const body = details.append("div").attr("class", "scroll").append("table");
+    body.append("tr").selectAll("th").data(["edge", "score"]).join("th").attr("scope", "col").text(d => d);
+    const lines = body.selectAll("tr.line").data(spec.edges).join("tr").attr("class", "line");
+    lines.append("th").attr("scope", "row").text(name);
+    lines.append("td").text(edge => show(edge.score));
+  }
+
+  const draw = {heatmap: drawHeatmap, panels: drawPanels, tokens: drawTokens, graph: drawGraph};
 
   function render() {
     hideTip();

@@ -9,8 +9,10 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.fixtures.Fixtures;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
+import dev.loupe.model.RunRequest;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
@@ -135,6 +137,80 @@ class AttributionTest {
             assertThat(Math.abs(fine.completenessError())).isLessThan(Math.abs(coarse.completenessError()) + 1e-6);
             EdgeAttribution one = EdgeAttribution.integrated(model, clean, corrupted, DIFFERENCE, 8);
             assertThat(one.top(3)).hasSize(3);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {Fixtures.GPT2, Fixtures.LLAMA, Fixtures.NEOX, Fixtures.GEMMA2})
+    void aCircuitOfAllEdgesIsTheModelAndOneOfNoneTheCorruptedRun(String fixture) {
+        Tokens clean = tokens(fixture, "golden.safetensors", "tokens");
+        Tokens corrupted = tokens(fixture, "gradients.safetensors", "corrupted_tokens");
+        try (HookedTransformer model = load(fixture, DType.FLOAT64)) {
+            EdgeAttribution edges = EdgeAttribution.of(model, clean, corrupted, DIFFERENCE);
+            Circuit all = new Circuit(edges.top(Integer.MAX_VALUE));
+            Circuit.Faithfulness whole = all.evaluate(model, clean, corrupted, DIFFERENCE);
+            assertThat(whole.circuit()).isCloseTo(whole.clean(), within(1e-9));
+            assertThat(whole.complement()).isCloseTo(whole.corrupted(), within(1e-9));
+            assertThat(whole.faithfulness()).isCloseTo(1, within(1e-6));
+            assertThat(whole.completeness()).isCloseTo(1, within(1e-6));
+            Circuit.Faithfulness none = new Circuit(List.of()).evaluate(model, clean, corrupted, DIFFERENCE);
+            assertThat(none.circuit()).isCloseTo(whole.corrupted(), within(1e-9));
+            assertThat(none.complement()).isCloseTo(whole.clean(), within(1e-9));
+        }
+    }
+
+    @Test
+    void oneDirectEdgeMakesTheDifferenceThatItsPatchMakesByHand() {
+        Tokens clean = tokens(Fixtures.GPT2, "golden.safetensors", "tokens");
+        Tokens corrupted = tokens(Fixtures.GPT2, "gradients.safetensors", "corrupted_tokens");
+        try (HookedTransformer model = load(Fixtures.GPT2, DType.FLOAT64)) {
+            EdgeAttribution edges = EdgeAttribution.of(model, clean, corrupted, DIFFERENCE);
+            List<EdgeAttribution.Edge> others = edges.top(Integer.MAX_VALUE).stream()
+                    .filter(edge ->
+                            !(edge.writer().equals("a0.h1") && edge.reader().equals("logits")))
+                    .toList();
+            double found = new Circuit(others)
+                    .evaluate(model, clean, corrupted, DIFFERENCE)
+                    .circuit();
+            String last = "blocks.2.hook_resid_post";
+            String head = "blocks.0.attn.hook_result";
+            Tensor before = model.run(RunRequest.of(clean).observe(last, head).build())
+                    .cache()
+                    .get(last);
+            Tensor here = model.run(RunRequest.of(clean).observe(head).build())
+                    .cache()
+                    .get(head)
+                    .select(2, 1);
+            Tensor there = model.run(RunRequest.of(corrupted).observe(head).build())
+                    .cache()
+                    .get(head)
+                    .select(2, 1);
+            Tensor logits =
+                    model.runWith(clean, Intervention.set(last, before.sub(here).add(there)));
+            Tensor end = logits.select(1, -1);
+            double expected = end.select(1, 5).sub(end.select(1, 9)).mean().item();
+            assertThat(found).isCloseTo(expected, within(1e-9));
+        }
+    }
+
+    @Test
+    void edgesThatLeadNowhereAreLeftOut() {
+        Tokens clean = tokens(Fixtures.GPT2, "golden.safetensors", "tokens");
+        Tokens corrupted = tokens(Fixtures.GPT2, "gradients.safetensors", "corrupted_tokens");
+        try (HookedTransformer model = load(Fixtures.GPT2, DType.FLOAT64)) {
+            EdgeAttribution edges = EdgeAttribution.of(model, clean, corrupted, DIFFERENCE);
+            Circuit pruned = Circuit.top(edges, 30);
+            Circuit whole = new Circuit(edges.top(30));
+            assertThat(pruned.edges()).isNotEmpty().hasSizeLessThan(30);
+            // What leads nowhere makes no difference.
+            assertThat(pruned.evaluate(model, clean, corrupted, DIFFERENCE).circuit())
+                    .isCloseTo(
+                            whole.evaluate(model, clean, corrupted, DIFFERENCE).circuit(), within(1e-9));
+            assertThat(pruned.view("Circuit").toHtml()).contains("\"kind\":\"graph\"");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> new Circuit(List.of(new EdgeAttribution.Edge("m2", "a0.h0<q>", 1)))
+                            .evaluate(model, clean, corrupted, DIFFERENCE))
+                    .withMessageContaining("no edge from 'm2' to 'a0.h0<q>'");
         }
     }
 

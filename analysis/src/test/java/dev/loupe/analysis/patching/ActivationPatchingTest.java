@@ -17,6 +17,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -447,5 +448,46 @@ class ActivationPatchingTest {
         assertThatThrownBy(() -> METRIC.normalized(0, Double.POSITIVE_INFINITY)).hasMessageContaining("Infinity");
         assertThat(METRIC.normalized(1e-7, 2e-7, 0).of(gpt2.model().forward(gpt2.tokens())))
                 .isFinite();
+    }
+
+    @Test
+    void everyPatchedRunTellsWhatWasPatched() {
+        PatchingResult result = ActivationPatching.of(
+                        gpt2.model(), corrupted(gpt2), gpt2.run().cache(), METRIC)
+                .run(Sweep.ATTN_HEAD_OUT_ALL_POS);
+        assertThat(result.warning()).isEmpty();
+        List<PatchingResult.Entry> entries = result.entries();
+        assertThat(entries).hasSize((int) result.values().elements());
+        int[][] index = result.index();
+        for (int i = 0; i < index.length; i++) {
+            int layer = index[i][0];
+            int head = index[i][1];
+            assertThat(entries.get(i).index())
+                    .containsExactly(Map.entry(Axis.LAYER, layer), Map.entry(Axis.HEAD, head));
+            assertThat(entries.get(i).value()).isEqualTo(result.values().item(layer, head));
+        }
+    }
+
+    @Test
+    void aSweepWhoseTwoRunsHaveOneMetricSaysSo() {
+        ActivationCache clean = gpt2.run().cache();
+        for (Sweep sweep : List.of(Sweep.RESID_PRE, Sweep.BLOCK_EVERY)) {
+            PatchingResult result = ActivationPatching.of(
+                            gpt2.model(),
+                            corrupted(gpt2),
+                            clean,
+                            Metric.at(
+                                    new int[] {-1},
+                                    logits -> logits.mul(0).sum().item() + 7))
+                    .run(sweep);
+            assertThat(result.warning())
+                    .contains("7.0 for the clean and 7.0 for the corrupted run", "nothing to bring back");
+        }
+        // As run: of the corrupted tokens themselves.
+        ActivationCache same = gpt2.model().runWithCache(corrupted(gpt2)).cache();
+        assertThat(ActivationPatching.of(gpt2.model(), corrupted(gpt2), same, METRIC)
+                        .run(Sweep.RESID_PRE)
+                        .warning())
+                .contains("nothing to bring back");
     }
 }

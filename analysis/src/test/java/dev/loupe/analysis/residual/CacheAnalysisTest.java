@@ -14,6 +14,7 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
+import java.util.function.Function;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -251,7 +252,7 @@ class CacheAnalysisTest {
         assertThatThrownBy(() -> analysis.decomposeResid(StackOptions.defaults().inclMid()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("decomposeResid has no option inclMid; it has layer, mlpInput, mode, applyLn, positions,"
-                        + " inclEmbeds");
+                        + " inclEmbeds, projectOutput");
         assertThatThrownBy(
                         () -> analysis.stackHeadResults(StackOptions.defaults().mode(Mode.ATTN)))
                 .hasMessageContaining("mode");
@@ -341,5 +342,77 @@ class CacheAnalysisTest {
                     lens.view(0, toy.toStrTokens("The capital of France is")).toHtml();
             assertThat(html).contains("Paris").contains("0_pre, after");
         }
+    }
+
+    @Test
+    void theLastPositionIsTheLastRealTokenInBatchesThatArePaddedAtTheRight() {
+        HookedTransformer model = gpt2.model();
+        List<long[]> rows = List.of(new long[] {5, 3}, new long[] {7, 2, 9, 4, 1});
+        Tokens right = Tokens.pad(rows, 0, false);
+        CacheAnalysis padded = CacheAnalysis.of(model.runWithCache(right).cache());
+        StackOptions last = StackOptions.defaults().position(-1).applyLn();
+        for (int row = 0; row < 2; row++) {
+            CacheAnalysis alone = CacheAnalysis.of(
+                    model.runWithCache(Tokens.of(rows.get(row))).cache());
+            List<Function<CacheAnalysis, ResidualStack>> stacks = List.of(
+                    analysis -> analysis.decomposeResid(last),
+                    analysis -> analysis.accumulatedResid(last),
+                    analysis -> analysis.stackHeadResults(last.inclRemainder()),
+                    analysis -> analysis.stackNeuronResults(last.neurons(Index.pick(1, 5))),
+                    analysis -> analysis.getFullResidDecomposition(last));
+            for (Function<CacheAnalysis, ResidualStack> stack : stacks) {
+                Tensor found = stack.apply(padded).values().slice(1, row, row + 1);
+                assertClose(found, stack.apply(alone).values());
+            }
+            Tensor attribution = padded.logitAttrs(padded.decomposeResid(last), Targets.id(3))
+                    .slice(1, row, row + 1);
+            assertClose(attribution, alone.logitAttrs(alone.decomposeResid(last), Targets.id(3)));
+        }
+    }
+
+    @Test
+    void projectedComponentsAreTheComponentsTimesTheDirections() {
+        for (Golden golden : List.of(gpt2, llama)) {
+            HookedTransformer model = golden.model();
+            CacheAnalysis analysis = CacheAnalysis.of(golden.run().cache());
+            Tensor several = model.tensors().randn(3, model.config().dModel(), 2);
+            for (StackOptions options : List.of(
+                    StackOptions.defaults(),
+                    StackOptions.defaults().applyLn(),
+                    StackOptions.upTo(1).position(2))) {
+                List<Function<StackOptions, ResidualStack>> stacks = List.of(
+                        analysis::decomposeResid,
+                        analysis::accumulatedResid,
+                        chosen -> analysis.stackHeadResults(chosen.inclRemainder()),
+                        chosen -> analysis.stackNeuronResults(chosen.inclRemainder()),
+                        chosen -> analysis.stackNeuronResults(chosen.layer(0)),
+                        analysis::getFullResidDecomposition,
+                        chosen -> analysis.getFullResidDecomposition(chosen.expandNeurons(false)));
+                for (Function<StackOptions, ResidualStack> stack : stacks) {
+                    Tensor whole = stack.apply(options).values().matmul(several);
+                    assertClose(stack.apply(options.projectOutput(several)).values(), whole);
+                    Tensor one = several.select(1, 1);
+                    assertClose(stack.apply(options.projectOutput(one)).values(), whole.select(-1, 1));
+                }
+            }
+        }
+    }
+
+    @Test
+    void projectionsThatDontFitAreRefused() {
+        CacheAnalysis analysis = CacheAnalysis.of(gpt2.run().cache());
+        Tensor wrong = gpt2.model().tensors().randn(3, 7);
+        assertThatThrownBy(() -> analysis.decomposeResid(StackOptions.defaults().projectOutput(wrong)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContainingAll("[d_model]", "[7]");
+        Tensor direction = gpt2.model().W_U().select(1, 3);
+        ResidualStack projected =
+                analysis.decomposeResid(StackOptions.defaults().projectOutput(direction));
+        assertThatThrownBy(() -> analysis.applyLnToStack(projected, -1, false))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("before they are projected");
+        assertThatThrownBy(() -> analysis.logitAttrs(projected, Targets.id(3)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("before they are projected");
     }
 }

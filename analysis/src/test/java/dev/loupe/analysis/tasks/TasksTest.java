@@ -203,4 +203,20 @@ class TasksTest {
                     .hasMessageContaining("answer is empty");
         }
     }
+
+    @Test
+    void severalAnswersAreComparedByTheirFirstTokens() {
+        String prompt = "When Mary and John went to the store, John gave a drink to";
+        TestPrompt both = TestPrompt.run(model, prompt, List.of("John", "Mary"), 2);
+        assertThat(both.steps()).extracting(step -> step.answer().token()).containsExactly(" John", " Mary");
+        TestPrompt mary = TestPrompt.run(model, prompt, "Mary", 2);
+        assertThat(both.steps().get(1)).isEqualTo(mary.steps().get(0));
+        assertThat(both.steps().get(1).rank()).isZero();
+        assertThat(both.steps().get(0).rank()).isPositive();
+        assertThat(both.prompt()).isEqualTo(mary.prompt());
+        assertThatThrownBy(() -> TestPrompt.run(model, prompt, List.of("Mary", " Mary"), 2))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("can't tell them apart");
+        assertThatThrownBy(() -> TestPrompt.run(model, prompt, List.of(), 2)).hasMessageContaining("no answers");
+    }
 }

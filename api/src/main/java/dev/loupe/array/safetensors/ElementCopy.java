@@ -10,6 +10,8 @@ import java.nio.ShortBuffer;
 /** Copies elements out of a file's bytes, from their type to a tensor's. */
 final class ElementCopy {
 
+    private static final int CHUNK = 4096;
+
     private ElementCopy() {}
 
     /**
@@ -22,22 +24,32 @@ final class ElementCopy {
         ByteBuffer destination = target.from(at).limit(count * target.dtype().bytes());
         if (type == target.dtype()) {
             copySame(source, type.bytes(), destination);
-        } else if (type == DType.BFLOAT16 && target.dtype() == DType.FLOAT32) {
-            ShortBuffer from = source.asShortBuffer();
-            FloatBuffer to = destination.asFloatBuffer();
-            for (int i = 0; i < count; i++) {
-                to.put(i, HalfFloats.fromBfloat16(from.get(i)));
-            }
-        } else if (type == DType.FLOAT16 && target.dtype() == DType.FLOAT32) {
-            ShortBuffer from = source.asShortBuffer();
-            FloatBuffer to = destination.asFloatBuffer();
-            for (int i = 0; i < count; i++) {
-                to.put(i, HalfFloats.fromFloat16(from.get(i)));
-            }
+        } else if (type.bytes() == 2 && target.dtype() == DType.FLOAT32) {
+            widen(source.asShortBuffer(), type, destination.asFloatBuffer());
         } else {
             for (int i = 0; i < count; i++) {
                 target.setDouble(at + i, element(source, type, i));
             }
+        }
+    }
+
+    /** By way of arrays, whose loops are compiled in a fraction of the time that those over buffers take. */
+    private static void widen(ShortBuffer from, DType type, FloatBuffer to) {
+        short[] narrow = new short[Math.min(CHUNK, from.remaining())];
+        float[] wide = new float[narrow.length];
+        while (from.hasRemaining()) {
+            int count = Math.min(narrow.length, from.remaining());
+            from.get(narrow, 0, count);
+            if (type == DType.BFLOAT16) {
+                for (int i = 0; i < count; i++) {
+                    wide[i] = HalfFloats.fromBfloat16(narrow[i]);
+                }
+            } else {
+                for (int i = 0; i < count; i++) {
+                    wide[i] = HalfFloats.fromFloat16(narrow[i]);
+                }
+            }
+            to.put(wide, 0, count);
         }
     }
 

@@ -7,6 +7,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -157,15 +158,18 @@ record Header(Map<String, String> metadata, Map<String, StoredTensor> tensors) {
             throw new IllegalArgumentException(
                     where + "should have data_offsets [begin, end], found " + offsets + "." + DAMAGED);
         }
-        Shape tensorShape = Shape.of(sizes);
-        long found = places[1] - places[0];
+        Shape tensorShape;
         long needed;
         try {
+            tensorShape = Shape.of(sizes);
             needed = Math.multiplyExact(tensorShape.elements(), bits);
-        } catch (ArithmeticException e) {
+        } catch (IllegalArgumentException | ArithmeticException e) {
             throw new IllegalArgumentException(
-                    where + "has the shape " + tensorShape + ", more elements than any file can hold." + DAMAGED);
+                    where + "has the shape " + Arrays.toString(sizes) + ", more elements than any file can hold."
+                            + DAMAGED,
+                    e);
         }
+        long found = places[1] - places[0];
         if (needed % 8 != 0 || needed / 8 != found) {
             throw new IllegalArgumentException(where + "of type " + type + " and shape " + tensorShape + " needs "
                     + (needed + 7) / 8 + " bytes, but its data_offsets " + offsets + " hold " + found + "." + DAMAGED);

@@ -9,6 +9,7 @@ import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
@@ -30,7 +31,7 @@ final class Backward {
     private final Map<Value, Value> seeds = new HashMap<>();
     private final Map<Value, Value> twins = new HashMap<>();
     private final BitSet main = new BitSet();
-    private final Map<List<Dim>, Value> bySizes = new HashMap<>();
+    private final Map<List<Dim>, Value> bySizes = new LinkedHashMap<>();
     private final BitSet active = new BitSet();
     private final Map<Value, List<Contribution>> contributions = new HashMap<>();
     private final Map<Value, Value> gradients = new HashMap<>();
@@ -230,9 +231,27 @@ final class Backward {
         return differentiable && !leaves.contains(value);
     }
 
-    // The first value of these sizes that is computed in any case.
+    // The first value of these sizes that is computed in any case, or one that is made of what is.
     private Value alike(Value value) {
-        return bySizes.getOrDefault(List.of(value.type().dims()), value);
+        Value known = bySizes.get(List.of(value.type().dims()));
+        int last = value.type().rank() - 1;
+        if (known != null
+                || main.get(value.id())
+                || last < 1
+                || !value.type().dim(last).isFixed()) {
+            return known == null ? value : known;
+        }
+        List<Dim> leading = List.of(value.type().dims()).subList(0, last);
+        return bySizes.entrySet().stream()
+                .filter(entry -> entry.getKey().size() == last + 1
+                        && entry.getKey().subList(0, last).equals(leading)
+                        && entry.getKey().get(last).isFixed())
+                .map(entry -> b.expand(
+                        b.slice(entry.getValue(), last, 0, 1),
+                        last,
+                        value.type().dim(last).value()))
+                .findFirst()
+                .orElse(value);
     }
 
     // What stands in one region is added up there, so that the next region reads one value.

@@ -140,6 +140,7 @@ final class WeightReader implements RawWeights {
     private void gather(SafetensorsFile file, String source, long[] stored, Layout layout, HostTensor result) {
         HostTensor all = scratch(Shape.of(stored));
         file.copy(source, 0, all.shape().elements(), all, 0);
+        ByteBuffer elements = all.data();
         int width = dtype.bytes();
         int columns =
                 result.shape().rank() == 0 ? 1 : Math.toIntExact(result.shape().size(-1));
@@ -148,7 +149,7 @@ final class WeightReader implements RawWeights {
             ByteBuffer to = result.from((long) row * columns);
             for (int column = 0; column < columns; column++) {
                 int from = Math.toIntExact(layout.source(row, column, stored));
-                copyElement(all.data(), from, to, column, width);
+                copyElement(elements, from, to, column, width);
             }
         }
     }

@@ -7,8 +7,6 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.URL;
 import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
-import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +19,8 @@ public final class BundledFiles implements ModelFiles {
 
     private static final String ROOT = "/dev/loupe/architectures/bundled/";
     private static final List<String> NAMES = List.of("toy-gpt2", "toy-llama", "toy-mistral");
+
+    private static final int CHUNK = 1 << 16;
 
     private final String name;
 
@@ -66,18 +66,26 @@ public final class BundledFiles implements ModelFiles {
         if (url.getProtocol().equals("file")) {
             return SafetensorsFile.open(Path.of(URI.create(url.toString())));
         }
-        try (InputStream in = url.openStream();
-                ReadableByteChannel channel = Channels.newChannel(in)) {
+        try (InputStream in = url.openStream()) {
             int length = Math.toIntExact(url.openConnection().getContentLengthLong());
-            ByteBuffer content = ByteBuffer.allocateDirect(length);
-            int read = 0;
-            while (content.hasRemaining() && read >= 0) {
-                read = channel.read(content);
-            }
-            return SafetensorsFile.of(name + "/" + file, content.flip());
+            return SafetensorsFile.of(name + "/" + file, content(in, length));
         } catch (IOException e) {
             throw new UncheckedIOException("Can't read " + file + " of " + name, e);
         }
+    }
+
+    // Not by a channel over the stream, which fails on a thread that is interrupted.
+    static ByteBuffer content(InputStream in, int length) throws IOException {
+        ByteBuffer content = ByteBuffer.allocateDirect(length);
+        byte[] chunk = new byte[CHUNK];
+        while (content.hasRemaining()) {
+            int read = in.read(chunk, 0, Math.min(chunk.length, content.remaining()));
+            if (read < 0) {
+                break;
+            }
+            content.put(chunk, 0, read);
+        }
+        return content.flip();
     }
 
     private @Nullable URL find(String file) {

@@ -26,27 +26,31 @@ final class ExportedGraph {
     private static final TensorType TOKENS = TensorType.of(DType.INT64, StandardNames.BATCH, StandardNames.POS);
 
     private final WholeGraph whole;
+    private final List<String> fed;
     private final ModelBuilder model;
     private final Map<Integer, String> names = new HashMap<>();
     private final Map<String, String> prepared = new HashMap<>();
 
-    private ExportedGraph(WholeGraph whole, ModelBuilder model) {
+    private ExportedGraph(WholeGraph whole, List<String> fed, ModelBuilder model) {
         this.whole = whole;
+        this.fed = fed;
         this.model = model;
     }
 
     /**
      * Adds a graph to an empty model; its weights are in the model already, under their own names.
      *
+     * @param fed names of graph inputs that are inputs of the model too
      * @return the names of the model's outputs, in order
      * @throws UnsupportedOperationException if the graph reads an input that can't be worked out from tokens and mask
      */
-    static List<String> write(WholeGraph whole, ModelBuilder model) {
-        return new ExportedGraph(whole, model).write();
+    static List<String> write(WholeGraph whole, List<String> fed, ModelBuilder model) {
+        return new ExportedGraph(whole, fed, model).write();
     }
 
     private List<String> write() {
         model.input(StandardNames.TOKENS, TOKENS).input(StandardNames.ATTENTION_MASK, TOKENS);
+        fed.stream().filter(whole.inputs()::containsKey).forEach(this::declare);
         model.scope("inputs");
         whole.inputs().forEach((input, slot) -> names.put(slot, input(input)));
         Segment segment = whole.segment();
@@ -67,6 +71,12 @@ final class ExportedGraph {
         outputs.forEach((output, slot) ->
                 model.output(name(names, slot), segment.types().get(slot), output));
         return List.copyOf(outputs.keySet());
+    }
+
+    private void declare(String input) {
+        TensorType type = whole.segment().types().get(whole.inputs().get(input));
+        model.input(input, type);
+        prepared.put(input, input);
     }
 
     private static Segment only(Segment segment, Segment.Step step) {

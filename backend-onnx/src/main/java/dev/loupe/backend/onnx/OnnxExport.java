@@ -1,26 +1,25 @@
 package dev.loupe.backend.onnx;
 
-import dev.loupe.architecture.StandardNames;
 import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.WholeGraph;
 import dev.loupe.backend.onnx.model.ModelBuilder;
-import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.TensorType;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.Intervention;
 import dev.loupe.io.OutputFile;
 import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Metric;
+import dev.loupe.model.StandaloneModel;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.stream.Collectors;
 
 /**
  * Writes a model to an ONNX file whose outputs are the logits and chosen hook points. The file needs nothing of Loupe:
@@ -48,13 +47,13 @@ public final class OnnxExport {
     private static final long ALIGNMENT = 64;
 
     private final HookedTransformer model;
-    private final HookFilter points;
+    private final StandaloneModel content;
     private final boolean externalData;
     private final boolean replaces;
 
-    private OnnxExport(HookedTransformer model, HookFilter points, boolean externalData, boolean replaces) {
+    private OnnxExport(HookedTransformer model, StandaloneModel content, boolean externalData, boolean replaces) {
         this.model = model;
-        this.points = points;
+        this.content = content;
         this.externalData = externalData;
         this.replaces = replaces;
     }
@@ -65,12 +64,14 @@ public final class OnnxExport {
      * @param file the model
      * @param data the file with its weights, if they are not in the model
      * @param outputs names of the outputs, in order
+     * @param values names of the inputs that take values of interventions; none unless they were asked for
      * @param bytes size of the file, or of both
      */
-    public record Written(Path file, Optional<Path> data, List<String> outputs, long bytes) {
+    public record Written(Path file, Optional<Path> data, List<String> outputs, List<String> values, long bytes) {
         /** Copies the names. */
         public Written {
             outputs = List.copyOf(outputs);
+            values = List.copyOf(values);
         }
     }
 
@@ -79,12 +80,34 @@ public final class OnnxExport {
 
     /** The export of a model's logits. The model may be on any backend; its hooks play no part. */
     public static OnnxExport of(HookedTransformer model) {
-        return new OnnxExport(model, HookFilter.none(), false, false);
+        return new OnnxExport(model, StandaloneModel.of(model), false, false);
+    }
+
+    private OnnxExport with(StandaloneModel other) {
+        return new OnnxExport(model, other, externalData, replaces);
     }
 
     /** With these hook points as outputs too, and those chosen before. Optional points are computed if chosen. */
     public OnnxExport observe(HookFilter more) {
-        return new OnnxExport(model, points.and(more), externalData, replaces);
+        return with(content.observe(more));
+    }
+
+    /** With these interventions inside, after those given before: a steered model, one without a head. */
+    public OnnxExport intervene(Intervention... more) {
+        return with(content.intervene(more));
+    }
+
+    /** The values of the interventions are inputs of the file, as {@link StandaloneModel#valuesAsInputs} tells. */
+    public OnnxExport valuesAsInputs() {
+        return with(content.valuesAsInputs());
+    }
+
+    /**
+     * With a metric as the output {@code metric}, and its derivatives at hook points as outputs, each under the point's name
+     * and {@code _grad}.
+     */
+    public OnnxExport gradients(Metric metric, HookFilter points) {
+        return with(content.gradients(metric, points));
     }
 
     /**
@@ -92,17 +115,18 @@ public final class OnnxExport {
      * without asking where they are too large for the format, which allows 2 GiB.
      */
     public OnnxExport externalData() {
-        return new OnnxExport(model, points, true, replaces);
+        return new OnnxExport(model, content, true, replaces);
     }
 
     /** Files that exist are replaced. */
     public OnnxExport replacing() {
-        return new OnnxExport(model, points, externalData, true);
+        return new OnnxExport(model, content, externalData, true);
     }
 
     /**
      * Writes the file or files, as {@link OutputFile} does: nobody ever sees half of one.
      *
+     * @throws IllegalArgumentException if an intervention or the metric depends on a certain batch or length
      * @throws dev.loupe.graph.UnknownHookException if a chosen hook point doesn't exist; names the nearest
      * @throws UnsupportedOperationException if the model isn't in float32, or has an operation or an input that can't be
      *     exported; names it
@@ -111,10 +135,8 @@ public final class OnnxExport {
      */
     public Written write(Path file) {
         requireExportable();
-        Set<String> observed = points.select(model.hookNames()).stream()
-                .map(HookPoint::name)
-                .collect(Collectors.toCollection(LinkedHashSet::new));
-        WholeGraph whole = WholeGraph.of(model.graph(), observed, Set.of(StandardNames.LOGITS));
+        StandaloneModel.Written standalone = content.write();
+        WholeGraph whole = standalone.whole();
         List<Place> places = places(whole.segment());
         long bytes = places.stream().mapToLong(Place::bytes).sum();
         boolean external = externalData || bytes > MOST_INLINE_BYTES;
@@ -130,15 +152,17 @@ public final class OnnxExport {
                     builder.weight(place.name(), dtype, place.type().shape());
                 }
             }
-            List<String> outputs = ExportedGraph.write(whole, builder);
-            long written = dataFile == null ? 0 : dataFile.write(channel -> writeAll(places, channel));
-            written += modelFile.write(channel -> builder.write(channel, this::numbers));
+            List<String> outputs = ExportedGraph.write(whole, standalone.values(), builder);
+            long written = dataFile == null ? 0 : dataFile.write(channel -> writeAll(whole, places, channel));
+            written += modelFile.write(channel ->
+                    builder.write(channel, weight -> tensor(whole, weight).data()));
             // In this order a model never stands there without its weights.
             if (dataFile != null) {
                 dataFile.publish();
             }
             modelFile.publish();
-            return new Written(file, Optional.ofNullable(dataFile).map(OutputFile::path), outputs, written);
+            return new Written(
+                    file, Optional.ofNullable(dataFile).map(OutputFile::path), outputs, standalone.values(), written);
         }
     }
 
@@ -185,12 +209,12 @@ public final class OnnxExport {
         return places;
     }
 
-    private void writeAll(List<Place> places, WritableByteChannel channel) throws IOException {
+    private void writeAll(WholeGraph whole, List<Place> places, WritableByteChannel channel) throws IOException {
         long position = 0;
         for (Place place : places) {
             // Less than the largest alignment.
             OutputFile.writeFully(channel, ByteBuffer.allocate(Math.toIntExact(place.offset() - position)));
-            for (ByteBuffer part : model.weight(place.name()).toHost().parts()) {
+            for (ByteBuffer part : tensor(whole, place.name()).parts()) {
                 OutputFile.writeFully(channel, part.duplicate().clear());
             }
             position = place.offset() + place.bytes();
@@ -198,7 +222,8 @@ public final class OnnxExport {
     }
 
     // In a model below 2 GiB every weight lies in one buffer.
-    private ByteBuffer numbers(String weight) {
-        return model.weight(weight).toHost().data();
+    private HostTensor tensor(WholeGraph whole, String weight) {
+        HostTensor constant = whole.constants().get(weight);
+        return constant == null ? model.weight(weight).toHost() : constant;
     }
 }

@@ -53,7 +53,7 @@ class OnnxExportTest {
 
     private static final String LOGITS = "logits";
     private static final double TOLERANCE = 1e-4;
-    private static final OrtEnvironment ENVIRONMENT = environment();
+    static final OrtEnvironment ENVIRONMENT = environment();
 
     @TempDir
     private Path folder;
@@ -69,12 +69,18 @@ class OnnxExportTest {
                 name, LoadOptions.defaults().withBackend("reference").withDType(dtype));
     }
 
-    private static HookedTransformer load(String name) {
+    static HookedTransformer load(String name) {
         return load(name, DType.FLOAT32);
     }
 
     /** What a run gives, by name: the bytes of each output. */
-    private static Map<String, ByteBuffer> run(OrtSession session, Tokens tokens) throws OrtException {
+    static Map<String, ByteBuffer> run(OrtSession session, Tokens tokens) throws OrtException {
+        return run(session, tokens, Map.of());
+    }
+
+    /** As above, with further inputs. */
+    static Map<String, ByteBuffer> run(OrtSession session, Tokens tokens, Map<String, OnnxTensor> more)
+            throws OrtException {
         int batch = tokens.batch();
         int positions = tokens.positions();
         long[] ids = new long[batch * positions];
@@ -89,7 +95,7 @@ class OnnxExportTest {
         Map<String, ByteBuffer> found = new LinkedHashMap<>();
         try (OnnxTensor idTensor = OnnxTensor.createTensor(ENVIRONMENT, LongBuffer.wrap(ids), shape);
                 OnnxTensor maskTensor = OnnxTensor.createTensor(ENVIRONMENT, LongBuffer.wrap(mask), shape);
-                OrtSession.Result result = session.run(Map.of("tokens", idTensor, "attention_mask", maskTensor))) {
+                OrtSession.Result result = session.run(inputs(more, idTensor, maskTensor))) {
             for (Map.Entry<String, ?> entry : result) {
                 found.put(entry.getKey(), ((OnnxTensor) entry.getValue()).getByteBuffer());
             }
@@ -97,8 +103,15 @@ class OnnxExportTest {
         return found;
     }
 
+    private static Map<String, OnnxTensor> inputs(Map<String, OnnxTensor> more, OnnxTensor ids, OnnxTensor mask) {
+        Map<String, OnnxTensor> inputs = new LinkedHashMap<>(more);
+        inputs.put("tokens", ids);
+        inputs.put("attention_mask", mask);
+        return inputs;
+    }
+
     /** Token rows of several sizes; the last ones are padded on the left and on the right. */
-    private static List<Tokens> prompts(int vocabulary, long seed) {
+    static List<Tokens> prompts(int vocabulary, long seed) {
         Random random = new Random(seed);
         List<Tokens> prompts = new ArrayList<>();
         for (int[] size : new int[][] {{1, 1}, {1, 7}, {3, 5}, {2, 30}}) {
@@ -117,7 +130,7 @@ class OnnxExportTest {
         return random.longs(count, 0, vocabulary).toArray();
     }
 
-    private static void assertAgrees(String name, ByteBuffer found, Tensor expected, Tokens tokens) {
+    static void assertAgrees(String name, ByteBuffer found, Tensor expected, Tokens tokens) {
         HostTensor numbers = expected.toHost();
         HostTensor actual = new HostTensor(expected.dtype(), expected.shape(), found);
         assertThat(found.capacity())
@@ -358,7 +371,7 @@ class OnnxExportTest {
         Graph graph =
                 builder.output(LOGITS, builder.unary(Op.UnaryKind.TANH, image)).build();
         WholeGraph whole = WholeGraph.of(graph, Set.of(), Set.of(LOGITS));
-        assertThatThrownBy(() -> ExportedGraph.write(whole, new ModelBuilder("strange", false)))
+        assertThatThrownBy(() -> ExportedGraph.write(whole, List.of(), new ModelBuilder("strange", false)))
                 .isInstanceOf(UnsupportedOperationException.class)
                 .hasMessageContaining("'image'");
     }

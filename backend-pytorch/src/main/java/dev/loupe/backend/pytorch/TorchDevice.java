@@ -1,7 +1,6 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.Device;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
@@ -161,20 +160,20 @@ final class TorchDevice implements AutoCloseable {
         return PyTorchHandle.owning(this, full(dtype, Shape.SCALAR, value), 0);
     }
 
+    /** @param value as {@link DType#nearest} gives it */
     PtNDArray full(DType dtype, Shape shape, double value) {
         if (dtype == DType.BFLOAT16) {
             try (PtNDArray wide = full(DType.FLOAT32, shape, value)) {
                 return call("to_bfloat16", wide);
             }
         }
-        DataType type = TorchTypes.carrier(dtype);
-        double element = switch (dtype) {
-            case BOOL -> value != 0 ? 1 : 0;
-            case INT32 -> (int) value;
-            case INT64 -> Math.min((long) value, Long.MAX_VALUE - 1023);
-            default -> value;
-        };
-        return Torch.full(manager(), type, shape.toArray(), element);
+        if (dtype == DType.INT64 && value >= 0x1p63) {
+            // No double is the largest long.
+            try (PtNDArray wide = full(DType.FLOAT64, shape, value)) {
+                return call("to_int64", wide);
+            }
+        }
+        return Torch.full(manager(), TorchTypes.carrier(dtype), shape.toArray(), value);
     }
 
     /** Runs one of the functions in {@code ops.py}. */

@@ -45,7 +45,7 @@ final class TorchMovement {
         } else if (op instanceof Op.Reshape reshape) {
             return Torch.reshape(in[0], reshape.shape().toArray());
         } else if (op instanceof Op.Slice slice) {
-            return Torch.slice(in[0], slice.axis(), slice.start(), slice.end(), slice.step());
+            return Torch.slice(in[0], slice.axis(), slice.start(), slice.end(), step(slice, in[0]));
         } else if (op instanceof Op.Expand expand) {
             return Torch.expand(in[0], array(expand.sizes()));
         } else if (op instanceof Op.Concat concat) {
@@ -69,9 +69,17 @@ final class TorchMovement {
         } else if (op instanceof Op.ReshapeLike) {
             return Torch.reshape(in[0], in[1].getShape().getShape());
         } else if (op instanceof Op.Unslice slice) {
-            return on.call("unslice", in[0], in[1], slice.axis(), slice.start(), slice.end(), slice.step());
+            long step = step(slice.slice(), in[1]);
+            return on.call("unslice", in[0], in[1], slice.axis(), slice.start(), slice.end(), step);
         }
         return null;
+    }
+
+    // A step beyond the axis picks one element, as one over the whole of it does, but overflows where libtorch counts.
+    private static long step(Op.Slice slice, PtNDArray of) {
+        return slice.step() == 1
+                ? 1
+                : Math.min(slice.step(), Math.max(1, of.getShape().get(slice.axis())));
     }
 
     /** Pieces of the first along an axis, as long as the others are there. */

@@ -39,7 +39,23 @@ final class TorchTypes {
 
     /** An array in a type; the same memory if it has it already. */
     static PtNDArray cast(TorchDevice on, PtNDArray array, DType type) {
-        return type == DType.BFLOAT16 ? on.call("to_bfloat16", array) : Torch.cast(array, carrier(type));
+        if (type == DType.BFLOAT16) {
+            return on.call("to_bfloat16", array);
+        } else if (type.isInteger() && of(array).isFloating()) {
+            return toInteger(on, array, type);
+        }
+        return Torch.cast(array, carrier(type));
+    }
+
+    // What doesn't fit, and NaN, libtorch leaves to the processor, and they differ.
+    private static PtNDArray toInteger(TorchDevice on, PtNDArray array, DType type) {
+        String function = type == DType.INT64 ? "to_int64" : "to_int32";
+        if (!of(array).isSixteenBits()) {
+            return on.call(function, array);
+        }
+        try (PtNDArray wide = Torch.cast(array, DataType.FLOAT32)) {
+            return on.call(function, wide);
+        }
     }
 
     /**

@@ -120,6 +120,14 @@ class Ops(Module):
   def svd(self: __torch__.Ops, x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     u, s, vh = torch.linalg_svd(x, False)
     return (u, s, vh)
+  def to_int64(self: __torch__.Ops, x: Tensor) -> Tensor:
+    smallest = torch.sub(-9223372036854775807, 1)
+    low = torch.masked_fill(torch.to(x, 4), torch.lt(x, -9223372036854775808.), smallest)
+    high = torch.masked_fill(low, torch.ge(x, 9223372036854775808.), 9223372036854775807)
+    return torch.masked_fill(high, torch.ne(x, x), 0)
+  def to_int32(self: __torch__.Ops, x: Tensor) -> Tensor:
+    whole = (self).to_int64(x, )
+    return torch.to(torch.clamp(whole, -2147483648, 2147483647), 3)
   def to_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
     return torch.to(x, 15)
   def bits_as_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:

@@ -9,11 +9,14 @@ import dev.loupe.backend.Backend;
 import dev.loupe.graph.Op;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.HookHandle;
+import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -105,6 +108,35 @@ class LikeAGpuTest {
                                         List.of(data.handle(), indices.handle(), updates.handle()))
                                 .get(0))) {
             assertThat(found.toFloatArray()).containsExactly(0, 3, 0, 2, 6, 0, 0, 0);
+        }
+    }
+
+    @Test
+    void whatIsObservedMovesToAnotherDeviceAsTheRunGoes() {
+        try (HookedTransformer model = HookedTransformer.fromPretrained("toy-gpt2", LoadOptions.defaults(), backend)) {
+            Tokens tokens = model.toTokens(PROMPT);
+            long before = device.downloads();
+            List<Long> moved = new ArrayList<>();
+            Hook counting = Hook.at("resid_post", 3, (activation, point) -> {
+                moved.add(device.downloads() - before);
+                return null;
+            });
+            try (HookHandle scope = model.hooks(counting);
+                    CachedRun run = model.runWithCache(tokens, HookFilter.standard(), "cpu");
+                    CachedRun there = model.runWithCache(tokens)) {
+                assertThat(run.logits().device()).isEqualTo("like-a-gpu");
+                assertThat(moved.get(0))
+                        .as("activations that had moved when the last layer's hook ran")
+                        .isGreaterThan(run.cache().size() / 2);
+                there.cache().items().forEach((name, tensor) -> {
+                    Tensor on = run.cache().get(name);
+                    assertThat(on.device()).as(name).isEqualTo("cpu");
+                    assertThat(on.maxAbsDifference(tensor)).as(name).isZero();
+                });
+                ActivationCache all = there.cache().to("cpu");
+                Tensor both = all.get("resid_post", 1).sub(run.cache().get("resid_post", 1));
+                assertThat(both.abs().max().item()).isZero();
+            }
         }
     }
 }

@@ -3,6 +3,7 @@ package dev.loupe.backend.reference;
 import dev.loupe.array.DType;
 import dev.loupe.array.HalfFloats;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.TensorHandle;
 import java.nio.ByteBuffer;
@@ -35,25 +36,35 @@ final class HeapTensor implements TensorHandle {
     /**
      * A tensor of zeros.
      *
-     * @throws IllegalArgumentException if it has more elements than a tensor can hold
+     * @throws OutOfTensorMemoryException if there is no room for it
      */
     static HeapTensor zeros(DType dtype, Shape shape) {
         if (shape.elements() > MOST) {
-            throw new IllegalArgumentException("The backend 'reference' can't hold a tensor " + dtype + " " + shape
-                    + ": it has more elements than a Java array (" + MOST + ")");
+            throw new OutOfTensorMemoryException("The backend 'reference' can't hold a tensor " + dtype + " " + shape
+                    + ": it has more elements than a Java array (" + MOST
+                    + "). Use the backend 'pytorch', or run fewer or shorter sequences at once");
         }
         int size = (int) shape.elements();
-        return new HeapTensor(
-                dtype,
-                shape,
-                switch (dtype) {
-                    case FLOAT32 -> new float[size];
-                    case FLOAT64 -> new double[size];
-                    case FLOAT16, BFLOAT16 -> new short[size];
-                    case INT64 -> new long[size];
-                    case INT32 -> new int[size];
-                    case BOOL -> new boolean[size];
-                });
+        try {
+            return new HeapTensor(
+                    dtype,
+                    shape,
+                    switch (dtype) {
+                        case FLOAT32 -> new float[size];
+                        case FLOAT64 -> new double[size];
+                        case FLOAT16, BFLOAT16 -> new short[size];
+                        case INT64 -> new long[size];
+                        case INT32 -> new int[size];
+                        case BOOL -> new boolean[size];
+                    });
+        } catch (OutOfMemoryError e) {
+            throw new OutOfTensorMemoryException(
+                    "Out of memory for a tensor " + dtype + " " + shape + " of "
+                            + shape.elements() * dtype.bytes() + " bytes in Java's heap, whose limit is "
+                            + Runtime.getRuntime().maxMemory()
+                            + " bytes. Give Java a larger one (-Xmx), or run fewer or shorter sequences at once",
+                    e);
+        }
     }
 
     /** A tensor with a copy of the data. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
@@ -70,7 +71,7 @@ class CapabilitiesTest extends OpTest {
     void aTensorTooLargeForAnArrayIsRefusedInWords() {
         HostTensor x = Numbers.random(DType.FLOAT32, 3, 1, 1);
         assertThatThrownBy(() -> run(new Op.Expand(List.of(1L << 20, 1L << 20)), x))
-                .isInstanceOf(IllegalArgumentException.class)
+                .isInstanceOf(OutOfTensorMemoryException.class)
                 .hasMessageContaining("[1048576, 1048576]");
     }
 }

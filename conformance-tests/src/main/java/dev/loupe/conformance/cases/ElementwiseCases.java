@@ -114,24 +114,63 @@ public final class ElementwiseCases {
         List<OpCase> cases = new ArrayList<>();
         for (Shape shape : List.of(Shape.SCALAR, Shape.of(7), Shape.of(64), Shape.of(3, 207))) {
             for (Pattern pattern : List.of(Pattern.NORMAL, Pattern.WIDE, Pattern.TIES)) {
-                HostTensor x = inputs.tensor(shape, fits(pattern, to), Domain.ANY);
+                // Denormals may be flushed, and in float16 many numbers are.
+                boolean narrow = pattern == Pattern.WIDE && to == DType.FLOAT16;
+                HostTensor x = inputs.tensor(shape, narrow ? Pattern.NORMAL : pattern, Domain.ANY);
                 cases.add(new OpCase(new Op.Cast(to), List.of(x), pattern.label()));
             }
+        }
+        if (from.isFloating() || !to.isFloating()) {
+            cases.add(new OpCase(new Op.Cast(to), List.of(edges(from)), "what doesn't fit, and what just does"));
         }
         return cases;
     }
 
-    /** Only numbers that the other type can hold: beyond them a cast is not defined. */
-    private static Pattern fits(Pattern pattern, DType to) {
-        boolean narrow = to == DType.INT32 || to == DType.FLOAT16;
-        return pattern == Pattern.WIDE && narrow ? Pattern.NORMAL : pattern;
+    /** Numbers at and beyond the edges of the integer types, in both directions; of floating types, NaN and infinities too. */
+    private static HostTensor edges(DType type) {
+        if (type == DType.INT64) {
+            return HostTensor.of(
+                    Shape.of(8),
+                    0,
+                    -1,
+                    1L << 31,
+                    -(1L << 31) - 1,
+                    1L << 32,
+                    (1L << 40) + 3,
+                    Long.MAX_VALUE,
+                    Long.MIN_VALUE);
+        }
+        double[] numbers = {
+            Double.NaN,
+            Double.POSITIVE_INFINITY,
+            Double.NEGATIVE_INFINITY,
+            0x1p63,
+            -0x1p63,
+            0x1.8p63,
+            1e30,
+            -1e30,
+            0x1p31,
+            -0x1p31,
+            0x1.000002p31,
+            -0x1.000002p31,
+            0x1.fffffep30,
+            0.99,
+            -0.99,
+            -0.0,
+            1
+        };
+        HostTensor edges = HostTensor.allocate(type, Shape.of(numbers.length));
+        for (int i = 0; i < numbers.length; i++) {
+            edges.setDouble(i, numbers[i]);
+        }
+        return edges;
     }
 
     static List<OpCase> full(DType type) {
         List<OpCase> cases = new ArrayList<>();
         double[] values = type.isFloating()
-                ? new double[] {0, 1, -2.5, 0.1, 1e-3, Double.NEGATIVE_INFINITY, Double.NaN}
-                : new double[] {0, 1, 7};
+                ? new double[] {0, 1, -2.5, 0.1, 1e-3, Double.NEGATIVE_INFINITY, Double.NaN, 1e300, -1e300}
+                : new double[] {0, 1, 7, 2.7, -2.7, Double.NaN, 1e300, -1e300, 0x1p63, -0x1p63, 0x1p31};
         for (double value : values) {
             for (Shape shape : List.of(Shape.SCALAR, Shape.of(7), Shape.of(2, 3, 31))) {
                 cases.add(new OpCase(new Op.Full(type, shape, value), List.of(), ""));

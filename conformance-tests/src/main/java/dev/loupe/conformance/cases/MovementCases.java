@@ -169,7 +169,11 @@ public final class MovementCases {
         {5, 2, 1},
         {-5, -2, 2},
         {100, Op.Slice.TO_END, 1},
-        {6, Op.Slice.TO_END, 7}
+        {6, Op.Slice.TO_END, 7},
+        {Long.MIN_VALUE, Op.Slice.TO_END, 1},
+        {1, -1, Long.MAX_VALUE},
+        {-(1L << 40), 1L << 40, 1L << 40},
+        {Long.MAX_VALUE, Long.MIN_VALUE, 2}
     };
 
     private void slice() {

@@ -308,7 +308,7 @@ public final class OperationEdgeRules {
         return tensor;
     }
 
-    @Rule("3.25")
+    @Rule("3.26")
     Stream<Trial> sizesOfRealModels() {
         return bench.floats().stream()
                 .flatMap(type -> SizeCases.of(type, new SplittableRandom(0)).keySet().stream()

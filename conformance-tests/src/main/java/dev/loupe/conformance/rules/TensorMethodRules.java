@@ -2,12 +2,16 @@ package dev.loupe.conformance.rules;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.conformance.cases.Inputs;
+import dev.loupe.conformance.kit.Attempt;
 import dev.loupe.conformance.kit.Bench;
 import dev.loupe.conformance.kit.Rule;
 import dev.loupe.conformance.kit.Trial;
 import dev.loupe.conformance.measures.Comparison;
+import dev.loupe.conformance.measures.Refusal;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.stream.Stream;
@@ -40,6 +44,20 @@ public final class TensorMethodRules {
                     equal("concat(-1)", Tensor.concat(-1, x, x), Tensor.concat(2, x, x));
                     equal("cumsum(-2)", x.cumsum(-2), x.cumsum(1));
                 }));
+    }
+
+    @Rule("3.25")
+    void wantOfMemoryIsSaid(Attempt attempt) {
+        TensorFactory tensors = new TensorFactory(bench.backend());
+        Tensor x = tensors.of(new Inputs(attempt.random(0), DType.FLOAT32).normal(4, 6));
+        Tensor before = x.softmax(1);
+        Refusal.of(
+                        "a tensor of 4 PiB",
+                        OutOfTensorMemoryException.class,
+                        () -> tensors.full(DType.FLOAT32, 1, 1L << 50).close())
+                .hasMessageContaining("float32")
+                .hasMessageContaining(Long.toString(1L << 50));
+        equal("softmax, after a tensor found no room", x.softmax(1), before);
     }
 
     private static void equal(String what, Tensor found, Tensor expected) {

@@ -147,7 +147,7 @@ final class Elementwise {
                 boolean zero = x.isFloating() ? x.get(i) == 0 : x.getLong(i) == 0;
                 out.setLong(i, zero ? 0 : 1);
             } else {
-                out.setLong(i, x.isFloating() ? (long) x.get(i) : x.getLong(i));
+                out.setLong(i, x.isFloating() ? (long) to.nearest(x.get(i)) : x.getLong(i));
             }
         }
         return out;
@@ -159,7 +159,7 @@ final class Elementwise {
             if (out.isFloating()) {
                 out.set(i, full.value());
             } else {
-                out.setLong(i, full.dtype() == DType.BOOL ? (full.value() != 0 ? 1 : 0) : (long) full.value());
+                out.setLong(i, (long) full.value());
             }
         }
         return out;

@@ -2,6 +2,7 @@ package dev.loupe.examples.loops;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.TensorHandle;
 
@@ -10,6 +11,8 @@ import dev.loupe.backend.TensorHandle;
  * longs. Never written to once it is given out, so two tensors may share an array.
  */
 final class LoopTensor implements TensorHandle {
+
+    private static final int LONGEST_ARRAY = Integer.MAX_VALUE - 8;
 
     private final DType dtype;
     private final Shape shape;
@@ -23,12 +26,25 @@ final class LoopTensor implements TensorHandle {
         this.longs = longs;
     }
 
-    /** Zeros, to be filled. */
+    /**
+     * Zeros, to be filled.
+     *
+     * @throws OutOfTensorMemoryException if there is no room for them
+     */
     static LoopTensor zeros(DType dtype, Shape shape) {
-        int count = Math.toIntExact(shape.elements());
-        return dtype.isFloating()
-                ? new LoopTensor(dtype, shape, new double[count], new long[0])
-                : new LoopTensor(dtype, shape, new double[0], new long[count]);
+        if (shape.elements() > LONGEST_ARRAY) {
+            throw new OutOfTensorMemoryException("The backend 'loops' can't hold a tensor " + dtype + " " + shape
+                    + ": it has more elements than a Java array (" + LONGEST_ARRAY + ")");
+        }
+        int count = (int) shape.elements();
+        try {
+            return dtype.isFloating()
+                    ? new LoopTensor(dtype, shape, new double[count], new long[0])
+                    : new LoopTensor(dtype, shape, new double[0], new long[count]);
+        } catch (OutOfMemoryError e) {
+            throw new OutOfTensorMemoryException(
+                    "Java's heap has no room for a tensor " + dtype + " " + shape + "; give it more with -Xmx", e);
+        }
     }
 
     /** A copy of data that came from outside. */

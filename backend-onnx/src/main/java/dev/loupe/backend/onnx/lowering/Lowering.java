@@ -77,7 +77,7 @@ public final class Lowering {
         row(Op.Unary.class, (op, at) -> entry(UNARY, op.kind()).write(op, at));
         row(Op.Binary.class, (op, at) -> entry(BINARY, op.kind()).write(op, at));
         row(Op.Where.class, (op, at) -> at.type(1).dtype() == DType.BOOL ? whereOfBools(at) : at.all("Where"));
-        row(Op.Cast.class, (op, at) -> at.cast(at.input(0), op.to()));
+        row(Op.Cast.class, Casts::write);
         row(Op.MatMul.class, (op, at) -> at.all("MatMul"));
         row(Op.Reduce.class, Lowering::reduce);
         row(

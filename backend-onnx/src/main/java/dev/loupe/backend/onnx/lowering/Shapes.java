@@ -59,16 +59,18 @@ final class Shapes {
         String zero = at.model().scalar(at.dtype(), 0);
         String update = at.input(0);
         String length = size(at, 0, op.axis());
-        if (op.step() > 1) {
+        Dim axis = at.type(1).dim(op.axis());
+        long step = axis.isFixed() ? Math.min(op.step(), Math.max(1, axis.value())) : op.step();
+        if (step > 1) {
             String apart = at.node("Unsqueeze", update, at.ints(op.axis() + 1));
-            List<String> pads = List.of(apart, at.ints(0, op.step() - 1), zero, at.ints(op.axis() + 1));
+            List<String> pads = List.of(apart, at.ints(0, step - 1), zero, at.ints(op.axis() + 1));
             String spread = at.node("Pad", pads);
             String before = at.node("Shape", update, Attribute.of("start", 0), Attribute.of("end", op.axis()));
             String after = at.node("Shape", update, Attribute.of("start", op.axis() + 1));
-            String spreadLength = at.node("Mul", length, at.ints(op.step()));
+            String spreadLength = at.node("Mul", length, at.ints(step));
             String sizes = at.node("Concat", List.of(before, spreadLength, after), Attribute.of("axis", 0));
             String merged = at.node("Reshape", spread, sizes, Attribute.of("allowzero", 1));
-            String end = at.node("Sub", spreadLength, at.ints(op.step() - 1));
+            String end = at.node("Sub", spreadLength, at.ints(step - 1));
             update = at.node("Slice", List.of(merged, at.ints(0), end, at.ints(op.axis())));
             length = end;
         }

@@ -5,6 +5,7 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtException;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.TensorHandle;
 import java.nio.ByteBuffer;
@@ -61,11 +62,12 @@ public final class OnnxHandle implements TensorHandle {
     }
 
     private static int bytes(DType dtype, Shape shape) {
-        long bytes = Math.multiplyExact(shape.elements(), dtype.bytes());
+        long bytes = shape.elements() * dtype.bytes();
         if (bytes > HostTensor.LARGEST_PART) {
-            throw new IllegalArgumentException("The backend 'onnx' can't hold a tensor " + dtype + " " + shape + " of "
-                    + bytes + " bytes: its tensors lie in Java's buffers, of 2 GiB at most. Use the backend"
-                    + " 'pytorch', or run fewer or shorter sequences at once");
+            throw new OutOfTensorMemoryException(
+                    "The backend 'onnx' can't hold a tensor " + dtype + " " + shape + " of "
+                            + bytes + " bytes: its tensors lie in Java's buffers, of 2 GiB at most. Use the backend"
+                            + " 'pytorch', or run fewer or shorter sequences at once");
         }
         return (int) bytes;
     }

@@ -1,0 +1,5 @@
+/** Where documents come from: lines, JSON lines, CSV, token rows, anything iterable. */
+@NullMarked
+package dev.loupe.harvest.source;
+
+import org.jspecify.annotations.NullMarked;
