@@ -232,9 +232,12 @@ final class Divide {
         return true;
     }
 
-    /** Whether something that stands outside a region, and that the region would read, is at hand. */
+    /**
+     * Whether something that stands outside a region, and that the region would read, is at hand. What is needed only
+     * inside its own segment isn't: it never leaves it.
+     */
     private boolean canRead(Value value) {
-        return needed.get(value.id())
+        return (needed.get(value.id()) && leavesItsChunk(value))
                 || value.source() instanceof Value.Weight
                 || (value.source() instanceof Value.Input input && keep.given().contains(input.name()));
     }
@@ -249,6 +252,13 @@ final class Divide {
             before = callback.input().behindHooks();
         }
         return isMadeIn(region, before);
+    }
+
+    private boolean leavesItsChunk(Value value) {
+        return chunks.stream()
+                .filter(chunk -> chunk.region().equals(value.region())
+                        && chunk.operations().contains(value))
+                .allMatch(chunk -> isReadOutside(value, chunk));
     }
 
     private boolean isReadOutside(Value value, Chunk chunk) {

@@ -2,10 +2,18 @@ package dev.loupe.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.array.DType;
 import dev.loupe.backend.Segment;
+import dev.loupe.graph.Dim;
+import dev.loupe.graph.Expr;
 import dev.loupe.graph.Graph;
+import dev.loupe.graph.GraphBuilder;
+import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.Change;
+import dev.loupe.graph.pass.Keep;
 import dev.loupe.graph.pass.SmallGraph;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -65,6 +73,30 @@ class DivideTest {
 
         assertThat(plain.whole()).isTrue();
         assertThat(first).isEqualTo(plain);
+    }
+
+    @Test
+    void aStandardFormReadsNothingThatNeverLeavesItsSegment() {
+        GraphBuilder b = new GraphBuilder().region("blocks.0");
+        Value x = b.input("x", DType.FLOAT32, Dim.of(2));
+        Expr inner = new Expr(b, x).mul(2);
+        Value first = b.hook("blocks.0.first", inner.add(1).value());
+        b.region("blocks.1");
+        b.hook("blocks.1.aside", inner.mul(3).value());
+        Value last = b.hook("blocks.1.last", new Expr(b, first).add(1).value());
+        b.output("out", last);
+
+        Keep keep = new Keep(Set.of(), Set.of("out"), Set.of("x"));
+        Plan plan = Divide.divide(b.build(), keep, true, Map.of());
+
+        // Nothing that is needed at blocks.1 reads what is inside blocks.0, so it isn't kept for the point aside.
+        Set<Integer> written = new HashSet<>(plan.inputs().values());
+        for (Plan.Action action : plan.actions()) {
+            Plan.RunSegment run = (Plan.RunSegment) action;
+            assertThat(Arrays.stream(run.inputs()).boxed()).allMatch(written::contains);
+            Arrays.stream(run.results()).forEach(written::add);
+        }
+        assertThat(segments(plan)).extracting(Segment::whole).containsExactly(true, false);
     }
 
     private static Plan plan(Map<String, List<Change>> changes, Set<String> outputs, boolean compiles) {

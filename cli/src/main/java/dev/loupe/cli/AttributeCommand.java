@@ -91,6 +91,7 @@ final class AttributeCommand implements Callable<Integer> {
         if (dot != null && how != Method.EAP && how != Method.EAP_IG) {
             throw new ParameterException(spec.commandLine(), "--dot goes with --edges: only edges make a graph");
         }
+        prompts.read();
         try (HookedTransformer model = options.load()) {
             Metric metric = answers.differentiable(model);
             PromptPairOptions.Pair pair = prompts.tokens(model);

@@ -20,6 +20,12 @@ final class BackendsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         spec.commandLine().getOut().println(Backends.report());
+        if ("later".equals(System.getProperty("loupe.libtorch"))) {
+            // The script says so.
+            spec.commandLine()
+                    .getOut()
+                    .println("The loupe script fetches libtorch when 'pytorch' is first asked for: --backend pytorch");
+        }
         spec.commandLine().getOut().flush();
         return 0;
     }

@@ -1,12 +1,16 @@
 package dev.loupe.cli;
 
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.Backends;
 import java.io.File;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** {@code loupe classpath}: what a program of one's own needs. */
@@ -21,8 +25,17 @@ final class ClasspathCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
 
+    @Option(
+            names = "--backend",
+            paramLabel = "ID",
+            description = "With what this backend needs; fails if it can't be used.")
+    private @Nullable String backend;
+
     @Override
     public Integer call() {
+        if (backend != null) {
+            Backends.open(backend, BackendOptions.DEFAULT).close();
+        }
         spec.commandLine().getOut().println(of(spec));
         spec.commandLine().getOut().flush();
         return 0;

@@ -4,22 +4,29 @@ import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.dictionaries.Dictionaries;
 import dev.loupe.dictionaries.Dictionary;
 import dev.loupe.dictionaries.FeatureReading;
-import dev.loupe.dictionaries.FeatureReading.Feature;
 import dev.loupe.dictionaries.FeatureReading.TokenFeatures;
 import dev.loupe.dictionaries.SplicedDictionary;
+import dev.loupe.dictionaries.reading.DictionaryQuality;
+import dev.loupe.dictionaries.reading.TextBatches;
+import dev.loupe.dictionaries.reading.TopActivations;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
-import java.io.PrintWriter;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -36,12 +43,20 @@ import picocli.CommandLine.Spec;
                 + " --wrong, how much each moves the difference of these tokens' logits (activation times gradient).")
 final class FeaturesCommand implements Callable<Integer> {
 
+    private static final int EXAMPLES = 10;
+    private static final int AROUND = 5;
+    private static final int CONTEXT = 128;
+    private static final int BATCH = 8;
+
     @Spec
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
 
     @Mixin
     private final PromptOptions prompt = new PromptOptions();
+
+    @Mixin
+    private final ReportOptions report = new ReportOptions();
 
     @Mixin
     private final ModelOptions options = new ModelOptions();
@@ -92,8 +107,12 @@ final class FeaturesCommand implements Callable<Integer> {
                             + " to FILE.safetensors.")
     private @Nullable Path out;
 
-    @Option(names = "--json", description = "Print one JSON object.")
-    private boolean json;
+    @Option(
+            names = "--text",
+            paramLabel = "FILE",
+            description = "Go through a text too, a document a line: where in it the features are most active, and how"
+                    + " good the dictionary is on it.")
+    private @Nullable Path text;
 
     @Override
     public Integer call() {
@@ -102,6 +121,7 @@ final class FeaturesCommand implements Callable<Integer> {
         }
         answers.isGiven();
         prompt.read();
+        checkText();
         Dictionary dictionary = Dictionaries.load(name, at);
         options.followOptionsOf(dictionary.config().modelOptions());
         SplicedDictionary spliced = dictionary.spliced();
@@ -115,13 +135,59 @@ final class FeaturesCommand implements Callable<Integer> {
             if (file != null) {
                 write(with, spliced, tokens, file);
             }
-            Metric metric = answers.difference(model).orElse(null);
-            if (file == null || json) {
-                List<TokenFeatures> readings = FeatureReading.read(with, spliced, tokens, top, metric);
-                show(model, dictionary, tokens, chosen(readings, tokens));
+            if (file == null || report.isAskedFor()) {
+                Metric metric = answers.difference(model).orElse(null);
+                List<TokenFeatures> places = chosen(FeatureReading.read(with, spliced, tokens, top, metric), tokens);
+                FeatureReport found = new FeatureReport(
+                        options.model, with, name, spliced, tokens, places, ofText(model, spliced, places));
+                report.tell(found::json, found::print, () -> found.page(prompt.title()));
+            } else {
+                spec.commandLine().getOut().println("Wrote features, output and logits of " + name + " to " + file);
+                spec.commandLine().getOut().flush();
             }
         }
         return 0;
+    }
+
+    private void checkText() {
+        Path file = text;
+        if (file != null && !Files.isReadable(file)) {
+            throw new IllegalArgumentException("--text: there is no file '" + file + "' that can be read");
+        }
+    }
+
+    private Optional<FeatureReport.OfText> ofText(
+            HookedTransformer model, SplicedDictionary spliced, List<TokenFeatures> places) {
+        Path file = text;
+        if (file == null) {
+            return Optional.empty();
+        }
+        Set<Integer> numbers = Set.copyOf(FeatureReport.numbers(places));
+        return Optional.of(new FeatureReport.OfText(
+                through(
+                        file,
+                        lines -> TopActivations.of(
+                                model, spliced.dictionary(), batches(model, lines), EXAMPLES, AROUND, numbers)),
+                through(file, lines -> DictionaryQuality.of(model, spliced, batches(model, lines)))));
+    }
+
+    private static TextBatches batches(HookedTransformer model, Iterable<String> lines) {
+        return TextBatches.of(model, lines, CONTEXT, BATCH);
+    }
+
+    /** Goes through a file line by line, which is never in memory as a whole. */
+    private static <T> T through(Path file, Function<Iterable<String>, T> reader) {
+        try (Stream<String> lines = Files.lines(file)) {
+            Iterator<String> once = lines.iterator();
+            return reader.apply(() -> once);
+        } catch (IOException e) {
+            throw new UncheckedIOException("Can't read " + file, e);
+        } catch (UncheckedIOException e) {
+            if (e.getCause() instanceof CharacterCodingException) {
+                throw new IllegalArgumentException(file + " isn't UTF-8 text", e);
+            }
+            throw e;
+        }
     }
 
     private void write(HookedTransformer with, SplicedDictionary spliced, Tokens tokens, Path file) {
@@ -139,10 +205,6 @@ final class FeaturesCommand implements Callable<Integer> {
             writer.add("logits", run.logits().toHost());
             writer.write(file);
         }
-        if (!json) {
-            spec.commandLine().getOut().println("Wrote features, output and logits of " + name + " to " + file);
-            spec.commandLine().getOut().flush();
-        }
     }
 
     private List<TokenFeatures> chosen(List<TokenFeatures> readings, Tokens tokens) {
@@ -158,50 +220,5 @@ final class FeaturesCommand implements Callable<Integer> {
                     "There is no token at position " + only + "; the prompt has " + tokens.positions() + " positions");
         }
         return chosen;
-    }
-
-    private void show(HookedTransformer model, Dictionary dictionary, Tokens tokens, List<TokenFeatures> readings) {
-        PrintWriter print = spec.commandLine().getOut();
-        if (json) {
-            Map<String, Object> object = new LinkedHashMap<>();
-            object.put("model", options.model);
-            object.put("backend", model.backend().id());
-            object.put("dictionary", name);
-            object.put("reads", dictionary.config().hookIn());
-            object.put("replaces", dictionary.config().hookOut());
-            object.put("tokens", Output.rows(tokens));
-            List<Object> places = new ArrayList<>();
-            for (TokenFeatures place : readings) {
-                Map<String, Object> one = new LinkedHashMap<>();
-                one.put("row", place.row());
-                one.put("position", place.position());
-                one.put("token", tokens.id(place.row(), place.position()));
-                one.put("features", place.features());
-                places.add(one);
-            }
-            object.put("places", places);
-            Output.json(print, object);
-            return;
-        }
-        print.println(dictionary + ", in " + options.model);
-        for (TokenFeatures place : readings) {
-            print.println(Output.format(
-                    "sequence %s, position %2s  %s",
-                    place.row(), place.position(), Output.token(model, tokens.id(place.row(), place.position()))));
-            for (Feature feature : place.features()) {
-                StringBuilder line = new StringBuilder(
-                        Output.format("  feature %6d  %9.4f", feature.feature(), feature.activation()));
-                Double effect = feature.attribution();
-                if (effect != null) {
-                    line.append(Output.format("  attribution %+9.4f", effect));
-                }
-                StringBuilder promotes = new StringBuilder();
-                for (long id : feature.promotes()) {
-                    promotes.append(' ').append(Output.token(model, id));
-                }
-                print.println(line + "  speaks for" + promotes);
-            }
-        }
-        print.flush();
     }
 }

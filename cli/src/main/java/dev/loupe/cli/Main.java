@@ -31,6 +31,7 @@ public final class Main implements Runnable {
             GradientsCommand.class,
             AttributeCommand.class,
             FeaturesCommand.class,
+            AttributionGraphCommand.class,
             HarvestCommand.class,
             ExportOnnxCommand.class,
             GenerateCommand.class,

@@ -16,7 +16,7 @@ import java.util.TreeMap;
 /** What a model is, from its config alone: nothing is computed, and no weight is read. */
 final class ModelDescription {
 
-    private static final List<DType> TYPES = List.of(DType.FLOAT32, DType.FLOAT16, DType.FLOAT64);
+    private static final List<DType> TYPES = List.of(DType.FLOAT32, DType.BFLOAT16, DType.FLOAT16, DType.FLOAT64);
 
     private final String name;
     private final CheckpointLoader.Description found;

@@ -56,6 +56,7 @@ final class PatchCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Sweep chosen = Sweep.of(sweep);
+        prompts.read();
         try (HookedTransformer model = options.load()) {
             Metric difference = answers.difference(model);
             PromptPairOptions.Pair pair = prompts.tokens(model);

@@ -2,12 +2,6 @@ package dev.loupe.cli;
 
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -22,9 +16,6 @@ import picocli.CommandLine.Spec;
 
 /** What to run on: a text, on the command line or from standard input, or token ids. */
 final class PromptOptions {
-
-    private static final String STANDARD_INPUT = "-";
-    private static final int MOST_BYTES = 16 << 20;
 
     @Spec(Spec.Target.MIXEE)
     @SuppressWarnings("NullAway.Init")
@@ -79,7 +70,7 @@ final class PromptOptions {
             throw new IllegalArgumentException("--attention-mask goes with --tokens, not with a text");
         }
         String given = prompt != null ? prompt : words.get(0);
-        String found = given.equals(STANDARD_INPUT) ? standardInput() : given;
+        String found = StandardInput.orText(given, command);
         if (found.isEmpty()) {
             throw new IllegalArgumentException(
                     "The prompt is empty; give some text, or a BOS token alone with --tokens");
@@ -112,29 +103,6 @@ final class PromptOptions {
 
     private ParameterException misused(String message) {
         return new ParameterException(command.commandLine(), message);
-    }
-
-    private String standardInput() {
-        try {
-            InputStream in = Main.of(command).input();
-            byte[] bytes = in.readNBytes(MOST_BYTES + 1);
-            if (bytes.length > MOST_BYTES) {
-                throw new IllegalArgumentException(
-                        "Standard input has more than " + (MOST_BYTES >> 20) + " MB; that is no prompt");
-            }
-            String all = StandardCharsets.UTF_8
-                    .newDecoder()
-                    .decode(ByteBuffer.wrap(bytes))
-                    .toString();
-            // Every tool ends its last line; the text ends before that.
-            return all.endsWith("\r\n")
-                    ? all.substring(0, all.length() - 2)
-                    : all.endsWith("\n") ? all.substring(0, all.length() - 1) : all;
-        } catch (CharacterCodingException e) {
-            throw new IllegalArgumentException("Standard input isn't UTF-8 text", e);
-        } catch (IOException e) {
-            throw new UncheckedIOException("Can't read standard input", e);
-        }
     }
 
     private static Tokens ids(String text, @Nullable String maskText) {

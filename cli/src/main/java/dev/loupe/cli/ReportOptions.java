@@ -27,6 +27,11 @@ final class ReportOptions {
             description = "Also write a page with pictures, which needs nothing but a browser.")
     private @Nullable Path html;
 
+    /** Whether it was asked for in one of the forms that aren't for the terminal. */
+    boolean isAskedFor() {
+        return json || html != null;
+    }
+
     /**
      * Tells it. What is said to be done is done: a page is announced when it is there.
      *

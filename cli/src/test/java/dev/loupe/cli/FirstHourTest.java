@@ -70,6 +70,12 @@ class FirstHourTest {
     }
 
     @Test
+    void theClassPathForABackendNeedsThatBackend() {
+        assertThat(Cli.run("classpath", "--backend", "reference")).isEqualTo(Cli.run("classpath"));
+        assertThat(Cli.run("classpath", "--backend", "referense").err()).contains("reference");
+    }
+
+    @Test
     void theShellHasAModelAtHand(@TempDir Path preferences) throws Exception {
         Process process = new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),

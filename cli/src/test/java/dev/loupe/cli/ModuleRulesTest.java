@@ -47,7 +47,8 @@ class ModuleRulesTest {
         BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl..")),
         BACKEND_ONNX(packages("backend.onnx"), List.of(API), List.of("ai.djl..", "ai.onnxruntime..")),
         ANALYSIS(packages("analysis"), List.of(API), List.of("org.ejml..")),
-        DICTIONARIES(packages("dictionaries"), List.of(API, ARCHITECTURES), List.of("com.fasterxml.jackson..")),
+        DICTIONARIES(
+                packages("dictionaries"), List.of(API, ARCHITECTURES, ANALYSIS), List.of("com.fasterxml.jackson..")),
         HARVEST(
                 packages("harvest"),
                 List.of(API, DICTIONARIES),

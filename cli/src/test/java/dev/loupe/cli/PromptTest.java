@@ -69,6 +69,20 @@ class PromptTest {
                 .isEqualTo(Cli.run("attention", "--layer", "1", TEXT));
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"patch|--sweep|resid_pre", "attribute"})
+    void oneOfTwoPromptsMayComeFromStandardInput(String text) {
+        List<String> command = new ArrayList<>(command(text));
+        command.addAll(List.of("--answer", " Paris", "--wrong", " Berlin"));
+        String other = "The capital of Germany is";
+        Cli plain = run("", command, "--clean", TEXT, "--corrupt", other);
+        assertThat(plain.exitCode()).as(plain.err()).isZero();
+        assertThat(run(TEXT + "\n", command, "--clean", "-", "--corrupt", other))
+                .isEqualTo(plain);
+        assertThat(run(other, command, "--clean", TEXT, "--corrupt", "-")).isEqualTo(plain);
+        assertThat(run(other, command, "--clean", "-", "--corrupt", "-").err()).contains("Only one of");
+    }
+
     @Test
     void onlyTheLastLineBreakOfStandardInputIsLeftOut() {
         assertThat(Cli.runWith("a\n\n", "logits", "-", "--json").json().get("tokens"))

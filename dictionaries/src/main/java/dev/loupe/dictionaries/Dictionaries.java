@@ -63,27 +63,8 @@ public final class Dictionaries {
         if (BUNDLED.contains(name)) {
             return DictionaryFormats.read(new BundledDictionary(name), "", name, at);
         }
-        Optional<Path> path = path(name);
-        if (path.isPresent() && Files.isDirectory(path.get())) {
-            return DictionaryFormats.read(new DirectoryFiles(path.get()), "", name, at);
-        }
-        if (path.isPresent() && Files.isRegularFile(path.get())) {
-            throw new IllegalArgumentException(
-                    "'" + name + "' is a file. Give the directory it is in: a dictionary is a"
-                            + " directory with cfg.json and sae_weights.safetensors, or with params.npz");
-        }
-        int colon = name.indexOf(':');
-        String repository = colon < 0 ? name : name.substring(0, colon);
-        String folder = colon < 0 ? "" : strip(name.substring(colon + 1));
-        Optional<Repository> found = colon < 0 ? Optional.empty() : Repository.parse(repository, "main");
-        if (found.isEmpty()) {
-            throw new IllegalArgumentException("There is no dictionary '" + name + "'. Near it are "
-                    + Nearest.to(name, BUNDLED, 3) + "; a dictionary is named by one of the bundled " + BUNDLED
-                    + ", by a directory, or by org/name:path/in/the/repository on the Hugging Face Hub");
-        }
-        HubClient hub = new HubClient(HubSettings.from(System.getenv()));
-        ModelFiles files = new HubFiles(hub.open(found.get()));
-        return DictionaryFormats.read(files, folder.isEmpty() ? "" : folder + "/", name, at);
+        Place place = place(name, "dictionary", BUNDLED, false);
+        return DictionaryFormats.read(place.files(), place.folder(), name, at);
     }
 
     /**
@@ -98,19 +79,41 @@ public final class Dictionaries {
                     .map(Dictionaries::load)
                     .toList();
         }
+        Place place = place(name, "set of transcoders", List.of(BUNDLED_SET), true);
+        return DictionaryFormats.readSet(place.files(), place.folder(), name);
+    }
+
+    /**
+     * Where files are.
+     *
+     * @param folder what stands before their names: empty, or with a slash at the end
+     */
+    private record Place(ModelFiles files, String folder) {}
+
+    /** A directory, or a folder of a repository on the Hub, or if it may be, a whole repository. */
+    private static Place place(String name, String what, List<String> bundled, boolean wholeRepository) {
         Optional<Path> path = path(name);
         if (path.isPresent() && Files.isDirectory(path.get())) {
-            return DictionaryFormats.readSet(new DirectoryFiles(path.get()), "", name);
+            return new Place(new DirectoryFiles(path.get()), "");
+        }
+        if (path.isPresent() && Files.isRegularFile(path.get())) {
+            throw new IllegalArgumentException(
+                    "'" + name + "' is a file. Give the directory it is in: a dictionary is a"
+                            + " directory with cfg.json and sae_weights.safetensors, or with params.npz; a set of"
+                            + " transcoders one with config.yaml");
         }
         int colon = name.indexOf(':');
-        Optional<Repository> found = Repository.parse(colon < 0 ? name : name.substring(0, colon), "main");
+        Optional<Repository> found = colon < 0 && !wholeRepository
+                ? Optional.empty()
+                : Repository.parse(colon < 0 ? name : name.substring(0, colon), "main");
         if (found.isEmpty()) {
-            throw new IllegalArgumentException("There is no set of transcoders '" + name + "': give " + BUNDLED_SET
-                    + ", a directory with config.yaml, or org/name:path on the Hugging Face Hub");
+            throw new IllegalArgumentException("There is no " + what + " '" + name + "'. Near it are "
+                    + Nearest.to(name, bundled, 3) + "; a " + what + " is named by one of the bundled " + bundled
+                    + ", by a directory, or by org/name:path/in/the/repository on the Hugging Face Hub");
         }
         String folder = colon < 0 ? "" : strip(name.substring(colon + 1));
         ModelFiles files = new HubFiles(new HubClient(HubSettings.from(System.getenv())).open(found.get()));
-        return DictionaryFormats.readSet(files, folder.isEmpty() ? "" : folder + "/", name);
+        return new Place(files, folder.isEmpty() ? "" : folder + "/");
     }
 
     private static String strip(String folder) {

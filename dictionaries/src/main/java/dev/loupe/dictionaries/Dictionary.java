@@ -99,6 +99,20 @@ public final class Dictionary {
         return weights;
     }
 
+    /** One row of a matrix, [1, columns]. */
+    HostTensor row(String array, int index) {
+        HostTensor matrix = weights.get(array);
+        if (matrix == null) {
+            throw new IllegalStateException(this + " has no array '" + array + "'");
+        }
+        int columns = Math.toIntExact(matrix.shape().size(1));
+        HostTensor row = HostTensor.allocate(matrix.dtype(), Shape.of(1, columns));
+        for (int i = 0; i < columns; i++) {
+            row.setDouble(i, matrix.getDouble((long) index * columns + i));
+        }
+        return row;
+    }
+
     /** The same, reading and replacing other points. */
     public Dictionary at(String hookIn, String hookOut) {
         return new Dictionary(config.at(hookIn, hookOut), weights);

@@ -4,12 +4,17 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
+import dev.loupe.tensor.TensorScope;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import org.apiguardian.api.API;
 
 /** A dictionary's arrays on a backend: encoding and decoding of tensors alone. */
 public final class DictionaryTensors implements AutoCloseable {
+
+    /** Activations that are held at a time when tokens are encoded sparsely: 16 MB of float32. */
+    private static final long NUMBERS_TOGETHER = 1 << 22;
 
     private final DictionaryConfig config;
     private final Map<String, Tensor> weights = new LinkedHashMap<>();
@@ -35,6 +40,38 @@ public final class DictionaryTensors implements AutoCloseable {
     public Tensor encode(Tensor activation) {
         return math.activations(
                 math.preActivations(math.prepare(merged(activation)).input()));
+    }
+
+    /** What enters the activation function, [..., d_sae]; the input as {@link #encode} takes it. */
+    public Tensor preActivations(Tensor activation) {
+        return math.preActivations(math.prepare(merged(activation)).input());
+    }
+
+    /**
+     * The active features alone. Tokens are encoded some at a time, so that all features of all tokens are never held
+     * together.
+     *
+     * @param activation what stands at the point that is read, [batch, pos, d_in], or [batch, pos, head, d_head] where
+     *     heads are merged
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public SparseFeatures encodeSparse(Tensor activation) {
+        if (activation.rank() < 3) {
+            throw new IllegalArgumentException(
+                    "Sparse features are those of [batch, pos, d_in], found " + activation.shape());
+        }
+        SparseFeatures.Builder builder = new SparseFeatures.Builder(
+                Math.toIntExact(activation.size(0)), Math.toIntExact(activation.size(1)), config.dSae());
+        try (TensorScope all = TensorScope.open()) {
+            Tensor tokens = merged(activation).mergeAxes(0, 2);
+            long together = Math.max(1, NUMBERS_TOGETHER / config.dSae());
+            for (long from = 0; from < tokens.size(0); from += together) {
+                try (TensorScope some = TensorScope.open()) {
+                    builder.add(encode(tokens.slice(0, from, Math.min(from + together, tokens.size(0)))));
+                }
+            }
+        }
+        return builder.build();
     }
 
     /**

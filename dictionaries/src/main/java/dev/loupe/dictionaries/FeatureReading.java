@@ -7,16 +7,19 @@ import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
+import dev.loupe.tensor.TensorScope;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** What a dictionary sees in a prompt: the most active features of each token, and what they say. */
 public final class FeatureReading {
 
     private static final int PROMOTED = 4;
+    private static final String FINAL_NORM = "ln_final.w";
 
     private FeatureReading() {}
 
@@ -28,7 +31,7 @@ public final class FeatureReading {
      * @param attribution activation · derivative of a metric, to first order what the metric owes to it; null if none was
      *     asked for
      * @param promotes ids of the tokens whose logits its decoder row raises most, straight through the unembedding; none
-     *     if the dictionary doesn't write to the residual stream
+     *     if the dictionary doesn't write to the residual stream, or if they weren't asked for
      */
     public record Feature(
             int feature, double activation, @Nullable Double attribution, List<Long> promotes) {}
@@ -42,7 +45,7 @@ public final class FeatureReading {
     public record TokenFeatures(int row, int position, List<Feature> features) {}
 
     /**
-     * Reads a prompt.
+     * Reads a prompt, and says what each feature speaks for.
      *
      * @param with the model that the dictionary is spliced into
      * @param spliced the dictionary
@@ -51,16 +54,42 @@ public final class FeatureReading {
      */
     public static List<TokenFeatures> read(
             HookedTransformer with, SplicedDictionary spliced, Tokens tokens, int top, @Nullable Metric metric) {
+        Map<Integer, List<Long>> promoted = new HashMap<>();
+        return top(with, spliced, tokens, top, metric).stream()
+                .map(place -> new TokenFeatures(
+                        place.row(),
+                        place.position(),
+                        place.features().stream()
+                                .map(one -> new Feature(
+                                        one.feature(),
+                                        one.activation(),
+                                        one.attribution(),
+                                        promoted.computeIfAbsent(
+                                                one.feature(), feature -> promotes(with, spliced, feature))))
+                                .toList()))
+                .toList();
+    }
+
+    /**
+     * The most active features of each token, without what they speak for: that takes a product with the unembedding for
+     * each feature, and this little more than the run.
+     *
+     * @param metric what attributions are taken to; null for none. Features are then ordered by the size of theirs
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public static List<TokenFeatures> top(
+            HookedTransformer with, SplicedDictionary spliced, Tokens tokens, int top, @Nullable Metric metric) {
         HookFilter point = HookFilter.names(spliced.features());
         RunRequest.Builder request = RunRequest.of(tokens).observe(point).returns(RunRequest.Returns.NONE);
         if (metric != null) {
             request.gradients(metric, point);
         }
-        try (RunResult run = with.run(request.build())) {
+        int count = Math.min(top, spliced.dictionary().config().dSae());
+        try (TensorScope scope = TensorScope.open();
+                RunResult run = with.run(request.build())) {
             Tensor acts = run.cache().get(spliced.features());
             Tensor attributions =
                     metric == null ? null : acts.mul(run.gradients().get(spliced.features()));
-            int count = Math.min(top, spliced.dictionary().config().dSae());
             Tensor order = attributions == null ? acts : attributions.abs();
             Tensor.TopK best = order.topk(count, -1);
             long[] ids = best.indices().toLongArray();
@@ -68,30 +97,30 @@ public final class FeatureReading {
             double[] effects = attributions == null
                     ? null
                     : attributions.gatherElements(2, best.indices()).toDoubleArray();
-            Map<Integer, List<Long>> promoted = new LinkedHashMap<>();
             List<TokenFeatures> places = new ArrayList<>();
             for (int row = 0; row < tokens.batch(); row++) {
                 for (int position = 0; position < tokens.positions(); position++) {
-                    if (!tokens.isReal(row, position)) {
-                        continue;
+                    if (tokens.isReal(row, position)) {
+                        int first = (row * tokens.positions() + position) * count;
+                        places.add(new TokenFeatures(
+                                row, position, features(ids, strengths, effects, first, first + count)));
                     }
-                    List<Feature> features = new ArrayList<>();
-                    int first = (row * tokens.positions() + position) * count;
-                    for (int i = first; i < first + count; i++) {
-                        if (strengths[i] > 0) {
-                            int feature = Math.toIntExact(ids[i]);
-                            features.add(new Feature(
-                                    feature,
-                                    strengths[i],
-                                    effects == null ? null : effects[i],
-                                    promoted.computeIfAbsent(feature, id -> promotes(with, spliced, id))));
-                        }
-                    }
-                    places.add(new TokenFeatures(row, position, features));
                 }
             }
             return places;
         }
+    }
+
+    private static List<Feature> features(
+            long[] ids, double[] strengths, double @Nullable [] effects, int from, int to) {
+        List<Feature> features = new ArrayList<>();
+        for (int i = from; i < to; i++) {
+            if (strengths[i] > 0) {
+                Double effect = effects == null ? null : effects[i];
+                features.add(new Feature(Math.toIntExact(ids[i]), strengths[i], effect, List.of()));
+            }
+        }
+        return features;
     }
 
     /**
@@ -116,19 +145,36 @@ public final class FeatureReading {
 
     /**
      * What one unit of a feature adds to each logit, straight through the unembedding: decoder · W_U, [d_vocab]. The final
-     * norm's scale is left out.
+     * norm's weight is applied, as it is where the model was loaded with it folded into W_U; its scale, which depends on the
+     * run, is left out, and so are all blocks in between.
      *
-     * @throws IllegalArgumentException if the dictionary doesn't write to the residual stream
+     * @throws IllegalArgumentException if the dictionary doesn't write to the residual stream, or has no such feature
      */
     public static Tensor logitEffect(HookedTransformer model, SplicedDictionary spliced, int feature) {
-        DictionaryConfig config = spliced.dictionary().config();
+        Dictionary dictionary = spliced.dictionary();
+        DictionaryConfig config = dictionary.config();
         if (config.dOut() != model.config().dModel()) {
-            throw new IllegalArgumentException(spliced.dictionary() + " writes vectors of width " + config.dOut()
+            throw new IllegalArgumentException(dictionary + " writes vectors of width " + config.dOut()
                     + ", the residual stream has " + model.config().dModel()
                     + ": its features have no effect on logits of"
                     + " their own");
         }
-        Tensor decoder = model.weight("dictionary." + config.hookOut() + ".W_dec");
-        return decoder.pick(0, feature).matmul(model.W_U()).squeeze(0);
+        if (feature < 0 || feature >= config.dSae()) {
+            throw new IllegalArgumentException(
+                    "There is no feature " + feature + "; " + dictionary + " has " + config.dSae() + ", from 0 on");
+        }
+        String name = spliced.weightName("W_dec");
+        Tensor row = model.weightNames().contains(name)
+                ? model.weight(name).pick(0, feature)
+                : model.tensors().of(dictionary.row("W_dec", feature).to(model.dtype()));
+        boolean normed = model.weightNames().contains(FINAL_NORM);
+        return (normed ? row.mul(model.weight(FINAL_NORM)) : row)
+                .matmul(model.W_U())
+                .squeeze(0);
+    }
+
+    /** Whether {@link #logitEffect} applies the final norm's weight itself: it isn't folded into W_U. */
+    public static boolean appliesFinalNorm(HookedTransformer model) {
+        return model.weightNames().contains(FINAL_NORM);
     }
 }

@@ -10,6 +10,7 @@ import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.Scope;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.ModelExtension;
 import java.util.ArrayList;
@@ -17,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.apiguardian.api.API;
 
 /**
  * A dictionary in the place of an activation. The point's value becomes what the dictionary makes of what it reads; with
@@ -57,8 +59,21 @@ public record SplicedDictionary(Dictionary dictionary, boolean errorTerm, boolea
         return point("hook_sae_acts_post");
     }
 
-    private String prefix() {
-        return "dictionary." + config().hookOut() + ".";
+    /** The name that one of the dictionary's arrays has among the model's weights. */
+    String weightName(String array) {
+        return "dictionary." + config().hookOut() + "." + array;
+    }
+
+    /** A feature taken out of a run of the model that this is spliced into: 0 wherever it would be active. */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public Intervention ablate(long... features) {
+        return Intervention.zero(features()).indices(features);
+    }
+
+    /** A run of the model that this is spliced into steered by a feature: so much is added to its activation. */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public Intervention steer(long feature, double strength) {
+        return Intervention.add(features(), strength).indices(feature);
     }
 
     @Override
@@ -69,7 +84,7 @@ public record SplicedDictionary(Dictionary dictionary, boolean errorTerm, boolea
     @Override
     public Map<String, HostTensor> weights() {
         Map<String, HostTensor> named = new LinkedHashMap<>();
-        dictionary.weights().forEach((name, weight) -> named.put(prefix() + name, weight));
+        dictionary.weights().forEach((name, weight) -> named.put(weightName(name), weight));
         return named;
     }
 
@@ -149,7 +164,7 @@ public record SplicedDictionary(Dictionary dictionary, boolean errorTerm, boolea
         if (weight == null) {
             throw new IllegalStateException(dictionary + " has no array '" + name + "'");
         }
-        return scope.weight(prefix() + name, activation.dtype(), weight.shape().toArray());
+        return scope.weight(weightName(name), activation.dtype(), weight.shape().toArray());
     }
 
     private Expr merged(Expr activation) {

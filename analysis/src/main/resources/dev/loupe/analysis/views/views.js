@@ -286,7 +286,110 @@
     lines.append("td").text(edge => show(edge.score));
   }
 
-  const draw = {heatmap: drawHeatmap, panels: drawPanels, tokens: drawTokens, graph: drawGraph};
+  function drawTable(section, spec) {
+    const table = section.append("div").attr("class", "scroll").append("table").attr("class", "texts");
+    table.append("tr").selectAll("th").data(spec.columns).join("th").attr("scope", "col").text(d => d);
+    table.selectAll("tr.line").data(spec.rows).join("tr").attr("class", "line")
+      .selectAll("td").data(row => row).join("td").text(d => d);
+  }
+
+  // Nodes over tokens, layer above layer. The links of one node are drawn, and listed with their weights.
+  function drawLayers(section, spec) {
+    const size = 13, perLine = 6;
+    const cells = d3.group(spec.nodes.map((node, i) => ({...node, i})), d => d.row, d => d.column);
+    const wide = d3.max(cells.values(), row => d3.max(row.values(), cell => cell.length)) ?? 1;
+    const width = Math.max(64, Math.min(wide, perLine) * size + 14);
+    const heights = spec.rows.map((_, row) =>
+      16 + size * Math.max(1, d3.max(cells.get(row)?.values() ?? [], cell => Math.ceil(cell.length / perLine)) ?? 1));
+    const total = d3.sum(heights);
+    const bottoms = heights.map((_, row) => total - d3.sum(heights.slice(0, row)));
+    const left = 24 + 7 * Math.min(16, longest(spec.rows));
+    const at = new Map();
+    for (const [row, columns] of cells) {
+      for (const [column, cell] of columns) {
+        cell.forEach((node, k) => at.set(node.i, {
+          x: column * width + 10 + (k % perLine) * size + size / 2,
+          y: bottoms[row] - 10 - Math.floor(k / perLine) * size - size / 2}));
+      }
+    }
+    const svg = section.append("div").attr("class", "scroll").append("svg").attr("class", "heatmap layered")
+      .attr("width", left + width * spec.columns.length + 10).attr("height", total + 70)
+      .attr("role", "group").attr("aria-label", `${spec.title}: ${spec.nodes.length} nodes`);
+    const plot = svg.append("g").attr("transform", `translate(${left},6)`);
+    plot.selectAll("rect.band").data(spec.rows).join("rect").attr("class", "band")
+      .attr("y", (_, row) => bottoms[row] - heights[row]).attr("height", (_, row) => heights[row])
+      .attr("width", width * spec.columns.length).style("opacity", (_, row) => row % 2);
+    plot.selectAll("text.row").data(spec.rows).join("text").attr("class", "row")
+      .attr("x", -6).attr("y", (_, row) => bottoms[row] - heights[row] / 2 + 4).text(d => d.slice(0, 16));
+    plot.selectAll("text.column").data(spec.columns).join("text").attr("class", "column")
+      .attr("transform", (_, i) => `translate(${i * width + width / 2},${total + 10}) rotate(-45)`)
+      .text(d => d.slice(0, 14));
+    const lines = plot.append("g").attr("class", "links");
+    const color = d3.scaleOrdinal(d3.range(spec.kinds.length), ["#2563eb", "#9ca3af", "#059669", "#d97706"]);
+    const nodes = plot.selectAll("circle").data(spec.nodes).join("circle")
+      .attr("r", size / 2 - 1.5).attr("cx", (_, i) => at.get(i).x).attr("cy", (_, i) => at.get(i).y)
+      .style("fill", d => color(d.kind)).attr("tabindex", 0).attr("role", "button").attr("aria-label", d => d.label)
+      .on("pointermove focus", function (event, d) {
+        const box = this.getBoundingClientRect();
+        showTip([d.label, `${spec.rows[d.row]}, ${labelled(spec.columns, d.column)}`],
+          event.clientX ?? box.left, event.clientY ?? box.bottom);
+      })
+      .on("pointerleave blur", hideTip)
+      .on("click", (_, d) => choose(spec.nodes.indexOf(d)))
+      .on("keydown", (event, d) => {
+        if (event.key === "Enter" || event.key === " ") {
+          event.preventDefault();
+          choose(spec.nodes.indexOf(d));
+        }
+      });
+    const legend = section.append("p").attr("class", "note legend");
+    spec.kinds.forEach((kind, i) => {
+      legend.append("span").style("color", color(i)).text("● ");
+      legend.append("span").text(`${kind}  `);
+    });
+    const about = section.append("div").attr("class", "about");
+
+    function list(parent, title, links, end) {
+      const box = parent.append("div");
+      box.append("h3").text(title);
+      const table = box.append("table");
+      const sorted = links.slice().sort((a, b) => Math.abs(b[2]) - Math.abs(a[2])).slice(0, 30);
+      const line = table.selectAll("tr").data(sorted).join("tr");
+      line.append("td").text(d => number(d[2]));
+      line.append("td").attr("class", "text").append("button").attr("type", "button")
+        .text(d => `${spec.rows[spec.nodes[d[end]].row]} · ${labelled(spec.columns, spec.nodes[d[end]].column)} · `
+          + spec.nodes[d[end]].label)
+        .on("click", (_, d) => choose(d[end]));
+      if (!sorted.length) {
+        box.append("p").attr("class", "note").text("none");
+      }
+    }
+
+    function choose(i) {
+      hideTip();
+      const links = spec.links.filter(link => link[0] === i || link[1] === i);
+      const largest = d3.max(links, link => Math.abs(link[2])) || 1;
+      lines.selectAll("line").data(links).join("line")
+        .attr("x1", d => at.get(d[0]).x).attr("y1", d => at.get(d[0]).y)
+        .attr("x2", d => at.get(d[1]).x).attr("y2", d => at.get(d[1]).y)
+        .style("stroke", d => (d[2] < 0 ? "#dc2626" : "#16a34a"))
+        .style("stroke-width", d => 0.5 + (4 * Math.abs(d[2])) / largest);
+      nodes.classed("chosen", (_, k) => k === i)
+        .classed("linked", (_, k) => links.some(link => link[0] === k || link[1] === k));
+      about.selectAll("*").remove();
+      about.append("h3").text(`${spec.rows[spec.nodes[i].row]} · ${labelled(spec.columns, spec.nodes[i].column)} · `
+        + spec.nodes[i].label);
+      const both = about.append("div").attr("class", "sides");
+      list(both, "What leads to it", links.filter(link => link[1] === i), 0);
+      list(both, "What it leads to", links.filter(link => link[0] === i), 1);
+    }
+    if (spec.nodes.length) {
+      choose(spec.chosen);
+    }
+  }
+
+  const draw = {heatmap: drawHeatmap, panels: drawPanels, tokens: drawTokens, graph: drawGraph, table: drawTable,
+    layers: drawLayers};
 
   function render() {
     hideTip();

@@ -107,6 +107,37 @@ class PagesInTheBrowserTest {
     }
 
     @Test
+    void aNodeOfAGraphShowsWhatLeadsToItAndWhatItLeadsTo() throws Exception {
+        LayeredGraph graph = LayeredGraph.builder("graph")
+                .columns(List.of(" a", " b"))
+                .rows(List.of("embedding", "logits"))
+                .node(new LayeredGraph.Node(0, 0, "token", "first"))
+                .node(new LayeredGraph.Node(1, 0, "token", "second"))
+                .node(new LayeredGraph.Node(1, 1, "logit", "next"))
+                .link(new LayeredGraph.Link(0, 2, 0.5))
+                .link(new LayeredGraph.Link(1, 2, -2))
+                .chosen(2)
+                .build();
+        String said = said(HtmlPage.of("p", graph), """
+                const texts = () => [...document.querySelectorAll(".sides tr")].map(row => row.textContent);
+                say(texts().join("; "));
+                say(document.querySelectorAll("circle.linked").length);
+                document.querySelectorAll("circle")[0].dispatchEvent(new MouseEvent("click"));
+                say(texts().join("; "));
+                """);
+        assertThat(said).isEqualTo("−2embedding · ·b · second; 0.5embedding · ·a · first\n3\n0.5logits · ·b · next\n");
+    }
+
+    @Test
+    void aTableShowsItsTextsAsTheyAre() throws Exception {
+        DataTable table = DataTable.of("table", "", List.of("a", "b"), List.of(List.of("<b>1</b>", " 2")));
+        String said = said(HtmlPage.of("p", table), """
+                say([...document.querySelectorAll("table.texts th, table.texts td")].map(c => c.textContent).join("; "));
+                """);
+        assertThat(said).isEqualTo("a; b; &lt;b&gt;1&lt;/b&gt;; ·2\n");
+    }
+
+    @Test
     void markupInATokenIsShownAsText() throws Exception {
         String said = said(HtmlPage.of("p", Samples.attention()), """
                 say([...document.querySelectorAll("p.tokens span")].map(e => e.textContent).join("|"));

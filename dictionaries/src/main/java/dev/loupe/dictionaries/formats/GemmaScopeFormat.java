@@ -1,9 +1,7 @@
 package dev.loupe.dictionaries.formats;
 
 import dev.loupe.architectures.files.ModelFiles;
-import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
-import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.dictionaries.Dictionary;
 import dev.loupe.dictionaries.DictionaryConfig;
 import dev.loupe.dictionaries.DictionaryConfig.Activation;
@@ -28,6 +26,7 @@ final class GemmaScopeFormat {
     static final String NPZ = "params.npz";
     static final String TENSORS = "params.safetensors";
 
+    private static final String SKIP = "affine_skip_connection";
     private static final Pattern LAYER = Pattern.compile("(?:^|[/:_-])layer_(\\d+)");
     private static final Pattern SITE =
             Pattern.compile("(?:^|[/:_-])(res|resid_post|mlp|mlp_out|att|attn_out|transcoders?)(?:$|[/:_-])");
@@ -35,39 +34,28 @@ final class GemmaScopeFormat {
     private GemmaScopeFormat() {}
 
     static Dictionary read(ModelFiles files, String folder, String name, @Nullable String at) {
-        Map<String, HostTensor> weights = new LinkedHashMap<>();
-        String file = files.has(folder + NPZ) ? NPZ : TENSORS;
-        if (file.equals(NPZ)) {
-            try (InputStream in = files.stream(folder + NPZ)) {
-                weights.putAll(NpzReader.read(in, DictionaryFormats.where(files, folder) + " " + NPZ));
-            } catch (IOException e) {
-                throw new UncheckedIOException("Can't read " + DictionaryFormats.where(files, folder) + " " + NPZ, e);
+        boolean second = !files.has(folder + NPZ);
+        DictionaryArrays arrays =
+                second ? DictionaryArrays.read(files, folder, TENSORS, GemmaScopeFormat::spelled) : npz(files, folder);
+        Map<String, HostTensor> weights = new LinkedHashMap<>(arrays.byName());
+        HostTensor skip = weights.remove(SKIP);
+        if (skip != null) {
+            if (skip.shape().rank() != 2) {
+                throw new IllegalArgumentException(
+                        arrays.where() + ": '" + SKIP + "' should be a matrix, found " + skip.shape());
             }
-        } else {
-            try (SafetensorsFile tensors = files.openTensors(folder + TENSORS)) {
-                for (String array : tensors.names()) {
-                    weights.put(spelled(array), tensors.read(array).to(DType.FLOAT32));
-                }
-            }
+            // There, what is read stands in front of it.
+            weights.put("W_skip", DictionaryArrays.transposed(skip));
         }
-        HostTensor encoder = weights.get("W_enc");
-        HostTensor decoder = weights.get("W_dec");
-        if (encoder == null
-                || decoder == null
-                || encoder.shape().rank() != 2
-                || decoder.shape().rank() != 2) {
-            throw new IllegalArgumentException(DictionaryFormats.where(files, folder) + " " + file
-                    + " lacks the matrices W_enc and W_dec; it has " + weights.keySet());
-        }
-        String[] hooks = at == null ? hooks(name) : new String[] {at, at};
+        String[] hooks = at == null ? hooks(name, second) : new String[] {at, at};
         Activation activation = weights.containsKey("threshold") ? Activation.JUMPRELU : Activation.RELU;
         DictionaryConfig config = new DictionaryConfig(
                 name,
                 activation,
                 0,
-                Math.toIntExact(encoder.shape().size(0)),
-                Math.toIntExact(decoder.shape().size(1)),
-                Math.toIntExact(encoder.shape().size(1)),
+                arrays.size("W_enc", 0),
+                arrays.size("W_dec", 1),
+                arrays.size("W_enc", 1),
                 hooks[0],
                 hooks[1],
                 false,
@@ -75,7 +63,8 @@ final class GemmaScopeFormat {
                 false,
                 hooks[0].matches("blocks\\.\\d+\\.attn\\.hook_z"),
                 null,
-                Map.of());
+                // Folded, the norm's weight would be missing from what is read.
+                hooks[0].matches(".*\\.mlp\\.hook_in") ? Map.of("fold_ln", false) : Map.of());
         return new Dictionary(config, weights);
     }
 
@@ -84,12 +73,21 @@ final class GemmaScopeFormat {
         return switch (array) {
             case "w_enc" -> "W_enc";
             case "w_dec" -> "W_dec";
-            case "affine_skip_connection", "w_skip" -> "W_skip";
             default -> array;
         };
     }
 
-    private static String[] hooks(String name) {
+    private static DictionaryArrays npz(ModelFiles files, String folder) {
+        String where = DictionaryFormats.where(files, folder) + " " + NPZ;
+        try (InputStream in = files.stream(folder + NPZ)) {
+            return new DictionaryArrays(where, NpzReader.read(in, where));
+        } catch (IOException e) {
+            throw new UncheckedIOException("Can't read " + where, e);
+        }
+    }
+
+    // Transcoders of the first edition read what the norm gives without its weight, those of the second with it.
+    private static String[] hooks(String name, boolean second) {
         Matcher layer = LAYER.matcher(name);
         Matcher site = SITE.matcher(name.toLowerCase(Locale.ROOT));
         String found = site.find() ? site.group(1) : "";
@@ -108,7 +106,7 @@ final class GemmaScopeFormat {
             case "mlp", "mlp_out" -> new String[] {block + "hook_mlp_out", block + "hook_mlp_out"};
             case "att" -> new String[] {block + "attn.hook_z", block + "attn.hook_z"};
             case "attn_out" -> new String[] {block + "hook_attn_out", block + "hook_attn_out"};
-            default -> new String[] {block + "ln2.hook_normalized", block + "hook_mlp_out"};
+            default -> new String[] {block + (second ? "mlp.hook_in" : "ln2.hook_normalized"), block + "hook_mlp_out"};
         };
     }
 }

@@ -5,7 +5,6 @@ import dev.loupe.architectures.files.JsonFiles;
 import dev.loupe.architectures.files.ModelFiles;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
-import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.dictionaries.Dictionary;
 import dev.loupe.dictionaries.DictionaryConfig;
 import dev.loupe.dictionaries.DictionaryConfig.Activation;
@@ -14,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,12 +49,8 @@ final class SaeLensFormat {
             throw new IllegalArgumentException(
                     DictionaryFormats.where(files, folder) + " has " + CONFIG + " but no " + WEIGHTS);
         }
-        Map<String, HostTensor> weights = new LinkedHashMap<>();
-        try (SafetensorsFile file = files.openTensors(folder + WEIGHTS)) {
-            for (String array : file.names()) {
-                weights.put(array, file.read(array).to(DType.FLOAT32));
-            }
-        }
+        Map<String, HostTensor> weights = DictionaryArrays.read(files, folder, WEIGHTS, UnaryOperator.identity())
+                .byName();
         DictionaryConfig config = config(json, name, at, weights);
         return new Dictionary(config, arranged(json, config, weights));
     }
@@ -78,7 +74,10 @@ final class SaeLensFormat {
                     json.source() + ": 'activation_fn' is '" + function + "'; known are relu, jumprelu and topk");
         }
         activation = sparsest ? Activation.TOPK : activation;
-        int k = json.integer("k", json.object("activation_fn_kwargs").integer("k", 0));
+        // Trained over a batch, k is a mean and may have a fraction; then it is of no use any more.
+        int k = activation == Activation.TOPK
+                ? json.integer("k", json.object("activation_fn_kwargs").integer("k", 0))
+                : 0;
         int dIn = json.integer("d_in");
         boolean transcoder = architecture.contains("transcoder");
         String hookIn = at != null ? at : first(json, metadata, "hook_name", "hook_point");
@@ -104,7 +103,7 @@ final class SaeLensFormat {
         return new DictionaryConfig(
                 name,
                 activation,
-                activation == Activation.TOPK ? k : 0,
+                k,
                 dIn,
                 json.integer("d_out", dIn),
                 json.integer("d_sae"),

@@ -7,7 +7,6 @@ import dev.loupe.architectures.files.ModelFiles;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
-import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.dictionaries.Dictionary;
 import dev.loupe.dictionaries.DictionaryConfig;
 import dev.loupe.dictionaries.DictionaryConfig.Activation;
@@ -28,6 +27,10 @@ import org.jspecify.annotations.Nullable;
 final class TranscoderSetFormat {
 
     static final String CONFIG = "config.yaml";
+
+    /** How circuit-tracer loads every model; the files don't say it. */
+    private static final Map<String, Boolean> AS_TRAINED =
+            Map.of("fold_ln", false, "center_writing_weights", false, "center_unembed", false);
 
     private static final Map<String, String> HOOKS = Map.of(
             "mlp.hook_in", "mlp.hook_in",
@@ -77,25 +80,14 @@ final class TranscoderSetFormat {
 
     private static Dictionary layer(
             ModelFiles files, String folder, String name, int layer, String in, String out, @Nullable String model) {
-        String file = folder + "layer_" + layer + ".safetensors";
-        Map<String, HostTensor> weights = new LinkedHashMap<>();
-        try (SafetensorsFile tensors = files.openTensors(file)) {
-            for (String array : tensors.names()) {
-                HostTensor weight = tensors.read(array).to(DType.FLOAT32);
-                weights.put(array.equals("activation_function.threshold") ? "threshold" : array, weight);
-            }
-        }
-        HostTensor encoder = weights.get("W_enc");
-        HostTensor decoder = weights.get("W_dec");
-        if (encoder == null
-                || decoder == null
-                || encoder.shape().rank() != 2
-                || decoder.shape().rank() != 2) {
-            throw new IllegalArgumentException(
-                    files.source() + " " + file + " lacks the matrices W_enc and W_dec; it has " + weights.keySet());
-        }
-        int features = Math.toIntExact(encoder.shape().size(0));
-        weights.put("W_enc", transposed(encoder));
+        DictionaryArrays arrays = DictionaryArrays.read(
+                files,
+                folder,
+                "layer_" + layer + ".safetensors",
+                array -> array.equals("activation_function.threshold") ? "threshold" : array);
+        Map<String, HostTensor> weights = new LinkedHashMap<>(arrays.byName());
+        int features = arrays.size("W_enc", 0);
+        weights.put("W_enc", DictionaryArrays.transposed(arrays.matrix("W_enc")));
         HostTensor threshold = weights.get("threshold");
         if (threshold != null && threshold.shape().elements() == 1) {
             HostTensor each = HostTensor.allocate(DType.FLOAT32, Shape.of(features));
@@ -108,8 +100,8 @@ final class TranscoderSetFormat {
                 name + " layer " + layer,
                 threshold == null ? Activation.RELU : Activation.JUMPRELU,
                 0,
-                Math.toIntExact(encoder.shape().size(1)),
-                Math.toIntExact(decoder.shape().size(1)),
+                arrays.size("W_enc", 1),
+                arrays.size("W_dec", 1),
                 features,
                 "blocks." + layer + "." + in,
                 "blocks." + layer + "." + out,
@@ -118,19 +110,7 @@ final class TranscoderSetFormat {
                 false,
                 false,
                 model,
-                Map.of());
+                AS_TRAINED);
         return new Dictionary(config, weights);
-    }
-
-    private static HostTensor transposed(HostTensor matrix) {
-        int rows = Math.toIntExact(matrix.shape().size(0));
-        int columns = Math.toIntExact(matrix.shape().size(1));
-        HostTensor result = HostTensor.allocate(DType.FLOAT32, Shape.of(columns, rows));
-        for (int row = 0; row < rows; row++) {
-            for (int column = 0; column < columns; column++) {
-                result.setDouble((long) column * rows + row, matrix.getDouble((long) row * columns + column));
-            }
-        }
-        return result;
     }
 }
