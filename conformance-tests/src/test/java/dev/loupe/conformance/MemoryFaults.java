@@ -6,7 +6,6 @@ import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.zip.Inflater;
 
 /** Faults that show after thousands of runs, and faults of the order of outputs. */
 final class MemoryFaults {
@@ -84,32 +83,6 @@ final class MemoryFaults {
                     }
                 }
             };
-        }
-    }
-
-    /** The same outside the heap, where Java's own accounts don't see it: the state of an unused decompressor. */
-    static final class NativeMemoryOfFailedRuns extends Fault {
-        private final List<Inflater> open = new ArrayList<>();
-
-        @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    try {
-                        return super.run(inputs, wanted);
-                    } catch (RuntimeException e) {
-                        open.add(new Inflater());
-                        throw e;
-                    }
-                }
-            };
-        }
-
-        @Override
-        void cleanUp() {
-            open.forEach(Inflater::end);
-            open.clear();
         }
     }
 

@@ -113,11 +113,12 @@ public final class SizeCases {
         add("many of a wide axis", new Op.TopK(300, 1, false), normal(2, WIDE));
     }
 
-    private HostTensor bestLast(long rows, long width, double sign) {
-        HostTensor tensor = normal(rows, width);
+    private HostTensor bestLast(int rows, long wide, double sign) {
+        HostTensor tensor = normal(rows, wide);
+        int width = (int) wide;
         for (int row = 0; row < rows; row++) {
             for (int i = 1; i <= 3; i++) {
-                tensor.setDouble((int) ((row + 1) * width - 2 * i - row), sign * (67 - i));
+                tensor.setDouble((row + 1) * width - 2 * i - row, sign * (67 - i));
             }
         }
         return tensor;

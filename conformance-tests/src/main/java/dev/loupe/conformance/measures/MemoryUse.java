@@ -12,7 +12,7 @@ import org.apiguardian.api.API;
 
 /**
  * How much memory something keeps that is done again and again: the Java heap and direct buffers after a collection,
- * and, where the operating system tells it (Linux), what is resident of the whole process.
+ * and, where the operating system tells it (Linux), what grows of the process outside the heap.
  */
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class MemoryUse {
@@ -38,9 +38,10 @@ public final class MemoryUse {
      *
      * @param rounds how many make a batch
      * @param bytes how much one round keeps if it frees nothing
+     * @param nativeMemory whether to look outside the heap, too
      * @throws AssertionError if nearly every batch keeps more than half of that
      */
-    public static void check(String what, int rounds, long bytes, Round round) throws Exception {
+    public static void check(String what, int rounds, long bytes, boolean nativeMemory, Round round) throws Exception {
         for (int i = 0; i < Math.max(8, rounds / 4); i++) {
             round.run();
         }
@@ -54,18 +55,22 @@ public final class MemoryUse {
         for (int batch = 0; batch < BATCHES; batch++) {
             long heap = heapAndBuffers();
             long process = resident();
+            long outside = process - Runtime.getRuntime().totalMemory();
             for (int i = 0; i < rounds; i++) {
                 round.run();
             }
             heaps.add(heapAndBuffers() - heap);
-            processes.add(resident() - process);
+            // A heap that grows makes the first grow, one that shrinks the second; what leaks makes both.
+            long after = resident();
+            long growth = Math.min(after - process, after - Runtime.getRuntime().totalMemory() - outside);
+            processes.add(nativeMemory ? growth : 0);
             if (enough(heaps, limit) && enough(processes, limit)) {
                 return;
             }
         }
         throw new AssertionError(rounds + " rounds of " + what + ", " + BATCHES + " times, kept " + inWords(heaps)
                 + " in the heap and direct buffers, " + inWords(processes)
-                + " in the whole process; a round that frees what it should keeps nothing, one that frees nothing keeps "
+                + " outside; a round that frees what it should keeps nothing, one that frees nothing keeps "
                 + inWords(bytes));
     }
 
@@ -93,10 +98,7 @@ public final class MemoryUse {
         return bytes;
     }
 
-    /**
-     * All memory of the process that is resident, the heap's pages too: they come once, and what of the heap is unused
-     * and shrinks, as after each collection, was never resident and must not be taken off.
-     */
+    /** All memory of the process that is resident, the heap's pages too. */
     private static long resident() {
         if (!Files.isReadable(STATUS)) {
             return 0;

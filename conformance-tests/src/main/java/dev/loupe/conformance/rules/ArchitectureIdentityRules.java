@@ -134,7 +134,7 @@ public final class ArchitectureIdentityRules {
     /** One block's activations, and what must be true of them unless the one on the left was edited. */
     private record Block(HookedTransformer model, ActivationCache cache, int layer, String edited) {
 
-        public void check(Tokens tokens) {
+        void check(Tokens tokens) {
             TransformerConfig config = model.config();
             BlockSpec spec = config.block(layer);
             boolean between = spec.mlp() != BlockSpec.Mlp.NONE && !spec.parallel();

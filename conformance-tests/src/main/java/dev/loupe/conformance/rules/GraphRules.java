@@ -324,7 +324,7 @@ public final class GraphRules {
         private final PreparedBlock mine;
         private final PreparedBlock truth;
 
-        public Pair(SampleBlock block, SplittableRandom random) {
+        Pair(SampleBlock block, SplittableRandom random) {
             this.block = block;
             Map<String, HostTensor> weights = block.weights(random);
             Map<String, HostTensor> wide = new java.util.LinkedHashMap<>();
@@ -333,7 +333,7 @@ public final class GraphRules {
             truth = new PreparedBlock(bench.reference(), block.wide().segment(), wide);
         }
 
-        public void check(List<HostTensor> inputs, List<Integer> wanted, Attempt attempt) {
+        void check(List<HostTensor> inputs, List<Integer> wanted, Attempt attempt) {
             List<HostTensor> found = mine.run(inputs, wanted);
             List<HostTensor> expected =
                     truth.run(inputs.stream().map(Oracle::wide).toList(), wanted);

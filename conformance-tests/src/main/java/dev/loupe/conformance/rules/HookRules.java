@@ -119,11 +119,11 @@ public final class HookRules {
                     .logits();
         }
 
-        public void each(Attempt.CaseBody<HookPoint> body) {
+        void each(Attempt.CaseBody<HookPoint> body) {
             attempt.each(pair.mine().hookNames().points(), HookPoint::name, body);
         }
 
-        public void check(HookPoint point, HookFilter observed) {
+        void check(HookPoint point, HookFilter observed) {
             List<Hook> edit = List.of(Traces.disturbing(point.name(), 7));
             Trace found = Traces.run(pair.mine(), tokens, way, observed, edit);
             double effect = Traces.effect(plain, found.logits());
