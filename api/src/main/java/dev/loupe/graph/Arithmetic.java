@@ -139,6 +139,43 @@ public interface Arithmetic<T extends Arithmetic<T>> {
         return withNumber(BinaryKind.POW, number);
     }
 
+    // The names that Kotlin knows as + - *; / is div already.
+
+    /** {@link #add(Arithmetic)}: {@code +} in Kotlin. */
+    default T plus(T other) {
+        return add(other);
+    }
+
+    /** {@link #add(double)}: {@code +} in Kotlin. */
+    default T plus(double number) {
+        return add(number);
+    }
+
+    /** {@link #sub(Arithmetic)}: {@code -} in Kotlin. */
+    default T minus(T other) {
+        return sub(other);
+    }
+
+    /** {@link #sub(double)}: {@code -} in Kotlin. */
+    default T minus(double number) {
+        return sub(number);
+    }
+
+    /** {@link #mul(Arithmetic)}: {@code *} in Kotlin. */
+    default T times(T other) {
+        return mul(other);
+    }
+
+    /** {@link #mul(double)}: {@code *} in Kotlin. */
+    default T times(double number) {
+        return mul(number);
+    }
+
+    /** {@link #neg}: the sign in Kotlin. */
+    default T unaryMinus() {
+        return neg();
+    }
+
     /** The larger of each pair; NaN if either is NaN. */
     default T maximum(T other) {
         return apply(new Op.Binary(BinaryKind.MAX), other);

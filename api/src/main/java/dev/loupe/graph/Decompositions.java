@@ -5,6 +5,30 @@ import java.util.List;
 /** The definitions of the composite ops, in terms of other ops. */
 public final class Decompositions {
 
+    /** Where the definition is written down, and its operands. */
+    private record Site(GraphBuilder b, List<Value> in) {
+        Value in(int index) {
+            return in.get(index);
+        }
+    }
+
+    private static final OpTable<Site, Value> TABLE = new OpTable<Site, Value>()
+            .line(Op.Softmax.class, (op, at) -> softmax(at.b(), at.in(0), op.axis()))
+            .line(Op.LogSoftmax.class, (op, at) -> logSoftmax(at.b(), at.in(0), op.axis()))
+            .line(Op.Activation.class, (op, at) -> activation(at.b(), at.in(0), op.kind()))
+            .line(Op.Linear.class, (op, at) -> linear(at.b(), at.in()))
+            .line(Op.LayerNorm.class, Decompositions::layerNorm)
+            .line(Op.RmsNorm.class, Decompositions::rmsNorm)
+            .line(Op.Rotate.class, (op, at) -> rotate(at.b(), at.in(0), at.in(1), at.in(2)))
+            .line(Op.Attention.class, (op, at) -> attention(at.b(), at.in(), op.scale()))
+            .line(Op.SliceScatter.class, (op, at) -> sliceScatter(at.b(), at.in(0), at.in(1), op))
+            .line(
+                    Op.ActivationGradient.class,
+                    (op, at) -> at.b().mul(at.in(0), activationSlope(at.b(), at.in(1), op.kind())))
+            .line(Op.SoftmaxGradient.class, Decompositions::softmaxGradient)
+            .line(Op.LogSoftmaxGradient.class, Decompositions::logSoftmaxGradient)
+            .line(Op.NormGradient.class, (op, at) -> normGradient(at.b(), at.in(0), at.in(1), op));
+
     private Decompositions() {}
 
     /**
@@ -15,45 +39,41 @@ public final class Decompositions {
      */
     public static Value decompose(Op op, GraphBuilder b, List<Value> in) {
         op.infer(in.stream().map(Value::type).toList());
-        if (op instanceof Op.Softmax softmax) {
-            return softmax(b, in.get(0), softmax.axis());
-        } else if (op instanceof Op.LogSoftmax softmax) {
-            return logSoftmax(b, in.get(0), softmax.axis());
-        } else if (op instanceof Op.Activation activation) {
-            return activation(b, in.get(0), activation.kind());
-        } else if (op instanceof Op.Linear) {
-            return linear(b, in);
-        } else if (op instanceof Op.LayerNorm norm) {
-            Value x = b.sub(in.get(0), b.reduce(Op.ReduceKind.MEAN, in.get(0), -1));
-            Value normal = b.div(x, rootMeanSquare(b, x, norm.eps()));
-            return in.size() == 1 ? normal : b.add(b.mul(normal, in.get(1)), in.get(2));
-        } else if (op instanceof Op.RmsNorm norm) {
-            Value normal = b.div(in.get(0), rootMeanSquare(b, in.get(0), norm.eps()));
-            return in.size() == 1 ? normal : b.mul(normal, in.get(1));
-        } else if (op instanceof Op.Rotate) {
-            return rotate(b, in.get(0), in.get(1), in.get(2));
-        } else if (op instanceof Op.Attention attention) {
-            return attention(b, in, attention.scale());
-        } else if (op instanceof Op.SliceScatter scatter) {
-            return sliceScatter(b, in.get(0), in.get(1), scatter);
-        } else if (op instanceof Op.ActivationGradient gradient) {
-            return b.mul(in.get(0), activationSlope(b, in.get(1), gradient.kind()));
-        } else if (op instanceof Op.SoftmaxGradient gradient) {
-            Value share = b.reduce(Op.ReduceKind.SUM, b.mul(in.get(0), in.get(1)), gradient.axis());
-            return b.mul(in.get(1), b.sub(in.get(0), share));
-        } else if (op instanceof Op.LogSoftmaxGradient gradient) {
-            Value sum = b.reduce(Op.ReduceKind.SUM, in.get(0), gradient.axis());
-            return b.sub(in.get(0), b.mul(b.unary(Op.UnaryKind.EXP, in.get(1)), sum));
-        } else if (op instanceof Op.NormGradient gradient) {
-            return normGradient(b, in.get(0), in.get(1), gradient);
+        if (!TABLE.has(op)) {
+            throw new IllegalArgumentException(op + " is a primitive op: it has no decomposition");
         }
-        throw new IllegalArgumentException(op + " is a primitive op: it has no decomposition");
+        return TABLE.apply(op, new Site(b, in));
     }
 
     /** {@code sqrt(mean(x²) + eps)} over the last axis, which is kept with size 1. */
     public static Value rootMeanSquare(GraphBuilder b, Value x, double eps) {
         Value meanSquare = b.reduce(Op.ReduceKind.MEAN, b.mul(x, x), -1);
         return b.unary(Op.UnaryKind.SQRT, b.add(meanSquare, b.scalar(eps, x)));
+    }
+
+    private static Value layerNorm(Op.LayerNorm op, Site at) {
+        GraphBuilder b = at.b();
+        Value x = b.sub(at.in(0), b.reduce(Op.ReduceKind.MEAN, at.in(0), -1));
+        Value normal = b.div(x, rootMeanSquare(b, x, op.eps()));
+        return at.in().size() == 1 ? normal : b.add(b.mul(normal, at.in(1)), at.in(2));
+    }
+
+    private static Value rmsNorm(Op.RmsNorm op, Site at) {
+        GraphBuilder b = at.b();
+        Value normal = b.div(at.in(0), rootMeanSquare(b, at.in(0), op.eps()));
+        return at.in().size() == 1 ? normal : b.mul(normal, at.in(1));
+    }
+
+    private static Value softmaxGradient(Op.SoftmaxGradient op, Site at) {
+        GraphBuilder b = at.b();
+        Value share = b.reduce(Op.ReduceKind.SUM, b.mul(at.in(0), at.in(1)), op.axis());
+        return b.mul(at.in(1), b.sub(at.in(0), share));
+    }
+
+    private static Value logSoftmaxGradient(Op.LogSoftmaxGradient op, Site at) {
+        GraphBuilder b = at.b();
+        Value sum = b.reduce(Op.ReduceKind.SUM, at.in(0), op.axis());
+        return b.sub(at.in(0), b.mul(b.unary(Op.UnaryKind.EXP, at.in(1)), sum));
     }
 
     // The largest element is subtracted so that exp can't overflow. In a row that is -inf throughout, 0 is

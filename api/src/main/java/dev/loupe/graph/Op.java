@@ -36,6 +36,11 @@ public sealed interface Op {
         return false;
     }
 
+    /** Whether the output has the elements of the first input in the same order, in another shape. */
+    default boolean reshapes() {
+        return false;
+    }
+
     /** The name used in messages, reports and tolerances: {@code matmul}, {@code exp}, {@code reduce_sum}. */
     String name();
 
@@ -455,6 +460,11 @@ public sealed interface Op {
         }
 
         @Override
+        public boolean reshapes() {
+            return true;
+        }
+
+        @Override
         public String name() {
             return "reshape";
         }
@@ -468,6 +478,11 @@ public sealed interface Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.reshapeLike(this, inputs);
+        }
+
+        @Override
+        public boolean reshapes() {
+            return true;
         }
 
         @Override
@@ -492,6 +507,11 @@ public sealed interface Op {
         }
 
         @Override
+        public boolean reshapes() {
+            return true;
+        }
+
+        @Override
         public String name() {
             return "split_axis";
         }
@@ -502,6 +522,11 @@ public sealed interface Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.mergeAxes(this, inputs);
+        }
+
+        @Override
+        public boolean reshapes() {
+            return true;
         }
 
         @Override

@@ -26,7 +26,9 @@ final class StandalonePositions {
 
     /** Int64 [1]: a place, where negative ones count from the end. */
     private static Expr place(Expr index, long place) {
-        return place < 0 ? count(index).add(place) : count(index).mul(0).add(place);
+        return place < 0
+                ? count(index).add((double) place)
+                : count(index).mul(0).add((double) place);
     }
 
     /** Int64 [batch, 1]: a position, the last real one of each sequence for null. */
@@ -60,7 +62,7 @@ final class StandalonePositions {
             return scope.lastReal().unsqueeze(1).eq(index.unsqueeze(0));
         } else if (places instanceof Selection.OfToken text) {
             Expr ids = scope.input(StandardNames.TOKENS, DType.INT64, StandardNames.BATCH, StandardNames.POS);
-            return ids.eq(token.applyAsLong(text.token())).and(scope.mask());
+            return ids.eq((double) token.applyAsLong(text.token())).and(scope.mask());
         }
         return among(index, places);
     }
@@ -89,7 +91,7 @@ final class StandalonePositions {
                 return within;
             }
             Expr steps = index.sub(start).to(DType.FLOAT32);
-            Expr rest = steps.sub(steps.div(range.step()).floor().mul(range.step()));
+            Expr rest = steps.sub(steps.div((double) range.step()).floor().mul((double) range.step()));
             return within.and(rest.eq(0));
         }
         return null;

@@ -305,6 +305,24 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
         return new TopK(both.get(0), both.get(1));
     }
 
+    /**
+     * One element.
+     *
+     * @param index where it stands, one index for each axis
+     * @param value the element
+     */
+    public record Entry(List<Integer> index, double value) {}
+
+    /**
+     * The k largest elements of the whole tensor, the largest first, each with its index on every axis ("unravelled").
+     * Equal elements come in row-major order, NaN last; all of them if there are fewer.
+     *
+     * @throws IllegalArgumentException if k is negative
+     */
+    public List<Entry> topEntries(int k) {
+        return TopEntries.of(toDoubleArray(), shape, k);
+    }
+
     // Products.
 
     /**

@@ -70,7 +70,10 @@ final class AblateCommand implements Callable<Integer> {
                 report.tell(
                         () -> object(whole, heads, layers),
                         paint -> print(paint, model, whole, heads, layers, largest),
-                        () -> page(heads, layers, Math.max(1e-6, largest)));
+                        () -> page(heads, layers, Math.max(1e-6, largest))
+                                .from(options.provenance(model)
+                                        .fact("ablation", ablation.name())
+                                        .prompt(PromptOptions.text(model, tokens))));
             }
         }
         return 0;
@@ -87,9 +90,9 @@ final class AblateCommand implements Callable<Integer> {
 
     private HtmlPage page(Tensor heads, Tensor layers, double limit) {
         return HtmlPage.of(
-                "Ablation: " + prompt.title(),
-                map("Heads", heads, "head", limit).build(),
-                map("Attention and MLPs", layers.transpose(0, 1), "part", limit)
+                "What the answer loses without each part",
+                map("Each head's output", heads, "head", limit).build(),
+                map("Each layer's attention and MLP", layers.transpose(0, 1), "part", limit)
                         .columns("part", List.of("attn_out", "mlp_out"))
                         .build());
     }

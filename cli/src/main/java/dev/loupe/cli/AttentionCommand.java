@@ -1,8 +1,8 @@
 package dev.loupe.cli;
 
 import dev.loupe.analysis.TokenTexts;
+import dev.loupe.analysis.heads.HeadViews;
 import dev.loupe.analysis.views.HtmlPage;
-import dev.loupe.analysis.views.Panels;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
@@ -54,7 +54,10 @@ final class AttentionCommand implements Callable<Integer> {
                 report.tell(
                         () -> object(run.cache(), words, layers, heads),
                         paint -> print(paint, run.cache(), words, layers, heads),
-                        () -> HtmlPage.of("Attention: " + prompt.title(), panels(run.cache(), words, layers, heads)));
+                        () -> HtmlPage.of(
+                                        "Where the heads look in " + prompt.title(),
+                                        HeadViews.patterns(run.cache(), 0, words, layers, heads))
+                                .from(options.provenance(model).prompt(PromptOptions.text(model, tokens))));
             }
         }
         return 0;
@@ -70,17 +73,6 @@ final class AttentionCommand implements Callable<Integer> {
                     option + " " + number + " is out of range: there are " + count + ", counted from 0");
         }
         return List.of(index);
-    }
-
-    /** The patterns of some heads as small pictures, the chosen one large. */
-    static Panels panels(ActivationCache cache, List<String> words, List<Integer> layers, List<Integer> heads) {
-        Panels.Builder panels = Panels.builder("Attention").attention(words);
-        for (int layer : layers) {
-            for (int head : heads) {
-                panels.panel(name(layer, head), cache.get("pattern", layer).get(0, head));
-            }
-        }
-        return panels.perRow(heads.size()).build();
     }
 
     private static String name(int layer, int head) {

@@ -103,7 +103,7 @@ final class GradientsCommand implements Callable<Integer> {
     }
 
     /** A metric from its text. */
-    private static Metric metric(String text) {
+    static Metric metric(String text) {
         if (text.equals("loss")) {
             return Metric.loss();
         }

@@ -77,7 +77,7 @@ final class HeadsCommand implements Callable<Integer> {
                 byKind.put("previous-token", scores.previousToken(tokens));
                 byKind.put("duplicate-token", scores.duplicateToken(tokens));
                 byKind.put("induction", scores.induction(tokens));
-                report.tell(() -> object(byKind), paint -> print(paint, model, byKind), () -> page(byKind));
+                report.tell(() -> object(byKind), paint -> print(paint, model, byKind), () -> page(model, byKind));
             }
         }
         return 0;
@@ -95,11 +95,23 @@ final class HeadsCommand implements Callable<Integer> {
         return object;
     }
 
-    private HtmlPage page(Map<String, Tensor> byKind) {
+    private HtmlPage page(HookedTransformer model, Map<String, Tensor> byKind) {
         List<View> views = new ArrayList<>();
         byKind.forEach(
-                (kind, scores) -> views.add(HeadViews.scores(kind + " scores", scores, ColorScale.sequential(0, 1))));
-        return HtmlPage.of("Heads of " + options.model, views);
+                (kind, scores) -> views.add(HeadViews.scores(heading(kind), scores, ColorScale.sequential(0, 1))));
+        return HtmlPage.of("What the heads of " + options.model + " look at", views)
+                .from(options.provenance(model)
+                        .fact("sequences", batch + " of " + length + " random tokens that are repeated")
+                        .fact("seed", Long.toString(seed)));
+    }
+
+    private static String heading(String kind) {
+        return "How much each head looks at "
+                + switch (kind) {
+                    case "previous-token" -> "the token before";
+                    case "duplicate-token" -> "earlier occurrences of the token";
+                    default -> "what came next last time (induction)";
+                };
     }
 
     private void print(Painter paint, HookedTransformer model, Map<String, Tensor> byKind) {

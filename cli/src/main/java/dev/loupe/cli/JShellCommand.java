@@ -31,6 +31,7 @@ final class JShellCommand implements Callable<Integer> {
             "dev.loupe.tensor",
             "dev.loupe.analysis.factored",
             "dev.loupe.analysis.heads",
+            "dev.loupe.analysis.pages",
             "dev.loupe.analysis.prediction",
             "dev.loupe.analysis.residual",
             "dev.loupe.analysis.steering",
@@ -40,7 +41,7 @@ final class JShellCommand implements Callable<Integer> {
 
     /** One by one, because this package has a {@code Metric} of its own. */
     private static final List<String> PATCHING =
-            List.of("Ablation", "ActivationPatching", "PatchingResult", "PathPatching", "Sweep");
+            List.of("Ablation", "ActivationPatching", "Component", "PatchingResult", "PathPatching", "Sweep");
 
     @Spec
     @SuppressWarnings("NullAway.Init")

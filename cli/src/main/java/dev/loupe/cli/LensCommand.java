@@ -1,12 +1,12 @@
 package dev.loupe.cli;
 
 import dev.loupe.analysis.TokenTexts;
+import dev.loupe.analysis.pages.LensPage;
 import dev.loupe.analysis.prediction.NextTokens.Candidate;
 import dev.loupe.analysis.prediction.PredictionReport;
 import dev.loupe.analysis.prediction.PredictionReport.Contribution;
 import dev.loupe.analysis.prediction.PredictionReport.HeadFocus;
 import dev.loupe.analysis.residual.LensReading;
-import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
@@ -54,14 +54,8 @@ final class LensCommand implements Callable<Integer> {
                 report.tell(
                         () -> object(model, words, found),
                         paint -> print(paint, model, words, found),
-                        () -> HtmlPage.of(
-                                "Logit lens: " + prompt.title(),
-                                found.lens().view(0, words),
-                                AttentionCommand.panels(
-                                        run.cache(),
-                                        words,
-                                        Output.range(model.config().nLayers()),
-                                        Output.range(model.config().nHeads()))));
+                        () -> LensPage.of(run, tokens)
+                                .from(options.provenance(model).prompt(PromptOptions.text(model, tokens))));
             }
         }
         return 0;

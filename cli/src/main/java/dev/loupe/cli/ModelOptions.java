@@ -1,5 +1,6 @@
 package dev.loupe.cli;
 
+import dev.loupe.analysis.views.Provenance;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
 import dev.loupe.harvest.job.HarvestJob;
@@ -135,6 +136,15 @@ final class ModelOptions {
             throw e;
         }
         return loaded;
+    }
+
+    /** What a page says of the model: its name as it was asked for, backend, interventions. */
+    Provenance provenance(HookedTransformer loaded) {
+        Provenance source = Provenance.of(loaded, model);
+        for (String text : interventions) {
+            source = source.fact("intervention", text);
+        }
+        return source;
     }
 
     /** The interventions on another model that is made of the loaded one. */

@@ -73,7 +73,12 @@ final class PatchCommand implements Callable<Integer> {
                 report.tell(
                         () -> object(result, words, baselines),
                         paint -> print(paint, model, result, words, baselines),
-                        () -> HtmlPage.of("Patching: " + sweep, result.view(words, note(baselines))));
+                        () -> HtmlPage.of(
+                                        "Which activations decide between " + answers.both(),
+                                        result.view(words, note(baselines)))
+                                .from(options.provenance(model)
+                                        .prompt("clean", PromptOptions.text(model, pair.clean()))
+                                        .prompt("corrupted", PromptOptions.text(model, pair.corrupt()))));
             }
         }
         return 0;

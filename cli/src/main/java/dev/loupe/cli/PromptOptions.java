@@ -1,5 +1,6 @@
 package dev.loupe.cli;
 
+import dev.loupe.analysis.TokenTexts;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import java.util.ArrayList;
@@ -99,6 +100,12 @@ final class PromptOptions {
             throw misused("There is no prompt: give a text in quotation marks, - for standard input, or"
                     + " --prompt TEXT, or --tokens 5,6,7");
         }
+    }
+
+    /** The first sequence as a page shows it: as text, or as ids if the model has no tokenizer. */
+    static String text(HookedTransformer model, Tokens tokens) {
+        long[] ids = tokens.row(0);
+        return model.tokenizer().isPresent() ? model.toString(ids, true) : String.join(" ", TokenTexts.of(model, ids));
     }
 
     private ParameterException misused(String message) {

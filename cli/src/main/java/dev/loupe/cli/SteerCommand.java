@@ -1,8 +1,7 @@
 package dev.loupe.cli;
 
+import dev.loupe.analysis.pages.SteeringPage;
 import dev.loupe.analysis.steering.SteeringVector;
-import dev.loupe.analysis.views.ColoredTokens;
-import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
@@ -81,25 +80,14 @@ final class SteerCommand implements Callable<Integer> {
                         paint.line("plain:   " + plainText);
                         paint.line("steered: " + steeredText);
                     },
-                    () -> HtmlPage.of(
-                            "Steering: " + prompt.title(),
-                            view(model, "Plain", plain),
-                            view(model, "Steered", steered)));
+                    () -> SteeringPage.of(model, tokens.positions(), plain, steered)
+                            .from(options.provenance(model)
+                                    .prompt(PromptOptions.text(model, tokens))
+                                    .prompt("positive", positive)
+                                    .prompt("negative", negative)
+                                    .fact("layer", Integer.toString(layer))
+                                    .fact("coefficient", Output.format("%s", coefficient))));
         }
         return 0;
-    }
-
-    /** A text coloured by how likely the unsteered model finds each of its tokens. */
-    private static ColoredTokens view(HookedTransformer model, String title, long[] ids) {
-        double[] loss = model.lossPerToken(Tokens.of(ids)).toDoubleArray();
-        double[] probabilities = new double[ids.length];
-        probabilities[0] = Double.NaN; // Nothing comes before it.
-        for (int i = 1; i < ids.length; i++) {
-            probabilities[i] = Math.exp(-loss[i - 1]);
-        }
-        return ColoredTokens.builder(title, model.toStrTokens(ids))
-                .note("Coloured by the probability that the unsteered model gives each token.")
-                .values("probability", probabilities)
-                .build();
     }
 }

@@ -223,7 +223,7 @@ final class CommandsTest {
                         .exitCode())
                 .isZero();
         assertThat(Files.readString(page))
-                .contains("Paris")
+                .contains("Paris", "Direct logit attribution", "\"backend\"")
                 .doesNotContain("<script src")
                 .doesNotContain("<link");
     }
@@ -352,7 +352,7 @@ final class CommandsTest {
             assertThat(score.asDouble()).isGreaterThan(0.6);
         }
         assertThat(scores.get("induction").get(0).get(0).asDouble()).isLessThan(0.1);
-        assertThat(Files.readString(page)).contains("induction scores");
+        assertThat(Files.readString(page)).contains("what came next last time (induction)", "\"seed\",\"0\"");
         assertThat(Cli.run("heads").out()).contains("previous-token score", "H3");
     }
 
@@ -375,7 +375,7 @@ final class CommandsTest {
         // Layer 0's attention finds the other name: without it the answer is lost.
         assertThat(json.get("attn_out").get(0).asDouble()).isLessThan(-5);
         assertThat(json.get("heads").get(3)).hasSize(4);
-        assertThat(Files.readString(page)).contains("Attention and MLPs", "[\"attn_out\",\"mlp_out\"]");
+        assertThat(Files.readString(page)).contains("attention and MLP", "[\"attn_out\",\"mlp_out\"]");
     }
 
     @Test

@@ -7,11 +7,8 @@ import dev.loupe.analysis.patching.Component;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
-import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.Tensor;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
@@ -26,38 +23,16 @@ final class InductionHeads {
     public static void main(String[] args) {
         try (HookedTransformer model = HookedTransformer.fromPretrained("toy-llama")) {
             Tokens tokens = RepeatedTokens.random(model, 25, 4, 1);
-            ActivationCache cache =
-                    model.runWithCache(tokens, HookFilter.glob("*hook_pattern")).cache();
-            Tensor previous = HeadScores.of(cache).previousToken(tokens);
-            Tensor induction = HeadScores.of(cache).induction(tokens);
-
-            List<Component> found = new ArrayList<>();
-            for (int layer = 0; layer < model.config().nLayers(); layer++) {
-                for (int head = 0; head < model.config().nHeads(); head++) {
-                    if (previous.item(layer, head) > 0.5) {
-                        System.out.printf(
-                                Locale.ROOT,
-                                "L%dH%d looks at the token before: %.2f%n",
-                                layer,
-                                head,
-                                previous.item(layer, head));
-                    }
-                    if (induction.item(layer, head) > 0.5) {
-                        System.out.printf(
-                                Locale.ROOT,
-                                "L%dH%d is an induction head: %.2f%n",
-                                layer,
-                                head,
-                                induction.item(layer, head));
-                        found.add(Component.head(layer, head));
-                    }
-                }
-            }
+            HeadScores scores = HeadScores.of(
+                    model.runWithCache(tokens, HookFilter.glob("*hook_pattern")).cache());
+            System.out.println("look at the token before: " + Component.headsAbove(0.5, scores.previousToken(tokens)));
+            List<Component> induction = Component.headsAbove(0.5, scores.induction(tokens));
+            System.out.println("induction heads: " + induction);
 
             System.out.printf(Locale.ROOT, "loss on the second half: %.2f%n", secondHalf(model, tokens));
-            Hook[] without = Ablation.zero().hooks(model, found.toArray(new Component[0]));
+            Hook[] without = Ablation.zero().hooks(model, induction);
             try (HookHandle hooks = model.hooks(without)) {
-                System.out.printf(Locale.ROOT, "without the induction heads:  %.2f%n", secondHalf(model, tokens));
+                System.out.printf(Locale.ROOT, "without the induction heads: %.2f%n", secondHalf(model, tokens));
             }
         }
     }

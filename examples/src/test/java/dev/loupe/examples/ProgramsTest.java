@@ -1,6 +1,7 @@
 package dev.loupe.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -11,6 +12,8 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Runs each program as its reader would: {@code java File.java}. Numbers are printed to two digits or three. */
 class ProgramsTest {
@@ -58,31 +61,74 @@ class ProgramsTest {
     }
 
     @Test
-    void patchingFindsTheHeadThatMovesTheName() throws Exception {
+    void patchingAttributionAndAblationFindTheHeadThatMovesTheName() throws Exception {
         List<String> lines = run("IoiPatching");
-        assertThat(lines.get(0)).isEqualTo("logit difference Mary - John: clean 19.11, corrupt -21.93");
-        assertThat(lines.get(1)).isEqualTo("L0H1 brings back 1.00");
-        assertThat(lines.get(2)).isEqualTo("L2H2 brings back 0.02");
-        assertThat(lines.subList(5, 9))
-                .containsExactly(
-                        "from the last token, L0H1 looks at",
-                        "  10: John  0.54",
-                        "   4: John  0.12",
-                        "   2: Mary  0.10");
-        assertThat(lines.get(9)).isEqualTo("what speaks most for Mary is 2_mlp_out: 15.67");
+        assertThat(lines)
+                .startsWith(
+                        "Each head's output at all positions [layer 4, head 4]",
+                        "               H0       H1       H2       H3")
+                .contains("2_mlp_out writes 15.67 for Mary", "Zero ablation of heads [layer 4, head 4]");
+        // In layer 0 it is head 1 whose output brings the answer back, and without which most of it is lost.
+        assertThat(numbers(lines.get(2)))
+                .satisfies(row -> assertThat(row.get(1)).isCloseTo(0.997, within(0.002)));
+        assertThat(numbers(lines.get(11)))
+                .satisfies(row -> assertThat(row.get(1)).isCloseTo(9.72, within(0.01)));
+    }
+
+    private static List<Double> numbers(String line) {
+        return Arrays.stream(line.trim().split("\\s+"))
+                .skip(1)
+                .map(Double::valueOf)
+                .toList();
     }
 
     @Test
     void theFourHeadsOfLayerOneAreInductionHeads() throws Exception {
         assertThat(run("InductionHeads"))
                 .containsExactly(
-                        "L0H2 looks at the token before: 0.61",
-                        "L1H0 is an induction head: 0.93",
-                        "L1H1 is an induction head: 0.92",
-                        "L1H2 is an induction head: 0.89",
-                        "L1H3 is an induction head: 0.77",
+                        "look at the token before: [z of layer 0 head 2]",
+                        "induction heads: [z of layer 1 head 0, z of layer 1 head 1, z of layer 1 head 2,"
+                                + " z of layer 1 head 3]",
                         "loss on the second half: 0.57",
-                        "without the induction heads:  7.71");
+                        "without the induction heads: 7.71");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"IoiPatching", "InductionHeads", "Steering"})
+    void aProgramIsShort(String program) throws IOException {
+        List<String> code = Files.readAllLines(SOURCES.resolve(program + ".java")).stream()
+                .map(String::strip)
+                .filter(line -> !line.isEmpty() && !line.matches("(package|import|/\\*|\\*|//).*"))
+                .toList();
+        // Whole files, with what the formatter breaks; the programs themselves have up to 25.
+        assertThat(code).hasSizeLessThanOrEqualTo(30);
+        int first = code.indexOf("public static void main(String[] args) {");
+        assertThat(code.subList(first + 1, code.size()).stream().filter(line -> line.length() > 1))
+                .hasSizeLessThanOrEqualTo(25);
+    }
+
+    @Test
+    void thePagesOfTheGalleryAreWritten() throws Exception {
+        List<String> lines = run("Gallery", folder.toString());
+        assertThat(lines)
+                .containsExactly(
+                        "Wrote lens.html",
+                        "Wrote lens-long.html",
+                        "Wrote attention.html",
+                        "Wrote patching.html",
+                        "Wrote ablation.html",
+                        "Wrote steering.html",
+                        "Wrote heads.html");
+        // The toy's 16 patterns of 115 tokens, lens and attribution.
+        assertThat(Files.size(folder.resolve("lens-long.html"))).isLessThan(500_000);
+        assertThat(Files.readString(folder.resolve("steering.html"))).contains("Rome", "\"boundary\":6");
+    }
+
+    @Test
+    void aProbeReadsTheNumberOfSubjectsThatItNeverSaw() throws Exception {
+        List<String> lines = run("LinearProbe", folder.resolve("probe").toString());
+        assertThat(lines).hasSize(4).allSatisfy(line -> assertThat(line).contains("on 108 sentences"));
+        assertThat(lines.get(3)).startsWith("blocks.3.hook_resid_post: accuracy ");
     }
 
     @Test

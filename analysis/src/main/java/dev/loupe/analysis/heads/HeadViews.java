@@ -7,6 +7,7 @@ import dev.loupe.analysis.views.Panels;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /** Pictures of heads. */
 public final class HeadViews {
@@ -20,21 +21,46 @@ public final class HeadViews {
      * @param strTokens its tokens
      */
     public static Panels patterns(ActivationCache cache, int row, List<String> strTokens) {
-        int layers = cache.model().config().nLayers();
-        int heads = cache.model().config().nHeads();
+        return patterns(
+                cache,
+                row,
+                strTokens,
+                IntStream.range(0, cache.model().config().nLayers()).boxed().toList(),
+                IntStream.range(0, cache.model().config().nHeads()).boxed().toList());
+    }
+
+    /**
+     * The attention patterns of some heads for one sequence.
+     *
+     * @param row the sequence of the batch
+     * @param strTokens its tokens
+     * @param layers the layers, from 0
+     * @param heads the heads of each of them, from 0
+     */
+    public static Panels patterns(
+            ActivationCache cache, int row, List<String> strTokens, List<Integer> layers, List<Integer> heads) {
         RequiredActivations.check(
-                cache, "A picture of attention", RequiredActivations.ofLayers(cache, "pattern", layers));
+                cache,
+                "A picture of attention",
+                layers.stream()
+                        .map(layer -> cache.model()
+                                .hookNames()
+                                .resolve("pattern", layer)
+                                .name())
+                        .toList());
         Panels.Builder panels = Panels.builder("Attention patterns")
                 .note(
-                        "Each query, a row, spreads its attention over the keys before it. Choose a head; point at a cell.")
+                        "Each query spreads its attention over the keys up to itself. Shown first is the head in which the"
+                                + " last token takes most from one earlier token, the first one left out, where attention"
+                                + " idles.")
                 .attention(strTokens)
-                .perRow(heads)
+                .perRow(heads.size())
                 .scale(ColorScale.sequential(0, 1));
-        for (int layer = 0; layer < layers; layer++) {
+        for (int layer : layers) {
             Tensor pattern = cache.get("pattern", layer);
             Tensor sequence = cache.hasBatchDim() ? pattern.select(0, row) : pattern;
-            for (int head = 0; head < heads; head++) {
-                panels.panel("L" + layer + "H" + head, sequence.select(0, head));
+            for (int head : heads) {
+                panels.panel("L" + layer + "H" + head, layer, head, sequence.select(0, head));
             }
         }
         return panels.build();

@@ -103,8 +103,8 @@ public final class Ablation {
 
     /**
      * About how many bytes of activations the ablated runs that go through the model together may hold; 256 MiB unless
-     * set. Weights, and the keys, values and activations of the run that is ablated, come on top. It concerns {@link
-     * #heads}, {@link #layers} and {@link #each}.
+     * set. Weights, and the keys, values and activations of the run that is ablated, come on top. It concerns
+     * everything that measures many runs: heads, layers, and each of some parts.
      */
     public Ablation memoryBudget(long bytes) {
         return new Ablation(name, reference, replacement, RunCost.budget(bytes));
@@ -127,6 +127,11 @@ public final class Ablation {
         return hooks.toArray(new Hook[0]);
     }
 
+    /** Hooks that ablate parts of a model, for runs and for generation. */
+    public Hook[] hooks(HookedTransformer model, List<Component> components) {
+        return hooks(model, components.toArray(new Component[0]));
+    }
+
     private void requireReference(List<String> points) {
         if (reference != null) {
             RequiredActivations.check(reference, "Ablation by " + name, points);
@@ -138,6 +143,11 @@ public final class Ablation {
     }
 
     /** The metric with each head taken out alone: [layer, head]. */
+    public PatchingResult heads(HookedTransformer model, Tokens tokens, Metric metric) {
+        return heads(model, tokens, metric, Progress.NONE);
+    }
+
+    /** As {@link #heads(HookedTransformer, Tokens, Metric)}, told how far it has come. */
     public PatchingResult heads(HookedTransformer model, Tokens tokens, Metric metric, Progress progress) {
         List<Component> components = new ArrayList<>();
         int heads = model.config().nHeads();
@@ -149,6 +159,11 @@ public final class Ablation {
     }
 
     /** The metric with the attention and with the MLP of each layer taken out alone: [2, layer]. */
+    public PatchingResult layers(HookedTransformer model, Tokens tokens, Metric metric) {
+        return layers(model, tokens, metric, Progress.NONE);
+    }
+
+    /** As {@link #layers(HookedTransformer, Tokens, Metric)}, told how far it has come. */
     public PatchingResult layers(HookedTransformer model, Tokens tokens, Metric metric, Progress progress) {
         List<Component> components = new ArrayList<>();
         int layers = model.config().nLayers();
@@ -158,6 +173,11 @@ public final class Ablation {
         Tensor values = each(model, tokens, metric, components, progress).reshape(2, layers);
         return new PatchingResult(
                 name + " ablation of layers", List.of(Axis.KIND, Axis.LAYER), values, List.of("attn_out", "mlp_out"));
+    }
+
+    /** The metric with each of some parts taken out alone: [part]. */
+    public Tensor each(HookedTransformer model, Tokens tokens, Metric metric, List<Component> components) {
+        return each(model, tokens, metric, components, Progress.NONE);
     }
 
     /** The metric with each of some parts taken out alone: [part]. Runs with parts of one activation are batched. */

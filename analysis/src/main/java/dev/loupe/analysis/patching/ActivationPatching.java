@@ -65,6 +65,25 @@ public final class ActivationPatching {
     }
 
     /**
+     * Patching of a clean run into runs on corrupted tokens, from the beginning: runs both, records every standard
+     * activation of the clean one, and puts the metric on the scale from 0, the corrupted run, to 1, the clean one.
+     *
+     * @param clean the tokens that give the answer
+     * @param corrupted as many sequences of as many tokens, which don't
+     * @param metric as it is measured; {@link Metric#normalized(double, double)} is applied here
+     * @throws IllegalArgumentException if the prompts differ in shape, or the metric is the same for both
+     */
+    public static ActivationPatching between(HookedTransformer model, Tokens clean, Tokens corrupted, Metric metric) {
+        if (clean.batch() != corrupted.batch() || clean.positions() != corrupted.positions()) {
+            throw new IllegalArgumentException("The clean prompts are " + clean.batch() + " sequences of "
+                    + clean.positions() + " tokens, the corrupted ones " + corrupted.batch() + " of "
+                    + corrupted.positions() + ": both must be as many of as many");
+        }
+        Metric scaled = metric.normalized(metric.ofRun(model, corrupted), metric.ofRun(model, clean));
+        return of(model, corrupted, model.runWithCache(clean).cache(), scaled);
+    }
+
+    /**
      * About how many bytes of activations the patched runs that go through the model together may hold; 256 MiB unless
      * set. Weights, and the corrupted run's keys, values and activations at the patched points, come on top, and so does
      * memory that a backend keeps for later.

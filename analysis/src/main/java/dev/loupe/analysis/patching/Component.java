@@ -5,6 +5,7 @@ import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,22 @@ public record Component(
     /** What a head writes, before W_O. */
     public static Component head(int layer, int head) {
         return of("z", layer, head);
+    }
+
+    /**
+     * The heads that score higher than a threshold, the highest first: the induction heads of {@code
+     * HeadScores.induction}, the heads that matter of a sweep.
+     *
+     * @param scores [layer, head]
+     */
+    public static List<Component> headsAbove(double threshold, Tensor scores) {
+        if (scores.rank() != 2) {
+            throw new IllegalArgumentException("Scores of heads are [layer, head], got " + scores.shape());
+        }
+        return scores.topEntries((int) scores.elements()).stream()
+                .filter(entry -> entry.value() > threshold)
+                .map(entry -> head(entry.index().get(0), entry.index().get(1)))
+                .toList();
     }
 
     /** What an MLP writes. */

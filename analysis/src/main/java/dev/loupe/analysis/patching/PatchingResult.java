@@ -4,10 +4,15 @@ import dev.loupe.analysis.views.View;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 import org.apiguardian.api.API;
 
 /**
@@ -34,6 +39,13 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
         public Entry {
             index = Collections.unmodifiableMap(new LinkedHashMap<>(index));
         }
+
+        /** What was patched, in words: {@code layer 0, head 1}. */
+        public String place() {
+            return index.entrySet().stream()
+                    .map(axis -> axis.getKey().label() + " " + axis.getValue())
+                    .collect(Collectors.joining(", "));
+        }
     }
 
     /** A result without a warning. */
@@ -48,6 +60,61 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
         if (values.rank() != axes.size()) {
             throw new IllegalArgumentException("Values of shape " + values.shape() + " don't have the axes " + axes);
         }
+    }
+
+    /** The name in words, as a heading: {@code Each head's output at all positions}; a name that isn't a sweep's as it is. */
+    public String title() {
+        String words = Arrays.stream(Sweep.values())
+                .filter(sweep -> sweep.id().equals(name))
+                .map(Sweep::words)
+                .findFirst()
+                .orElse(name);
+        return words.substring(0, 1).toUpperCase(Locale.ROOT) + words.substring(1);
+    }
+
+    /** The k largest numbers, the largest first, each with its indices; NaN last, all if there are fewer. */
+    public List<Entry> largest(int k) {
+        return first(k, Entry::value);
+    }
+
+    /** The k numbers that are furthest from zero, the furthest first, each with its indices. */
+    public List<Entry> strongest(int k) {
+        return first(k, entry -> Math.abs(entry.value()));
+    }
+
+    private List<Entry> first(int k, ToDoubleFunction<Entry> rank) {
+        if (k < 0) {
+            throw new IllegalArgumentException("The number of entries must be 0 or more, got " + k);
+        }
+        return entries().stream()
+                .sorted(Comparator.comparingDouble(
+                        entry -> Double.isNaN(entry.value()) ? Double.POSITIVE_INFINITY : -rank.applyAsDouble(entry)))
+                .limit(k)
+                .toList();
+    }
+
+    /** An index in the words of its axis: {@code L3}, {@code H1}, {@code resid_pre}, {@code 5}. */
+    String place(int axis, int index) {
+        return switch (axes.get(axis)) {
+            case KIND -> kinds.get(index);
+            case LAYER -> "L" + index;
+            case HEAD -> "H" + index;
+            case POS, DEST_POS, SRC_POS -> Integer.toString(index);
+        };
+    }
+
+    /**
+     * Comma-separated values as RFC 4180 has them: a line of names, then one line for each number, its indices first
+     * (kinds by name), then {@code value}.
+     */
+    public String toCsv() {
+        return new PatchingTable(this).csv();
+    }
+
+    /** A table: of two axes rows and columns, of more, or of many, the numbers that are furthest from zero. */
+    @Override
+    public String toString() {
+        return new PatchingTable(this).text();
     }
 
     /**

@@ -8,6 +8,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /** Draws what a sweep measured: two of its axes as a heat map, the others as panels of heat maps. */
 final class PatchingView {
@@ -62,13 +63,25 @@ final class PatchingView {
     }
 
     private HeatMap heatMap(Tensor values, String rowName, List<String> rows, Axis column) {
-        return HeatMap.builder(result.name())
-                .note(note)
+        HeatMap.Builder map = HeatMap.builder(result.title())
+                .note(note())
                 .values(values)
                 .rows(rowName, rows)
                 .columns(column.label(), labels(result.axes().indexOf(column)))
-                .scale(scale())
-                .build();
+                .scale(scale());
+        if (rowName.equals(Axis.LAYER.label())) {
+            map.layersOfRows(IntStream.range(0, rows.size()).toArray());
+        }
+        if (column == Axis.HEAD) {
+            map.headsOfColumns(IntStream.range(0, (int) values.size(-1)).toArray());
+        }
+        return map.build();
+    }
+
+    /** The name by which the sweep is asked for stands in the note, where the heading has words. */
+    private String note() {
+        boolean same = result.title().equalsIgnoreCase(result.name());
+        return same ? note : (note.isEmpty() ? "" : note + " ") + "(" + result.name() + ")";
     }
 
     private Panels panels(Tensor values, List<Integer> others, int row, int column) {
@@ -77,16 +90,30 @@ final class PatchingView {
         long width = values.size(-1);
         Tensor flat = values.reshape(-1, height, width);
         int perRow = (int) result.values().size(others.get(others.size() - 1));
-        Panels.Builder panels = Panels.builder(result.name())
-                .note(note)
+        Panels.Builder panels = Panels.builder(result.title())
+                .note(note())
                 .rows(axes.get(row).label(), labels(row))
                 .columns(axes.get(column).label(), labels(column))
                 .perRow(perRow)
                 .scale(scale());
         for (int i = 0; i < flat.size(0); i++) {
-            panels.panel(panelName(others, i), flat.select(0, i));
+            panels.panel(
+                    panelName(others, i), index(others, i, Axis.LAYER), index(others, i, Axis.HEAD), flat.select(0, i));
         }
         return panels.build();
+    }
+
+    /** Which layer or head a panel is of; -1 if its matrix has an axis of them, or none. */
+    private int index(List<Integer> others, int panel, Axis wanted) {
+        int rest = panel;
+        for (int i = others.size() - 1; i >= 0; i--) {
+            int size = (int) result.values().size(others.get(i));
+            if (result.axes().get(others.get(i)) == wanted) {
+                return rest % size;
+            }
+            rest /= size;
+        }
+        return -1;
     }
 
     private String panelName(List<Integer> others, int index) {
@@ -154,10 +181,7 @@ final class PatchingView {
 
     /** Centred on 0: the metric's sign says which answer wins, or, normalised, 0 says that nothing changed. */
     private ColorScale scale() {
-        double limit = 0;
-        for (double value : result.values().toDoubleArray()) {
-            limit = Double.isFinite(value) ? Math.max(limit, Math.abs(value)) : limit;
-        }
-        return ColorScale.diverging(limit);
+        ColorScale fitting = ColorScale.fitting(result.values());
+        return ColorScale.diverging(Math.max(-fitting.low(), fitting.high()));
     }
 }

@@ -5,9 +5,10 @@ import dev.loupe.analysis.views.ColorScale;
 import dev.loupe.analysis.views.HeatMap;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.tensor.Tensor;
-import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
 
 /** What a {@link LogitLens} saw, by slice of the residual stream, sequence and position. */
 public final class LensReading {
@@ -91,53 +92,61 @@ public final class LensReading {
     public HeatMap view(int row, List<String> strTokens) {
         int slices = labels.size();
         int positions = (int) topTokens.size(2);
+        Map<Long, Integer> places = new LinkedHashMap<>();
         double[][] values = new double[slices][positions];
-        List<List<String>> texts = new ArrayList<>();
-        List<List<List<String>>> tips = new ArrayList<>();
+        int[][][] ids = new int[slices][positions][];
+        double[][][] shares = new double[slices][positions][];
+        long[] tokens = topTokens.select(1, row).toLongArray();
+        double[] probabilities = topProbabilities.select(1, row).toDoubleArray();
+        int k = (int) topTokens.size(3);
         for (int slice = 0; slice < slices; slice++) {
-            List<String> words = new ArrayList<>();
-            List<List<String>> told = new ArrayList<>();
             for (int position = 0; position < positions; position++) {
-                List<String> best = topStrTokens(slice, row, position);
-                double[] probabilities =
-                        topProbabilities.get(slice, row, position).toDoubleArray();
-                values[slice][position] = probabilities[0];
-                words.add(best.get(0));
-                told.add(tip(slice, row, position, best, probabilities, strTokens));
+                int first = (slice * positions + position) * k;
+                ids[slice][position] = new int[k];
+                for (int i = 0; i < k; i++) {
+                    ids[slice][position][i] = places.computeIfAbsent(tokens[first + i], id -> places.size());
+                }
+                shares[slice][position] = Arrays.copyOfRange(probabilities, first, first + k);
+                values[slice][position] = probabilities[first];
             }
-            texts.add(words);
-            tips.add(told);
         }
-        return HeatMap.builder("Logit lens")
+        long[] vocabulary = places.keySet().stream().mapToLong(Long::longValue).toArray();
+        HeatMap.Builder map = HeatMap.builder("Logit lens")
                 .note(
                         "The most likely next token if the model stopped after each layer; the colour is its probability.")
                 .values(values)
                 .rows("layer", labels)
+                .layersOfRows(layersOfSlices())
                 .columns("position", strTokens)
-                .texts(texts)
-                .tips(tips)
-                .scale(ColorScale.sequential(0, 1))
-                .build();
+                .words(TokenTexts.of(model, vocabulary), ids, shares)
+                .scale(ColorScale.sequential(0, 1));
+        List<String> names = TokenTexts.of(model, watched);
+        for (int i = 0; i < names.size(); i++) {
+            String name = names.get(i);
+            map.also("probability of “" + name + "”", matrix(probabilities(), row, i));
+            map.also("rank of “" + name + "”", matrix(ranks(), row, i));
+        }
+        return map.build();
     }
 
-    private List<String> tip(
-            int slice, int row, int position, List<String> best, double[] probabilities, List<String> strTokens) {
-        List<String> lines = new ArrayList<>();
-        lines.add(labels.get(slice) + ", after “" + strTokens.get(position) + "”");
-        for (int i = 0; i < best.size(); i++) {
-            lines.add(String.format(Locale.ROOT, "%d. “%s” %.3f", i + 1, best.get(i), probabilities[i]));
+    /** The layer that each slice enters; of the end, the last. */
+    private int[] layersOfSlices() {
+        int perLayer = (labels.size() - 1) / model.config().nLayers();
+        int[] layers = new int[labels.size()];
+        for (int slice = 0; slice < layers.length; slice++) {
+            layers[slice] =
+                    Math.min(slice / Math.max(1, perLayer), model.config().nLayers() - 1);
         }
-        if (!ofWatched.isEmpty()) {
-            List<String> names = TokenTexts.of(model, watched);
-            for (int i = 0; i < watched.length; i++) {
-                lines.add(String.format(
-                        Locale.ROOT,
-                        "“%s”: probability %.3g, rank %d",
-                        names.get(i),
-                        probabilities().item(slice, row, position, i),
-                        (long) ranks().item(slice, row, position, i)));
-            }
+        return layers;
+    }
+
+    private static double[][] matrix(Tensor ofWatched, int row, int index) {
+        double[] flat = ofWatched.select(3, index).select(1, row).toDoubleArray();
+        int positions = (int) ofWatched.size(2);
+        double[][] rows = new double[flat.length / positions][];
+        for (int slice = 0; slice < rows.length; slice++) {
+            rows[slice] = Arrays.copyOfRange(flat, slice * positions, (slice + 1) * positions);
         }
-        return lines;
+        return rows;
     }
 }

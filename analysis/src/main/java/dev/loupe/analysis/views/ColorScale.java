@@ -1,8 +1,12 @@
 package dev.loupe.analysis.views;
 
+import dev.loupe.tensor.Tensor;
 import java.awt.Color;
+import java.util.Arrays;
+import java.util.DoubleSummaryStatistics;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.DoubleStream;
 
 /**
  * Which colour a number gets: straight lines in RGB between given colours, evenly spread from the lowest number to the
@@ -47,20 +51,27 @@ public record ColorScale(List<String> light, List<String> dark, double low, doub
         return new ColorScale(BLUES, BLUES_DARK, low, high > low ? high : low + 1);
     }
 
-    /** Diverging if there is a negative number, else sequential from 0; the range fits. */
+    /**
+     * A scale that fits data: {@link #diverging} up to the largest amount if there is a negative number, else {@link
+     * #sequential} from 0. Several tensors get one scale that fits them all. What isn't finite doesn't count.
+     */
+    public static ColorScale fitting(Tensor... data) {
+        return fitting(Arrays.stream(data).map(Tensor::toDoubleArray).flatMapToDouble(Arrays::stream));
+    }
+
+    /** As {@link #fitting(Tensor...)}, of plain numbers. */
+    public static ColorScale fitting(double... data) {
+        return fitting(Arrays.stream(data));
+    }
+
     static ColorScale fitting(List<double[][]> matrices) {
-        double low = 0;
-        double high = 0;
-        for (double[][] matrix : matrices) {
-            for (double[] row : matrix) {
-                for (double number : row) {
-                    if (Double.isFinite(number)) {
-                        low = Math.min(low, number);
-                        high = Math.max(high, number);
-                    }
-                }
-            }
-        }
+        return fitting(matrices.stream().flatMap(Arrays::stream).flatMapToDouble(Arrays::stream));
+    }
+
+    private static ColorScale fitting(DoubleStream data) {
+        DoubleSummaryStatistics range = data.filter(Double::isFinite).summaryStatistics();
+        double low = Math.min(0, range.getMin());
+        double high = Math.max(0, range.getMax());
         return low < 0 ? diverging(Math.max(-low, high)) : sequential(0, high);
     }
 

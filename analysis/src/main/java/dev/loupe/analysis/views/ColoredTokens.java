@@ -22,11 +22,17 @@ public final class ColoredTokens extends View {
     private final List<String> labels;
     private final List<Series> series;
     private final ColorScale scale;
+    private final int boundary;
 
     private ColoredTokens(Builder b) {
         super(b.title, b.note);
         this.labels = Labels.visible(b.labels);
         this.series = List.copyOf(b.series);
+        this.boundary = b.boundary;
+        if (boundary < 0 || boundary > labels.size()) {
+            throw new IllegalArgumentException(
+                    "'" + b.title + "' has " + labels.size() + " tokens; the continuation can't begin at " + boundary);
+        }
         if (series.isEmpty()) {
             throw new IllegalArgumentException("'" + b.title + "' has no values");
         }
@@ -59,6 +65,8 @@ public final class ColoredTokens extends View {
         json.put("title", title());
         json.put("note", note());
         json.put("labels", labels);
+        json.put("brief", Labels.briefs(labels));
+        json.put("boundary", boundary);
         json.put("scale", scale.json());
         json.put(
                 "series",
@@ -75,6 +83,7 @@ public final class ColoredTokens extends View {
         private String note = "";
         private final List<Series> series = new ArrayList<>();
         private @Nullable ColorScale scale;
+        private int boundary;
 
         private Builder(String title, List<String> labels) {
             this.title = title;
@@ -90,6 +99,12 @@ public final class ColoredTokens extends View {
         /** One number for each token; NaN for none. */
         public Builder values(String name, double... values) {
             series.add(new Series(name, values.clone()));
+            return this;
+        }
+
+        /** Marks where the prompt ends: the index of the first token that a model wrote. */
+        public Builder continuationFrom(int index) {
+            boundary = index;
             return this;
         }
 

@@ -7,9 +7,12 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +27,10 @@ public final class HeatMap extends View {
     private final ColorScale scale;
     private final @Nullable List<List<String>> texts;
     private final @Nullable List<List<List<String>>> tips;
+    private final @Nullable RankedWords words;
+    private final Map<String, double[][]> also;
+    private final int[] rowLayers;
+    private final int[] columnHeads;
 
     private HeatMap(Builder b) {
         super(b.title, b.note);
@@ -35,9 +42,21 @@ public final class HeatMap extends View {
         this.columns = b.columns == null ? Labels.numbers(width) : Labels.visible(b.columns);
         Matrices.requireSize(b.title, values, rows.size(), columns.size());
         this.scale = b.scale == null ? ColorScale.fitting(List.<double[][]>of(values)) : b.scale;
-        this.texts =
-                b.texts == null ? null : b.texts.stream().map(Labels::visible).toList();
+        this.words = b.words;
+        if (words == null) {
+            this.texts = b.texts == null
+                    ? null
+                    : b.texts.stream().map(Labels::visible).toList();
+        } else {
+            words.requireSize(b.title, rows.size(), columns.size());
+            this.texts = words.best();
+        }
         this.tips = b.tips;
+        this.also = Collections.unmodifiableMap(new LinkedHashMap<>(b.also));
+        also.forEach((name, numbers) -> Matrices.requireSize(name, numbers, rows.size(), columns.size()));
+        this.rowLayers = filter("layers of rows", b.rowLayers, b.rows == null && rowName.equals("layer"), rows.size());
+        this.columnHeads = filter(
+                "heads of columns", b.columnHeads, b.columns == null && columnName.equals("head"), columns.size());
         requireCells("texts", texts);
         requireCells("tips", tips);
     }
@@ -49,6 +68,18 @@ public final class HeatMap extends View {
             throw new IllegalArgumentException(
                     "The " + what + " of '" + title() + "' don't have " + rows.size() + " rows of " + columns.size());
         }
+    }
+
+    /** The number by which a reader may choose rows or columns: as given, or counted where they are numbered anyway. */
+    private int[] filter(String what, int @Nullable [] given, boolean numbered, int size) {
+        if (given == null) {
+            return numbered ? IntStream.range(0, size).toArray() : new int[0];
+        }
+        if (given.length != size) {
+            throw new IllegalArgumentException(
+                    "'" + title() + "' has " + given.length + " " + what + " for " + size + " of them");
+        }
+        return given;
     }
 
     /** A builder; {@code values} must be given. */
@@ -102,9 +133,23 @@ public final class HeatMap extends View {
         json.put("columns", columns);
         json.put("scale", scale.json());
         json.put("values", values);
-        if (texts != null) {
+        List<String> all = new ArrayList<>(rows);
+        all.addAll(columns);
+        if (words != null) {
+            json.put("words", words.json());
+            all.addAll(words.vocabulary());
+        } else if (texts != null) {
             json.put("texts", texts);
+            texts.forEach(all::addAll);
         }
+        json.put("brief", Labels.briefs(all));
+        json.put("rowLayers", rowLayers);
+        json.put("columnHeads", columnHeads);
+        json.put(
+                "also",
+                also.entrySet().stream()
+                        .map(one -> Map.of("name", one.getKey(), "values", one.getValue()))
+                        .toList());
         if (tips != null) {
             json.put("tips", tips);
         }
@@ -153,6 +198,10 @@ public final class HeatMap extends View {
         private @Nullable ColorScale scale;
         private @Nullable List<List<String>> texts;
         private @Nullable List<List<List<String>>> tips;
+        private @Nullable RankedWords words;
+        private final Map<String, double[][]> also = new LinkedHashMap<>();
+        private int @Nullable [] rowLayers;
+        private int @Nullable [] columnHeads;
 
         private Builder(String title) {
             this.title = title;
@@ -211,6 +260,37 @@ public final class HeatMap extends View {
         /** A word in each cell. */
         public Builder texts(List<List<String>> value) {
             texts = value.stream().map(List::copyOf).toList();
+            return this;
+        }
+
+        /**
+         * Several words for each cell, the best first, with a share each: the best stands in the cell, all are told under
+         * the pointer. Takes the place of {@link #texts}.
+         *
+         * @param vocabulary every word that occurs, once
+         * @param ids by row and column the words' places in the vocabulary
+         * @param shares by row and column their shares
+         */
+        public Builder words(List<String> vocabulary, int[][][] ids, double[][][] shares) {
+            words = new RankedWords(Labels.visible(vocabulary), ids, shares);
+            return this;
+        }
+
+        /** More numbers of the cells [rows, columns], which are told under the pointer. */
+        public Builder also(String name, double[][] numbers) {
+            also.put(Labels.visible(name), Matrices.copy(numbers));
+            return this;
+        }
+
+        /** Which layer each row belongs to: the page can show one layer's alone. Rows called layer say so themselves. */
+        public Builder layersOfRows(int... layers) {
+            rowLayers = layers.clone();
+            return this;
+        }
+
+        /** Which head each column belongs to: the page can show one head's alone. Columns called head say so themselves. */
+        public Builder headsOfColumns(int... heads) {
+            columnHeads = heads.clone();
             return this;
         }
 

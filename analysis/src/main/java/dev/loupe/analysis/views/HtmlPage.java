@@ -7,9 +7,11 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.stream.Collectors;
 
 /**
  * Views in one web page that needs nothing else: the script, the styles, D3 and the numbers are all in it, and it
@@ -17,30 +19,47 @@ import java.util.Properties;
  */
 public final class HtmlPage {
 
-    private static final String D3 = "org.webjars.npm/d3";
+    // What the script asks of D3. Each puts its functions into the same object; the whole of D3 is five times as much.
+    private static final List<String> D3 =
+            List.of("d3-array", "d3-color", "d3-interpolate", "d3-format", "d3-selection");
 
     private final String title;
     private final List<View> views;
+    private final Provenance provenance;
 
-    private HtmlPage(String title, List<View> views) {
+    private HtmlPage(String title, List<View> views, Provenance provenance) {
         this.title = Labels.visible(title);
         this.views = List.copyOf(views);
+        this.provenance = provenance;
     }
 
     /** A page of views, from top to bottom. */
     public static HtmlPage of(String title, View... views) {
-        return new HtmlPage(title, Arrays.asList(views));
+        return of(title, Arrays.asList(views));
     }
 
     /** A page of views, from top to bottom. */
     public static HtmlPage of(String title, List<? extends View> views) {
-        return new HtmlPage(title, List.copyOf(views));
+        return new HtmlPage(title, List.copyOf(views), Provenance.now());
+    }
+
+    /** The same page, which says where its numbers come from: model, backend, prompts. */
+    public HtmlPage from(Provenance source) {
+        return new HtmlPage(title, views, source);
+    }
+
+    /** What the page shows, from top to bottom. */
+    public List<View> views() {
+        return views;
     }
 
     /** The page's text. */
     public String html() {
-        String data = Json.write(
-                Map.of("title", title, "views", views.stream().map(View::json).toList()));
+        Map<String, Object> page = new LinkedHashMap<>();
+        page.put("title", title);
+        page.put("provenance", provenance.json());
+        page.put("views", views.stream().map(View::json).toList());
+        String data = Json.write(page);
         return """
                 <!DOCTYPE html>
                 <html lang="en">
@@ -48,7 +67,7 @@ public final class HtmlPage {
                 <meta charset="utf-8">
                 <meta name="viewport" content="width=device-width">
                 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-                style-src 'unsafe-inline'; img-src data:">
+                style-src 'unsafe-inline'; img-src data: blob:">
                 <title>%s</title>
                 <style>
                 %s</style>
@@ -84,19 +103,25 @@ public final class HtmlPage {
         return code;
     }
 
-    /** D3 from its WebJar, whichever version is on the class path. */
     private static String d3() {
+        return D3.stream().map(HtmlPage::webJar).collect(Collectors.joining("\n"));
+    }
+
+    /** A module of D3 from its WebJar, whichever version is on the class path. */
+    private static String webJar(String module) {
         Properties pom = new Properties();
-        try (InputStream in = HtmlPage.class.getResourceAsStream("/META-INF/maven/" + D3 + "/pom.properties")) {
+        String properties = "/META-INF/maven/org.webjars.npm/" + module + "/pom.properties";
+        try (InputStream in = HtmlPage.class.getResourceAsStream(properties)) {
             if (in == null) {
-                throw new IllegalStateException(
-                        "D3 isn't on the class path: add org.webjars.npm:d3, which loupe-analysis depends on");
+                throw new IllegalStateException("D3 isn't on the class path: add org.webjars.npm:" + module
+                        + ", which loupe-analysis depends on");
             }
             pom.load(in);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return resource("/META-INF/resources/webjars/d3/" + pom.getProperty("version") + "/dist/d3.min.js");
+        return resource("/META-INF/resources/webjars/" + module + "/" + pom.getProperty("version") + "/dist/" + module
+                + ".min.js");
     }
 
     private static String resource(String name) {

@@ -1,5 +1,6 @@
 package dev.loupe.analysis.views;
 
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -39,8 +40,13 @@ final class Json {
                 write(list.get(i), out);
             }
             out.append(']');
-        } else if (value instanceof double[][] rows) {
-            write(List.of(rows), out);
+        } else if (value instanceof int[] numbers) {
+            write(Arrays.stream(numbers).boxed().toList(), out);
+        } else if (value instanceof double[][]
+                || value instanceof double[][][]
+                || value instanceof int[][][]
+                || value instanceof int[][]) {
+            write(Arrays.asList((Object[]) value), out);
         } else if (value instanceof double[] numbers) {
             out.append('[');
             for (int i = 0; i < numbers.length; i++) {
@@ -48,8 +54,8 @@ final class Json {
                 number(numbers[i], out);
             }
             out.append(']');
-        } else if (value instanceof Double number) {
-            number(number, out);
+        } else if (value instanceof Double one) {
+            number(one, out);
         } else if (value instanceof Integer || value instanceof Boolean) {
             out.append(value);
         } else {

@@ -2,6 +2,8 @@ package dev.loupe.analysis.views;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /** Labels as they can be seen: a leading or trailing space matters in a token. */
 final class Labels {
@@ -40,6 +42,38 @@ final class Labels {
             }
         }
         return out.append("·".repeat(text.length() - end)).toString();
+    }
+
+    /**
+     * A special token's label in a few letters, for cells and axes: {@code ⟨eot⟩} for {@code <|endoftext|>}, {@code
+     * ⟨boh⟩} of {@code <|begin_of_header|>}. Any other label as it is.
+     */
+    static String brief(String label) {
+        boolean special = label.length() > 7 && label.startsWith("<|") && label.endsWith("|>");
+        if (!special) {
+            return label;
+        }
+        String name = label.substring(2, label.length() - 2);
+        if (name.equals("endoftext")) {
+            return "⟨eot⟩";
+        }
+        StringBuilder initials = new StringBuilder();
+        for (String word : name.split("_", -1)) {
+            initials.append(word.isEmpty() ? "" : word.substring(0, word.offsetByCodePoints(0, 1)));
+        }
+        return initials.length() > 1 ? "⟨" + initials + "⟩" : label;
+    }
+
+    /** Those labels whose brief form differs, with it. */
+    static Map<String, String> briefs(List<String> labels) {
+        Map<String, String> briefs = new TreeMap<>();
+        for (String label : labels) {
+            String brief = brief(label);
+            if (!brief.equals(label)) {
+                briefs.put(label, brief);
+            }
+        }
+        return briefs;
     }
 
     static List<String> visible(List<String> texts) {

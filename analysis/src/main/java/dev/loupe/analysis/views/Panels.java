@@ -2,24 +2,37 @@ package dev.loupe.analysis.views;
 
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.PriorityQueue;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Matrices with the same labels and one colour scale, as thumbnails of which one is shown large: the attention patterns
- * of a model's heads, a sweep over layers, positions and heads.
+ * Matrices with the same labels and one colour scale, of which one is shown large: the attention patterns of a model's
+ * heads, a sweep over layers, positions and heads. Attention patterns of very many heads, or of very long prompts, aren't
+ * all kept: those stay in which the last token takes most from a single earlier one, and of the others this number.
  */
 public final class Panels extends View {
 
+    /** How many numbers of attention patterns a page holds unless told otherwise; two bytes each. */
+    public static final long DEFAULT_NUMBERS = 1_000_000;
+
+    /** A matrix, unless it was dropped; how telling it is; which layer and head it is of, or -1. */
     private static final class Panel {
         private final String name;
-        private final double[][] values;
+        private final int layer;
+        private final int head;
+        private final double score;
+        private double @Nullable [][] values;
 
-        Panel(String name, double[][] values) {
+        Panel(String name, int layer, int head, double[][] values, double score) {
             this.name = name;
+            this.layer = layer;
+            this.head = head;
             this.values = values;
+            this.score = score;
         }
     }
 
@@ -45,12 +58,15 @@ public final class Panels extends View {
             throw new IllegalArgumentException("'" + b.title + "' shows attention between tokens, with " + rows.size()
                     + " rows and " + columns.size() + " columns");
         }
+        List<double[][]> matrices = new ArrayList<>();
         for (Panel panel : panels) {
-            Matrices.requireSize(panel.name, panel.values, rows.size(), columns.size());
+            double[][] values = panel.values;
+            if (values != null) {
+                Matrices.requireSize(panel.name, values, rows.size(), columns.size());
+                matrices.add(values);
+            }
         }
-        this.scale = b.scale == null
-                ? ColorScale.fitting(panels.stream().map(panel -> panel.values).toList())
-                : b.scale;
+        this.scale = b.scale == null ? ColorScale.fitting(matrices) : b.scale;
     }
 
     /** A builder; labels of rows and columns must be given. */
@@ -60,15 +76,20 @@ public final class Panels extends View {
 
     @Override
     public List<HeatMap> heatMaps() {
-        return panels.stream()
-                .map(panel -> HeatMap.builder(title() + ": " + panel.name)
+        List<HeatMap> maps = new ArrayList<>();
+        for (Panel panel : panels) {
+            double[][] values = panel.values;
+            if (values != null) {
+                maps.add(HeatMap.builder(title() + ": " + panel.name)
                         .note(note())
-                        .values(panel.values)
+                        .values(values)
                         .rows(rowName, rows)
                         .columns(columnName, columns)
                         .scale(scale)
-                        .build())
-                .toList();
+                        .build());
+            }
+        }
+        return maps;
     }
 
     @Override
@@ -80,21 +101,37 @@ public final class Panels extends View {
         json.put("rowName", rowName);
         json.put("rows", rows);
         json.put("columnName", columnName);
-        json.put("columns", columns);
+        // Written once where queries and keys are the same tokens.
+        if (!tokens) {
+            json.put("columns", columns);
+        }
+        List<String> all = new ArrayList<>(rows);
+        all.addAll(columns);
+        json.put("brief", Labels.briefs(all));
         json.put("scale", scale.json());
         json.put("perRow", perRow);
         json.put("tokens", tokens);
-        json.put(
-                "panels",
-                panels.stream()
-                        .map(panel -> {
-                            Map<String, Object> one = new LinkedHashMap<>();
-                            one.put("name", panel.name);
-                            one.put("values", panel.values);
-                            return one;
-                        })
-                        .toList());
+        json.put("panels", panels.stream().map(this::json).toList());
         return json;
+    }
+
+    private Map<String, Object> json(Panel panel) {
+        Map<String, Object> one = new LinkedHashMap<>();
+        one.put("name", panel.name);
+        double[][] values = panel.values;
+        if (values != null) {
+            one.put("values", tokens && PackedMatrix.fits(values) ? PackedMatrix.of(values) : values);
+        }
+        if (panel.layer >= 0) {
+            one.put("layer", panel.layer);
+        }
+        if (panel.head >= 0) {
+            one.put("head", panel.head);
+        }
+        if (tokens) {
+            one.put("score", panel.score);
+        }
+        return one;
     }
 
     /** Collects panels. */
@@ -102,6 +139,9 @@ public final class Panels extends View {
         private final String title;
         private String note = "";
         private final List<Panel> panels = new ArrayList<>();
+        private final PriorityQueue<Panel> kept = new PriorityQueue<>(Comparator.comparingDouble(panel -> panel.score));
+        private long numbers;
+        private long most = DEFAULT_NUMBERS;
         private int perRow = 8;
         private boolean tokens;
         private String rowName = "row";
@@ -134,22 +174,77 @@ public final class Panels extends View {
             return this;
         }
 
-        /** Says that rows and columns are the same tokens: queries and keys. They are then shown as text as well. */
+        /**
+         * Says that rows and columns are the same tokens: queries and keys. They are then shown as text as well, with
+         * lines between them. To be said before the first panel.
+         */
         public Builder attention(List<String> strTokens) {
             tokens = true;
             return rows("query", strTokens).columns("key", strTokens);
         }
 
+        /**
+         * How many numbers of attention patterns are kept, {@value Panels#DEFAULT_NUMBERS} unless set. To be said before
+         * the first panel.
+         */
+        public Builder mostNumbers(long value) {
+            most = value;
+            return this;
+        }
+
         /** One more matrix [rows, columns]. */
         public Builder panel(String name, Tensor matrix) {
-            panels.add(new Panel(name, Matrices.of(matrix)));
-            return this;
+            return add(name, -1, -1, Matrices.of(matrix));
         }
 
         /** One more matrix. */
         public Builder panel(String name, double[][] matrix) {
-            panels.add(new Panel(name, Matrices.copy(matrix)));
+            return add(name, -1, -1, Matrices.copy(matrix));
+        }
+
+        /** One more matrix, of a head: the page can show those of a layer, or of a head, alone. -1 for none. */
+        public Builder panel(String name, int layer, int head, Tensor matrix) {
+            return add(name, layer, head, Matrices.of(matrix));
+        }
+
+        /** One more matrix, of a head. */
+        public Builder panel(String name, int layer, int head, double[][] matrix) {
+            return add(name, layer, head, Matrices.copy(matrix));
+        }
+
+        private Builder add(String name, int layer, int head, double[][] matrix) {
+            Panel panel = new Panel(name, layer, head, matrix, tokens ? mostFromOneEarlierToken(matrix) : 0);
+            panels.add(panel);
+            if (tokens) {
+                kept.add(panel);
+                numbers += size(panel);
+                while (numbers > most && kept.size() > 1) {
+                    Panel dropped = kept.remove();
+                    numbers -= size(dropped);
+                    dropped.values = null;
+                }
+            }
             return this;
+        }
+
+        private static long size(Panel panel) {
+            double[][] values = panel.values;
+            return values == null ? 0 : (long) values.length * (values.length + 1) / 2;
+        }
+
+        /**
+         * The strongest weight of the last query on a key that is neither the first token, where attention idles, nor
+         * the query itself.
+         */
+        private static double mostFromOneEarlierToken(double[][] pattern) {
+            double strongest = 0;
+            if (pattern.length > 0) {
+                double[] last = pattern[pattern.length - 1];
+                for (int key = 1; key < last.length - 1; key++) {
+                    strongest = Math.max(strongest, last[key]);
+                }
+            }
+            return strongest;
         }
 
         /** How many thumbnails stand in a line: the heads of a layer. */

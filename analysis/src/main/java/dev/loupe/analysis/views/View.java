@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 
 /** Something that a page shows. Immutable. */
-public abstract sealed class View permits HeatMap, Panels, ColoredTokens, DataTable, EdgeGraph, LayeredGraph {
+public abstract sealed class View permits HeatMap, Panels, ColoredTokens, Bars, DataTable, EdgeGraph, LayeredGraph {
 
     private final String title;
     private final String note;

@@ -5,7 +5,6 @@ import static dev.loupe.array.Index.at;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.loupe.analysis.Progress;
 import dev.loupe.analysis.support.Golden;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.hook.Hook;
@@ -50,7 +49,7 @@ class AblationTest {
 
     @Test
     void zeroAblationOfAHeadIsARunWithItsOutputAtZero() {
-        PatchingResult result = Ablation.zero().heads(golden.model(), golden.tokens(), METRIC, Progress.NONE);
+        PatchingResult result = Ablation.zero().heads(golden.model(), golden.tokens(), METRIC);
         assertThat(result.values().shape().toArray()).containsExactly(3, 3);
         for (int layer = 0; layer < 3; layer++) {
             for (int head = 0; head < 3; head++) {
@@ -65,7 +64,7 @@ class AblationTest {
     void meanAblationPutsTheMeanOverSequencesAndPositions() {
         Tensor mean = other.get("mlp_out", 1).mean(0, 1);
         double expected = withHook("mlp_out1", (out, point) -> out.mul(0).add(mean));
-        PatchingResult result = Ablation.mean(other).layers(golden.model(), golden.tokens(), METRIC, Progress.NONE);
+        PatchingResult result = Ablation.mean(other).layers(golden.model(), golden.tokens(), METRIC);
         assertThat(result.kinds()).containsExactly("attn_out", "mlp_out");
         assertThat(result.values().item(1, 1)).isCloseTo(expected, Offset.offset(ROUNDING));
     }
@@ -146,12 +145,11 @@ class AblationTest {
         Tokens longer = Tokens.of(Arrays.copyOf(golden.tokens().row(0), 16));
         ActivationCache reference = golden.model().runWithCache(longer).cache();
         assertThat(Ablation.mean(reference)
-                        .heads(golden.model(), golden.tokens(), METRIC, Progress.NONE)
+                        .heads(golden.model(), golden.tokens(), METRIC)
                         .values()
                         .elements())
                 .isEqualTo(9);
-        assertThatThrownBy(() ->
-                        Ablation.resample(reference, 1).heads(golden.model(), golden.tokens(), METRIC, Progress.NONE))
+        assertThatThrownBy(() -> Ablation.resample(reference, 1).heads(golden.model(), golden.tokens(), METRIC))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("same number of tokens");
     }
@@ -172,7 +170,7 @@ class AblationTest {
         List<Long> updates = new ArrayList<>();
         PatchingResult one = ablation.memoryBudget(1)
                 .heads(golden.model(), golden.tokens(), METRIC, (done, total) -> updates.add(done));
-        PatchingResult many = ablation.heads(golden.model(), golden.tokens(), METRIC, Progress.NONE);
+        PatchingResult many = ablation.heads(golden.model(), golden.tokens(), METRIC);
         assertThat(one.values().maxAbsDifference(many.values())).isLessThan(ROUNDING);
         // Each of the nine heads was a batch of its own.
         assertThat(updates).contains(1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L);
@@ -182,9 +180,30 @@ class AblationTest {
     }
 
     @Test
+    void headsThatScoreAboveAThresholdComeTheHighestFirst() {
+        Tensor scores = golden.model().tensors().of(new float[] {0.2f, 0.9f, 0.5f, 0.6f}, 2, 2);
+        assertThat(Component.headsAbove(0.5, scores)).containsExactly(Component.head(0, 1), Component.head(1, 1));
+        assertThatThrownBy(() -> Component.headsAbove(0.5, scores.select(0, 0)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("[layer, head]");
+        List<Component> both = Component.headsAbove(0.5, scores);
+        assertThat(Ablation.zero().hooks(golden.model(), both)).hasSize(2);
+    }
+
+    @Test
+    void operatorsByNameDoWhatTheArithmeticDoes() {
+        Tensor a = golden.model().tensors().of(new float[] {1, 2}, 2);
+        Tensor b = golden.model().tensors().of(new float[] {4, 8}, 2);
+        assertThat(a.plus(b).plus(1).toFloatArray()).containsExactly(6, 11);
+        assertThat(a.minus(b).minus(1).toFloatArray()).containsExactly(-4, -7);
+        assertThat(a.times(b).times(2).toFloatArray()).containsExactly(8, 32);
+        assertThat(a.unaryMinus().toFloatArray()).containsExactly(-1, -2);
+    }
+
+    @Test
     void layersAreDrawnAsLayersByParts() {
         String page = Ablation.zero()
-                .layers(golden.model(), golden.tokens(), METRIC, Progress.NONE)
+                .layers(golden.model(), golden.tokens(), METRIC)
                 .view(List.of())
                 .toHtml();
         assertThat(page).contains("\"rows\":[\"0\",\"1\",\"2\"]").contains("\"columns\":[\"attn_out\",\"mlp_out\"]");

@@ -99,6 +99,32 @@ class ActivationPatchingTest {
         }
     }
 
+    @Test
+    void patchingBetweenTwoPromptsNormalisesTheMetricAndRecordsTheCleanRun() {
+        Tokens clean = gpt2.tokens();
+        Tokens corrupted = corrupted(gpt2);
+        double from = METRIC.ofRun(gpt2.model(), corrupted);
+        double to = METRIC.ofRun(gpt2.model(), clean);
+        Tensor expected = ActivationPatching.of(
+                        gpt2.model(),
+                        corrupted,
+                        gpt2.model().runWithCache(clean).cache(),
+                        METRIC)
+                .run(Sweep.ATTN_HEAD_OUT_ALL_POS)
+                .values()
+                .sub(from)
+                .div(to - from);
+        Tensor found = ActivationPatching.between(gpt2.model(), clean, corrupted, METRIC)
+                .run(Sweep.ATTN_HEAD_OUT_ALL_POS)
+                .values();
+        assertThat(found.maxAbsDifference(expected)).isLessThan(ROUNDING);
+        Tokens shorter = Tokens.of(Arrays.copyOf(clean.row(0), clean.positions() - 1));
+        assertThatThrownBy(() -> ActivationPatching.between(gpt2.model(), clean, shorter, METRIC))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining(clean.positions() + " tokens")
+                .hasMessageContaining((clean.positions() - 1) + ":");
+    }
+
     @ParameterizedTest
     @EnumSource(value = Sweep.class, mode = EnumSource.Mode.MATCH_NONE, names = ".*_EVERY")
     void aSweepIsWhatOneFullRunForEachPatchGives(Sweep sweep) {

@@ -2,6 +2,7 @@ package dev.loupe.analysis.patching;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import dev.loupe.analysis.support.Golden;
 import dev.loupe.analysis.views.HeatMap;
@@ -9,6 +10,7 @@ import dev.loupe.analysis.views.View;
 import dev.loupe.fixtures.Fixtures;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -64,7 +66,7 @@ class PatchingViewTest {
                     .toString()
                     .replace(" ", ""));
         }
-        return "{\"name\":\"" + name + "\",\"values\":[" + String.join(",", lines) + "]}";
+        return "{\"name\":\"" + name + "\",\"values\":[" + String.join(",", lines) + "]";
     }
 
     private static List<String> titles(View view) {
@@ -77,7 +79,9 @@ class PatchingViewTest {
                 .view(TOKENS);
         String page = view.toHtml();
         assertThat(page)
-                .contains("\"title\":\"attn_head_out_by_pos\"")
+                .contains(
+                        "\"title\":\"Each head\\u0027s output at each position\"",
+                        "\"note\":\"(attn_head_out_by_pos)\"")
                 .contains("\"rowName\":\"layer\",\"rows\":[\"0\",\"1\"]")
                 .contains("\"columnName\":\"pos\"")
                 .contains("\"When\",\"\\u00b7Mary\",\"\\u00b7Mary\"]")
@@ -86,7 +90,10 @@ class PatchingViewTest {
             assertThat(page).contains(panel("H" + head, head, 2, 100, 4, 10));
         }
         assertThat(titles(view))
-                .containsExactly("attn_head_out_by_pos: H0", "attn_head_out_by_pos: H1", "attn_head_out_by_pos: H2");
+                .containsExactly(
+                        "Each head's output at each position: H0",
+                        "Each head's output at each position: H1",
+                        "Each head's output at each position: H2");
     }
 
     @Test
@@ -110,7 +117,7 @@ class PatchingViewTest {
         View view = result(Sweep.ATTN_HEAD_BY_POS_EVERY, axes, 5, 2, 4, 3).view(TOKENS, "What it says.");
         String page = view.toHtml();
         assertThat(page)
-                .contains("\"note\":\"What it says.\"")
+                .contains("\"note\":\"What it says. (attn_head_by_pos_every)\"")
                 .contains("\"columnName\":\"pos\"")
                 .contains("\"perRow\":3");
         for (int kind = 0; kind < 5; kind++) {
@@ -120,8 +127,10 @@ class PatchingViewTest {
         }
         assertThat(titles(view))
                 .hasSize(15)
-                .startsWith("attn_head_by_pos_every: out H0", "attn_head_by_pos_every: out H1")
-                .endsWith("attn_head_by_pos_every: pattern H2");
+                .allMatch(title ->
+                        title.startsWith("Each head's output, queries, keys, values and attention, at each position: "))
+                .first(STRING)
+                .endsWith(": out H0");
     }
 
     @Test
@@ -148,7 +157,8 @@ class PatchingViewTest {
                 .view(TOKENS);
         for (HeatMap map : view.heatMaps()) {
             // The ends of the scale are those of the whole sweep, whose largest value is 132.
-            assertThat(map.toSvg()).contains(">" + map.title() + "<", ">·Mary<", ">layer<", ">132<", ">-132<");
+            assertThat(map.toSvg())
+                    .contains(">" + map.title().replace("'", "&#39;") + "<", ">·Mary<", ">layer<", ">132<", ">-132<");
         }
     }
 
@@ -162,6 +172,60 @@ class PatchingViewTest {
         String alone =
                 result(Sweep.RESID_PRE, List.of(Axis.POS), 4).view(TOKENS).toHtml();
         assertThat(alone).contains("\"columnName\":\"pos\"", "\"values\":[[0,1,2,3]]");
+    }
+
+    @Test
+    void aPageCanShowTheHeadsAndLayersOfASweepAlone() {
+        String panels = result(Sweep.ATTN_HEAD_OUT_BY_POS, Sweep.ATTN_HEAD_OUT_BY_POS.axes(), 2, 4, 3)
+                .view(TOKENS)
+                .toHtml();
+        assertThat(panels).contains("\"head\":0}", "\"head\":1}", "\"head\":2}");
+        String map = result(Sweep.ATTN_HEAD_OUT_ALL_POS, Sweep.ATTN_HEAD_OUT_ALL_POS.axes(), 2, 3)
+                .view(List.of())
+                .toHtml();
+        assertThat(map).contains("\"rowLayers\":[0,1]", "\"columnHeads\":[0,1,2]");
+    }
+
+    @Test
+    void asTextASweepIsATable() {
+        PatchingResult heads = result(Sweep.ATTN_HEAD_OUT_ALL_POS, Sweep.ATTN_HEAD_OUT_ALL_POS.axes(), 2, 3);
+        assertThat(heads.toString().lines())
+                .containsExactly(
+                        "Each head's output at all positions [layer 2, head 3]",
+                        "               H0       H1       H2",
+                        "L0          0.000    1.000    2.000",
+                        "L1         10.000   11.000   12.000");
+    }
+
+    @Test
+    void asTextASweepOfManyAxesIsAListOfTheStrongest() {
+        PatchingResult result = result(Sweep.ATTN_HEAD_OUT_BY_POS, Sweep.ATTN_HEAD_OUT_BY_POS.axes(), 2, 4, 3);
+        assertThat(result.toString().lines())
+                .hasSize(22)
+                .startsWith("Each head's output at each position [layer 2, pos 4, head 3]", "  132.000  L1 pos 3 H2")
+                .endsWith("and 4 nearer to zero");
+    }
+
+    @Test
+    void asCsvASweepHasALineForEachNumber() {
+        List<Axis> axes = List.of(Axis.KIND, Axis.LAYER, Axis.POS);
+        assertThat(result(Sweep.BLOCK_EVERY, axes, 3, 2, 4).toCsv().split("\r\n", -1))
+                .hasSize(1 + 24 + 1)
+                .startsWith("kind,layer,pos,value", "resid_pre,0,0,0.0", "resid_pre,0,1,1.0")
+                .endsWith("mlp_out,1,3,213.0", "");
+    }
+
+    @Test
+    void theStrongestNumbersComeWithTheirIndices() {
+        PatchingResult result = result(Sweep.RESID_PRE, Sweep.RESID_PRE.axes(), 2, 4);
+        PatchingResult negative =
+                new PatchingResult(result.name(), result.axes(), result.values().sub(11.5), result.kinds());
+        assertThat(negative.largest(2))
+                .containsExactly(
+                        new PatchingResult.Entry(Map.of(Axis.LAYER, 1, Axis.POS, 3), 1.5),
+                        new PatchingResult.Entry(Map.of(Axis.LAYER, 1, Axis.POS, 2), 0.5));
+        assertThat(negative.strongest(1))
+                .containsExactly(new PatchingResult.Entry(Map.of(Axis.LAYER, 0, Axis.POS, 0), -11.5));
     }
 
     @Test

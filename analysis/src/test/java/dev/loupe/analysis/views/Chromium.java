@@ -47,7 +47,8 @@ final class Chromium {
      * @param probe a script to run at the end
      */
     String dump(String html, String probe) throws IOException, InterruptedException {
-        return run(write(html, probe), "--dump-dom");
+        // A window of a desk; time for pictures that are drawn later, without waiting for it.
+        return run(write(html, probe), "--dump-dom", "--window-size=1400,900", "--virtual-time-budget=1000");
     }
 
     /** What the page looks like, as a PNG file. */

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -143,9 +145,7 @@ class PagesInTheBrowserTest {
                 say([...document.querySelectorAll("p.tokens span")].map(e => e.textContent).join("|"));
                 say(document.querySelectorAll("main b").length);
                 """);
-        assertThat(said)
-                .isEqualTo(
-                        "&lt;|endoftext|&gt;|When|·Mary|&lt;/script&gt;&lt;b&gt;|\\n|日本|\uD83D\uDE00|a\"b'&amp;\n0\n");
+        assertThat(said).isEqualTo("⟨eot⟩|When|·Mary|&lt;/script&gt;&lt;b&gt;|\\n|日本|\uD83D\uDE00|a\"b'&amp;\n0\n");
     }
 
     @Test
@@ -196,6 +196,161 @@ class PagesInTheBrowserTest {
                 say([...details.querySelectorAll("td")].map(e => e.textContent).join("|"));
                 """);
         assertThat(said).isEqualTo("−0.5|0|1.25|0.125|no value|2\n");
+    }
+
+    @Test
+    void attentionOpensAtTheMostTellingHeadAndDrawsLinesThatCanBePinned() throws Exception {
+        List<String> words = IntStream.range(0, 60).mapToObj(i -> "token" + i).toList();
+        Panels.Builder heads = Panels.builder("Attention").attention(words).perRow(2);
+        for (int head = 0; head < 4; head++) {
+            double[][] pattern = new double[60][60];
+            for (int query = 0; query < 60; query++) {
+                pattern[query][0] = 1;
+            }
+            // The last token takes more from token 7 the nearer the head is to 2; head 3 looks at itself.
+            pattern[59][head == 3 ? 59 : 7] = head == 3 ? 0.99 : 0.25 * (head + 1);
+            pattern[59][0] = head == 3 ? 0.01 : 1 - 0.25 * (head + 1);
+            heads.panel("L" + head / 2 + "H" + head % 2, head / 2, head % 2, pattern);
+        }
+        String said = said(HtmlPage.of("p", heads.build()), """
+                say(document.querySelector("h3").textContent);
+                const paths = () => document.querySelectorAll("svg.lines path").length;
+                say(paths());
+                const query = document.querySelectorAll("svg.lines text.query")[20];
+                query.dispatchEvent(new PointerEvent("pointerenter"));
+                say(paths());
+                query.dispatchEvent(new MouseEvent("click"));
+                query.dispatchEvent(new PointerEvent("pointerleave"));
+                say(paths());
+                say(document.querySelectorAll("svg.lines path.pinned").length);
+                query.dispatchEvent(new MouseEvent("click"));
+                say(paths());
+                // All labels of 60 tokens are there, none over another.
+                const rows = [...document.querySelectorAll("svg.heatmap text.row")].map(e => +e.getAttribute("y"));
+                say(rows.length);
+                say(rows.every((y, i) => i === 0 || y - rows[i - 1] >= 11));
+                say([...document.querySelectorAll("svg.heatmap text.column")].at(-1).textContent);
+                const select = document.querySelector("select[name=layer]");
+                select.selectedIndex = 1;
+                select.dispatchEvent(new Event("change"));
+                say([...document.querySelectorAll(".thumbs button")].map(e => e.textContent).join());
+                say(document.querySelector("h3").textContent);
+                """);
+        assertThat(said).isEqualTo("L1H0\n2\n3\n3\n3\n2\n60\ntrue\ntoken59\nL0H0,L0H1\nL0H1\n");
+    }
+
+    @Test
+    void aThousandHeadsAreChosenFromAMap() throws Exception {
+        Panels.Builder heads = Panels.builder("Attention").mostNumbers(36 * 100).attention(Samples.TOKENS);
+        for (int head = 0; head < 1024; head++) {
+            double[][] pattern = Samples.pattern(head);
+            pattern[7][3] = head == 517 ? 0.75 : 0.25;
+            heads.panel("L" + head / 32 + "H" + head % 32, head / 32, head % 32, pattern);
+        }
+        String said = said(HtmlPage.of("p", heads.build()), """
+                say(document.querySelector("h3").textContent);
+                say(document.querySelectorAll(".thumbs button").length);
+                hover(document.querySelector("svg.heatmap"), 16, 32, 5, 32);
+                say(tip());
+                const layer = document.querySelector("select[name=layer]");
+                layer.selectedIndex = 17;
+                layer.dispatchEvent(new Event("change"));
+                say(document.querySelectorAll(".thumbs button").length);
+                say(document.querySelectorAll(".thumbs button[disabled]").length);
+                say([...document.querySelectorAll(".note")].some(e => e.textContent.includes("100 heads of 1024")));
+                """);
+        assertThat(said)
+                .startsWith("L16H5\n0\nL16H5\nmost that the last token takes from one earlier token: 0.75\n"
+                        + "click to see it\n32\n")
+                .endsWith("true\n");
+    }
+
+    @Test
+    void theAnswerOfALongPromptIsInView() throws Exception {
+        int positions = 200;
+        int[][][] ids = new int[3][positions][1];
+        double[][][] shares = new double[3][positions][];
+        for (int row = 0; row < 3; row++) {
+            for (int column = 0; column < positions; column++) {
+                ids[row][column][0] = column == positions - 1 ? 1 : 0;
+                shares[row][column] = new double[] {0.5};
+            }
+        }
+        HeatMap lens = HeatMap.builder("Logit lens")
+                .values(new double[3][positions])
+                .rows("layer", List.of("0_pre", "1_pre", "final_post"))
+                .layersOfRows(0, 1, 1)
+                .columns(
+                        "position",
+                        IntStream.range(0, positions).mapToObj(i -> "w" + i).toList())
+                .words(List.of(" a", " Mary"), ids, shares)
+                .build();
+        String said = said(HtmlPage.of("p", lens), """
+                const answer = [...document.querySelectorAll("text.cell")].filter(e => e.textContent === "·Mary").at(-1);
+                const box = answer.getBoundingClientRect();
+                say(box.right <= innerWidth && box.bottom <= innerHeight && box.left > 0);
+                say(document.documentElement.scrollWidth <= innerWidth);
+                // Labels of rows stay in view, and what isn't in view isn't drawn.
+                const label = document.querySelector("text.row").getBoundingClientRect();
+                say(label.left >= 0 && label.right < 200);
+                say(document.querySelectorAll("text.cell").length < 3 * 90);
+                const select = document.querySelector("select[name=layer]");
+                select.selectedIndex = 1;
+                select.dispatchEvent(new Event("change"));
+                say([...document.querySelectorAll("text.row")].map(e => e.textContent).join());
+                """);
+        assertThat(said).isEqualTo("true\ntrue\ntrue\ntrue\n0_pre\n");
+    }
+
+    @Test
+    void aPageSaysWhereItComesFromAndItsPicturesCanBeSaved() throws Exception {
+        Provenance source = new Provenance(Map.of("model", "toy-gpt2"), List.of(), Instant.EPOCH).prompt("<b>When</b>");
+        Bars bars = Bars.builder("Who speaks")
+                .most(2)
+                .bar("L0H1", -2, 0, 1)
+                .bar("mlp", 3, 1)
+                .bar("embed", 0.5)
+                .bar("b_U", 0.25)
+                .build();
+        HtmlPage page = HtmlPage.of("p", Samples.patching(), bars, Samples.tokens(), Samples.attention());
+        String said = said(page.from(source), """
+                say(document.querySelector(".about").textContent);
+                say([...document.querySelectorAll("svg.heatmap text.cell")].slice(0, 5).map(e => e.textContent).join());
+                say([...document.querySelectorAll("svg.bars g.item")].map(e => e.textContent).join("; "));
+                const RealBlob = Blob;
+                window.Blob = function (parts, options) {
+                  const svg = new DOMParser().parseFromString(parts[0], "image/svg+xml");
+                  say(`${options.type} ${svg.querySelectorAll("parsererror").length} `
+                    + `${svg.querySelectorAll("text").length > 4} ${parts[0].includes("var(")}`);
+                  return new RealBlob(parts, options);
+                };
+                HTMLAnchorElement.prototype.click = function () { say(this.download); };
+                const buttons = [...document.querySelectorAll("button.export")];
+                say(buttons.length);
+                buttons.filter(e => e.textContent === "SVG").forEach(e => e.click());
+                buttons[1].click();
+                """);
+        assertThat(said)
+                .startsWith("model toy-gpt2Loupe " + Provenance.version()
+                        + "date 1970-01-01 00:00 UTCprompt &lt;b&gt;When&lt;/b&gt;\n−0.50,0.00,1.25,0.13,2.00\n"
+                        + "mlp3.000; L0H1−2.000; others (2)0.750\n10\n")
+                .doesNotContain("image/svg+xml 1")
+                .contains("image/svg+xml 0 true false\nresid-pre.svg\n")
+                .contains("Who-speaks.svg", "Loss.svg", "Attention-L0H0.svg", "Attention-L0H0-lines.svg")
+                // The PNG comes once the browser has read the picture.
+                .endsWith("resid-pre.png\n");
+    }
+
+    @Test
+    void theContinuationIsMarked() throws Exception {
+        ColoredTokens text = ColoredTokens.builder("Steered", List.of("<|endoftext|>", "The", " end"))
+                .values("probability", Double.NaN, 0.5, 1)
+                .continuationFrom(2)
+                .build();
+        String said = said(HtmlPage.of("p", text), """
+                say([...document.querySelector("p.tokens").children].map(e => e.textContent).join("|"));
+                """);
+        assertThat(said).isEqualTo("⟨eot⟩|The|continuation ▸|·end\n");
     }
 
     @Test

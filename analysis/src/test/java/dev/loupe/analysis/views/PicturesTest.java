@@ -10,7 +10,9 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
@@ -97,6 +99,63 @@ class PicturesTest {
                 .isInstanceOf(UncheckedIOException.class)
                 .hasMessageContaining(file.toString())
                 .hasMessageContaining("there is no folder");
+    }
+
+    @Test
+    void severalTensorsGetOneScaleThatFitsThemAll() {
+        assertThat(ColorScale.fitting(0.5, 2, Double.NaN, Double.POSITIVE_INFINITY))
+                .isEqualTo(ColorScale.sequential(0, 2));
+        assertThat(ColorScale.fitting(0.5, -3)).isEqualTo(ColorScale.diverging(3));
+        assertThat(ColorScale.fitting(new double[0])).isEqualTo(ColorScale.sequential(0, 1));
+    }
+
+    @Test
+    void specialTokensAreShortInCellsAndOnAxes() {
+        assertThat(Labels.brief("<|endoftext|>")).isEqualTo("⟨eot⟩");
+        assertThat(Labels.brief("<|begin_of_text|>")).isEqualTo("⟨bot⟩");
+        assertThat(Labels.brief("<s>")).isEqualTo("<s>");
+        assertThat(Labels.brief("·Mary")).isEqualTo("·Mary");
+        assertThat(Labels.briefs(List.of("a", "<|im_start|>"))).containsExactly(Map.entry("<|im_start|>", "⟨is⟩"));
+    }
+
+    @Test
+    void patternsArePackedAndOfAThousandHeadsTheMostTellingAreKept() {
+        int tokens = 116;
+        List<String> words = IntStream.range(0, tokens).mapToObj(i -> "w" + i).toList();
+        Panels.Builder toy = Panels.builder("toy").attention(words).scale(ColorScale.sequential(0, 1));
+        Panels.Builder large = Panels.builder("large").attention(words).scale(ColorScale.sequential(0, 1));
+        for (int head = 0; head < 1024; head++) {
+            double[][] pattern = new double[tokens][tokens];
+            for (int query = 0; query < tokens; query++) {
+                for (int key = 0; key <= query; key++) {
+                    pattern[query][key] = 1.0 / (query + 1);
+                }
+            }
+            pattern[tokens - 1][5] = head == 700 ? 0.9 : head / 2048.0;
+            large.panel("L" + head / 32 + "H" + head % 32, head / 32, head % 32, pattern);
+            if (head < 16) {
+                toy.panel("L" + head / 4 + "H" + head % 4, head / 4, head % 4, pattern);
+            }
+        }
+        Panels all = toy.build();
+        assertThat(all.heatMaps()).hasSize(16);
+        assertThat(all.toHtml().length()).isLessThan(500_000);
+        Panels some = large.build();
+        assertThat(some.heatMaps()).hasSize((int) (Panels.DEFAULT_NUMBERS / (116 * 117 / 2)));
+        assertThat(some.heatMaps().stream().map(HeatMap::title)).contains("large: L21H28", "large: L31H31");
+        assertThat(some.toHtml().length()).isLessThan(2_500_000);
+    }
+
+    @Test
+    void aPageSaysWhereItsNumbersComeFrom() {
+        Provenance source = new Provenance(Map.of("model", "toy"), List.of(), Instant.parse("2026-11-28T10:45:00Z"))
+                .fact("backend", "onnx")
+                .prompt("clean", "When </script>\"Mary\"");
+        assertThat(HtmlPage.of("p", Samples.tokens()).from(source).html())
+                .contains("[\"model\",\"toy\"],[\"backend\",\"onnx\"],[\"Loupe\",\"" + Provenance.version() + "\"]")
+                .contains("[\"date\",\"2026-11-28 10:45 UTC\"]")
+                .contains("[\"clean\",\"When \\u003c/script\\u003e\\u0022Mary\\u0022\"]");
+        assertThat(Provenance.version()).matches("\\d+\\.\\d+.*");
     }
 
     @Test

@@ -1,11 +1,10 @@
 package dev.loupe.graph.pass;
 
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import dev.loupe.graph.Value;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -19,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Vjps {
 
-    private static final Map<Class<? extends Op>, Vjp<? extends Op>> TABLE = new HashMap<>();
+    private static final OpTable<VjpSite, List<@Nullable Value>> TABLE = new OpTable<>();
 
     /** Operations whose derivative is zero wherever there is one. */
     private static final Set<Class<? extends Op>> CONSTANT = Set.of(Op.Full.class, Op.ArgReduce.class);
@@ -35,9 +34,7 @@ final class Vjps {
     private Vjps() {}
 
     static <T extends Op> void enter(Class<T> type, Vjp<T> vjp) {
-        if (TABLE.put(type, vjp) != null) {
-            throw new IllegalStateException(type + " has two derivatives");
-        }
+        TABLE.line(type, vjp::pull);
     }
 
     static <T extends Op> void enterOne(Class<T> type, Vjp.OfOne<T> vjp) {
@@ -53,12 +50,12 @@ final class Vjps {
 
     /** Whether there is a line for a kind of operation. */
     static boolean has(Class<? extends Op> type) {
-        return TABLE.containsKey(type);
+        return TABLE.kinds().contains(type);
     }
 
     /** How many kinds of operations there are lines for. */
     static int size() {
-        return TABLE.size();
+        return TABLE.kinds().size();
     }
 
     /**
@@ -67,15 +64,6 @@ final class Vjps {
      * @return one for each input, null where it is zero or not needed
      */
     static List<@Nullable Value> pull(Op op, VjpSite at) {
-        Vjp<? extends Op> vjp = TABLE.get(op.getClass());
-        if (vjp == null) {
-            throw new IllegalStateException("The table of derivatives has no line for " + op);
-        }
-        return apply(vjp, op, at);
-    }
-
-    @SuppressWarnings("unchecked") // lines are entered under the class of their operation
-    private static <T extends Op> List<@Nullable Value> apply(Vjp<T> vjp, Op op, VjpSite at) {
-        return vjp.pull((T) op, at);
+        return TABLE.apply(op, at);
     }
 }

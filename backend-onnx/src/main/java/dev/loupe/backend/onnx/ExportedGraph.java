@@ -15,6 +15,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * Writes a whole graph down as a model that stands alone: only the standard's operators, and as inputs what a tokenizer
@@ -74,7 +75,8 @@ final class ExportedGraph {
     }
 
     private void declare(String input) {
-        TensorType type = whole.segment().types().get(whole.inputs().get(input));
+        int slot = Objects.requireNonNull(whole.inputs().get(input), input);
+        TensorType type = whole.segment().types().get(slot);
         model.input(input, type);
         prepared.put(input, input);
     }

@@ -61,10 +61,7 @@ final class OneOp implements AutoCloseable {
         }
         List<TensorType> out = op.infer(types);
         backend.refuseStorageTypes(op, types, out, "");
-        if (op instanceof Op.Reshape
-                || op instanceof Op.ReshapeLike
-                || op instanceof Op.SplitAxis
-                || op instanceof Op.MergeAxes) {
+        if (op.reshapes()) {
             return List.of(in.get(0).view(out.get(0).shape()));
         } else if (op.isComposite() && !Lowering.has(op) && !HostOps.moves(op)) {
             return stepByStep(op, types, in);

@@ -8,6 +8,7 @@ import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
 import java.nio.LongBuffer;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +26,14 @@ final class Indices {
             return least >= 0 && largest < size;
         }
     }
+
+    private static final Set<Class<? extends Op>> KEEP_RANGE = Set.of(
+            Op.Reshape.class,
+            Op.SplitAxis.class,
+            Op.MergeAxes.class,
+            Op.Transpose.class,
+            Op.Slice.class,
+            Op.Expand.class);
 
     private Indices() {}
 
@@ -46,12 +55,7 @@ final class Indices {
 
     /** Whether an op gives some of the elements of its first operand, and no other. */
     static boolean keepsRange(Op op) {
-        return op instanceof Op.Reshape
-                || op instanceof Op.SplitAxis
-                || op instanceof Op.MergeAxes
-                || op instanceof Op.Transpose
-                || op instanceof Op.Slice
-                || op instanceof Op.Expand;
+        return KEEP_RANGE.contains(op.getClass());
     }
 
     /** Looks at the indices of an op that would not notice them itself. */

@@ -4,6 +4,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.UnaryKind;
+import dev.loupe.graph.OpTable;
 import java.nio.ByteBuffer;
 import java.util.List;
 
@@ -15,99 +16,132 @@ final class Kernels {
     /** Up to this many elements, comparing them all is cheaper than getting at the memory. */
     private static final long FEW = 64;
 
+    private static final OpTable<Operands, PtNDArray> TABLE = new OpTable<Operands, PtNDArray>()
+            .line(Op.Binary.class, (op, at) -> Torch.binary(op.kind(), at.in(0), at.in(1)))
+            .line(Op.Unary.class, (op, at) -> unary(at.on(), op.kind(), at.in(0)))
+            .line(Op.MatMul.class, (op, at) -> Torch.matmul(at.in(0), at.in(1)))
+            .line(Op.Reduce.class, (op, at) -> reduce(op, at.in(0)))
+            .line(Op.ArgReduce.class, Kernels::argReduce)
+            .line(Op.CumSum.class, Kernels::cumSum)
+            .line(Op.ScatterAdd.class, (op, at) -> at.on().call("scatter_add", at.in(0), op.axis(), at.in(1), at.in(2)))
+            .line(Op.Linear.class, Kernels::linear)
+            .line(Op.LayerNorm.class, Kernels::layerNorm)
+            .line(Op.RmsNorm.class, Kernels::rmsNorm)
+            .line(Op.Softmax.class, (op, at) -> softmax(at.on(), at.in(0), op.axis()))
+            .line(Op.LogSoftmax.class, Kernels::logSoftmax)
+            .line(Op.Activation.class, Kernels::activation)
+            .line(Op.Rotate.class, (op, at) -> at.on().call("rotate", at.in(0), at.in(1), at.in(2)))
+            .line(Op.Attention.class, Kernels::attention)
+            .line(Op.ActivationGradient.class, Kernels::activationGradient)
+            .line(Op.SoftmaxGradient.class, (op, at) -> at.on().call("softmax_gradient", at.in(0), at.in(1), op.axis()))
+            .line(
+                    Op.LogSoftmaxGradient.class,
+                    (op, at) -> at.on().call("log_softmax_gradient", at.in(0), at.in(1), op.axis()))
+            .line(Op.NormGradient.class, Kernels::normGradient);
+
+    private static final OpTable<Operands, List<PtNDArray>> SEVERAL = new OpTable<Operands, List<PtNDArray>>()
+            .line(
+                    Op.TopK.class,
+                    (op, at) -> at.on().callForSeveral("top_k", at.in(0), op.k(), op.axis(), op.largest()));
+
     private Kernels() {}
 
     /** Runs an op. */
     static List<PtNDArray> run(TorchDevice on, Op op, PtNDArray[] in) {
-        if (op instanceof Op.TopK topK) {
-            return on.callForSeveral("top_k", in[0], topK.k(), topK.axis(), topK.largest());
-        } else if (op instanceof Op.SplitLike split) {
-            return TorchMovement.split(split, in);
+        Operands at = new Operands(on, in);
+        List<PtNDArray> moved = TorchMovement.runForSeveral(op, at);
+        if (moved != null) {
+            return moved;
         }
-        return List.of(runForOne(on, op, in));
+        return SEVERAL.has(op) ? SEVERAL.apply(op, at) : List.of(runForOne(on, op, in));
     }
 
     /** Runs an op that has one output. */
     static PtNDArray runForOne(TorchDevice on, Op op, PtNDArray[] in) {
-        PtNDArray moved = TorchMovement.run(on, op, in);
+        Operands at = new Operands(on, in);
+        PtNDArray moved = TorchMovement.run(op, at);
         if (moved != null) {
             return moved;
         }
-        if (op instanceof Op.Binary binary) {
-            return Torch.binary(binary.kind(), in[0], in[1]);
-        } else if (op instanceof Op.Unary unary) {
-            return unary(on, unary.kind(), in[0]);
-        } else if (op instanceof Op.MatMul) {
-            return Torch.matmul(in[0], in[1]);
-        } else if (op instanceof Op.Where) {
-            return Torch.where(in[0], in[1], in[2]);
-        } else if (op instanceof Op.Reduce reduce) {
-            return reduce(reduce, in[0]);
-        } else if (op instanceof Op.ArgReduce arg) {
-            return arg.largest()
-                    ? Torch.argMax(in[0], arg.axis(), arg.keepDims())
-                    : Torch.argMin(in[0], arg.axis(), arg.keepDims());
-        } else if (op instanceof Op.CumSum cumSum) {
-            return asBefore(
-                    in[0],
-                    cumSum.reverse()
-                            ? on.call("cumsum_in_reverse", in[0], cumSum.axis())
-                            : Torch.cumSum(in[0], cumSum.axis()));
-        } else if (op instanceof Op.ScatterAdd scatter) {
-            return on.call("scatter_add", in[0], scatter.axis(), in[1], in[2]);
-        } else if (op instanceof Op.Full full) {
-            return on.full(full.dtype(), full.shape(), full.value());
+        PtNDArray computed = TABLE.find(op, at);
+        if (computed == null) {
+            throw new IllegalArgumentException("The backend 'pytorch' doesn't know the op " + op);
         }
-        return composite(on, op, in);
+        return computed;
     }
 
-    private static PtNDArray composite(TorchDevice on, Op op, PtNDArray[] in) {
-        if (op instanceof Op.Linear) {
-            return in[0].getDataType().equals(DataType.FLOAT32)
-                            || in[0].getDataType().equals(DataType.FLOAT64)
-                    ? Torch.linear(in[0], in[1], in[2])
-                    : on.call("linear", in[0], in[1], in[2]);
-        } else if (op instanceof Op.LayerNorm norm) {
-            return in.length == 1
-                    ? on.call("layer_norm", in[0], norm.eps())
-                    : Torch.layerNorm(in[0], in[1].getShape().get(0), in[1], in[2], norm.eps());
-        } else if (op instanceof Op.RmsNorm norm) {
-            return in.length == 1
-                    ? on.call("rms_norm", in[0], norm.eps())
-                    : on.call("rms_norm_weighted", in[0], in[1], norm.eps());
-        } else if (op instanceof Op.Softmax softmax) {
-            return softmax(on, in[0], softmax.axis());
-        } else if (op instanceof Op.LogSoftmax softmax) {
-            return TorchTypes.isBfloat16(in[0])
-                    ? on.call("log_softmax", in[0], softmax.axis())
-                    : Torch.logSoftmax(in[0], softmax.axis());
-        } else if (op instanceof Op.Activation activation) {
-            return switch (activation.kind()) {
-                case GELU -> Torch.gelu(in[0]);
-                case GELU_TANH -> on.call("gelu_tanh", in[0]);
-                case QUICK_GELU -> on.call("quick_gelu", in[0]);
-                case SILU -> on.call("silu", in[0]);
-            };
-        } else if (op instanceof Op.Rotate) {
-            return on.call("rotate", in[0], in[1], in[2]);
-        } else if (op instanceof Op.ActivationGradient activation) {
-            return switch (activation.kind()) {
-                case GELU -> on.call("gelu_gradient", in[0], in[1], false);
-                case GELU_TANH -> on.call("gelu_gradient", in[0], in[1], true);
-                case QUICK_GELU -> on.call("quick_gelu_gradient", in[0], in[1]);
-                case SILU -> on.call("silu_gradient", in[0], in[1]);
-            };
-        } else if (op instanceof Op.SoftmaxGradient softmax) {
-            return on.call("softmax_gradient", in[0], in[1], softmax.axis());
-        } else if (op instanceof Op.LogSoftmaxGradient softmax) {
-            return on.call("log_softmax_gradient", in[0], in[1], softmax.axis());
-        } else if (op instanceof Op.NormGradient norm) {
-            return on.call(norm.centres() ? "layer_norm_gradient" : "rms_norm_gradient", in[0], in[1], norm.eps());
-        } else if (op instanceof Op.Attention attention) {
-            return on.call(
-                    "attention", in[0], in[1], in[2], in[3], attention.scale(), fuses(on, in[0], in[1]), on.isCpu());
-        }
-        throw new IllegalArgumentException("The backend 'pytorch' doesn't know the op " + op);
+    private static PtNDArray argReduce(Op.ArgReduce op, Operands at) {
+        return op.largest()
+                ? Torch.argMax(at.in(0), op.axis(), op.keepDims())
+                : Torch.argMin(at.in(0), op.axis(), op.keepDims());
+    }
+
+    private static PtNDArray cumSum(Op.CumSum op, Operands at) {
+        return asBefore(
+                at.in(0),
+                op.reverse()
+                        ? at.on().call("cumsum_in_reverse", at.in(0), op.axis())
+                        : Torch.cumSum(at.in(0), op.axis()));
+    }
+
+    private static PtNDArray linear(Op.Linear op, Operands at) {
+        DataType type = at.in(0).getDataType();
+        return type.equals(DataType.FLOAT32) || type.equals(DataType.FLOAT64)
+                ? Torch.linear(at.in(0), at.in(1), at.in(2))
+                : at.on().call("linear", at.in(0), at.in(1), at.in(2));
+    }
+
+    private static PtNDArray layerNorm(Op.LayerNorm op, Operands at) {
+        return at.in().length == 1
+                ? at.on().call("layer_norm", at.in(0), op.eps())
+                : Torch.layerNorm(at.in(0), at.sizes(1)[0], at.in(1), at.in(2), op.eps());
+    }
+
+    private static PtNDArray rmsNorm(Op.RmsNorm op, Operands at) {
+        return at.in().length == 1
+                ? at.on().call("rms_norm", at.in(0), op.eps())
+                : at.on().call("rms_norm_weighted", at.in(0), at.in(1), op.eps());
+    }
+
+    private static PtNDArray logSoftmax(Op.LogSoftmax op, Operands at) {
+        return TorchTypes.isBfloat16(at.in(0))
+                ? at.on().call("log_softmax", at.in(0), op.axis())
+                : Torch.logSoftmax(at.in(0), op.axis());
+    }
+
+    private static PtNDArray activation(Op.Activation op, Operands at) {
+        return switch (op.kind()) {
+            case GELU -> Torch.gelu(at.in(0));
+            case GELU_TANH -> at.on().call("gelu_tanh", at.in(0));
+            case QUICK_GELU -> at.on().call("quick_gelu", at.in(0));
+            case SILU -> at.on().call("silu", at.in(0));
+        };
+    }
+
+    private static PtNDArray activationGradient(Op.ActivationGradient op, Operands at) {
+        return switch (op.kind()) {
+            case GELU -> at.on().call("gelu_gradient", at.in(0), at.in(1), false);
+            case GELU_TANH -> at.on().call("gelu_gradient", at.in(0), at.in(1), true);
+            case QUICK_GELU -> at.on().call("quick_gelu_gradient", at.in(0), at.in(1));
+            case SILU -> at.on().call("silu_gradient", at.in(0), at.in(1));
+        };
+    }
+
+    private static PtNDArray normGradient(Op.NormGradient op, Operands at) {
+        return at.on().call(op.centres() ? "layer_norm_gradient" : "rms_norm_gradient", at.in(0), at.in(1), op.eps());
+    }
+
+    private static PtNDArray attention(Op.Attention op, Operands at) {
+        return at.on()
+                .call(
+                        "attention",
+                        at.in(0),
+                        at.in(1),
+                        at.in(2),
+                        at.in(3),
+                        op.scale(),
+                        fuses(at.on(), at.in(0), at.in(1)),
+                        at.on().isCpu());
     }
 
     /**

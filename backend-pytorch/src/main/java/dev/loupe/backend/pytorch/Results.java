@@ -6,9 +6,24 @@ import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.UnaryKind;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /** Makes handles of results, with what is known of them without asking libtorch: views of what, of which type. */
 final class Results {
+
+    /** Ops whose result has the data type and the shape of the first operand. */
+    private static final Set<Class<? extends Op>> HAVE_TYPE_OF_FIRST = Set.of(
+            Op.Softmax.class,
+            Op.LogSoftmax.class,
+            Op.Activation.class,
+            Op.LayerNorm.class,
+            Op.RmsNorm.class,
+            Op.Rotate.class,
+            Op.CumSum.class,
+            Op.ActivationGradient.class,
+            Op.SoftmaxGradient.class,
+            Op.LogSoftmaxGradient.class,
+            Op.NormGradient.class);
 
     private Results() {}
 
@@ -17,12 +32,7 @@ final class Results {
         PyTorchHandle first = (PyTorchHandle) inputs.get(0);
         if (op instanceof Op.Slice || op instanceof Op.Expand || op instanceof Op.BroadcastLike) {
             return view(on, result, first);
-        } else if (op instanceof Op.Reshape
-                || op instanceof Op.ReshapeLike
-                || op instanceof Op.SplitAxis
-                || op instanceof Op.MergeAxes
-                || op instanceof Op.Transpose
-                || op instanceof Op.Cast) {
+        } else if (op.reshapes() || op instanceof Op.Transpose || op instanceof Op.Cast) {
             return PyTorchHandle.owning(on, result, first.storage());
         } else if (hasTypeOfFirst(op, inputs)) {
             return PyTorchHandle.owning(on, result, first);
@@ -66,16 +76,6 @@ final class Results {
         }
         return op instanceof Op.Unary unary
                 ? unary.kind() != UnaryKind.IS_NAN
-                : op instanceof Op.Softmax
-                        || op instanceof Op.LogSoftmax
-                        || op instanceof Op.Activation
-                        || op instanceof Op.LayerNorm
-                        || op instanceof Op.RmsNorm
-                        || op instanceof Op.Rotate
-                        || op instanceof Op.CumSum
-                        || op instanceof Op.ActivationGradient
-                        || op instanceof Op.SoftmaxGradient
-                        || op instanceof Op.LogSoftmaxGradient
-                        || op instanceof Op.NormGradient;
+                : HAVE_TYPE_OF_FIRST.contains(op.getClass());
     }
 }

@@ -3,6 +3,7 @@ package dev.loupe.backend.pytorch;
 import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.array.Shape;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -10,69 +11,63 @@ import org.jspecify.annotations.Nullable;
 /** The ops that put elements elsewhere without computing anything: they work in every data type as it is. */
 final class TorchMovement {
 
+    private static final OpTable<Operands, PtNDArray> TABLE = new OpTable<Operands, PtNDArray>()
+            .line(
+                    Op.Reshape.class,
+                    (op, at) -> Torch.reshape(at.in(0), op.shape().toArray()))
+            .line(Op.ReshapeLike.class, (op, at) -> Torch.reshape(at.in(0), at.sizes(1)))
+            .line(Op.SplitAxis.class, (op, at) -> Torch.reshape(at.in(0), split(op, at.sizes(0))))
+            .line(Op.MergeAxes.class, (op, at) -> Torch.flatten(at.in(0), op.axis(), op.axis() + op.count() - 1))
+            .line(Op.Transpose.class, (op, at) -> Torch.permute(at.in(0), array(op.permutation())))
+            .line(
+                    Op.Slice.class,
+                    (op, at) -> Torch.slice(at.in(0), op.axis(), op.start(), op.end(), step(op, at.in(0))))
+            .line(Op.Unslice.class, TorchMovement::unslice)
+            .line(Op.SliceScatter.class, TorchMovement::sliceScatter)
+            .line(Op.Expand.class, (op, at) -> Torch.expand(at.in(0), array(op.sizes())))
+            .line(Op.BroadcastLike.class, (op, at) -> Torch.expand(at.in(0), at.sizes(1)))
+            .line(Op.Concat.class, (op, at) -> Torch.cat(at.in(), op.axis()))
+            .line(Op.Cast.class, (op, at) -> TorchTypes.cast(at.on(), at.in(0), op.to()))
+            .line(Op.Where.class, (op, at) -> Torch.where(at.in(0), at.in(1), at.in(2)))
+            .line(Op.Full.class, (op, at) -> at.on().full(op.dtype(), op.shape(), op.value()))
+            .line(Op.Gather.class, (op, at) -> gather(at.on(), at.in(0), at.in(1), op.axis()))
+            .line(Op.GatherElements.class, (op, at) -> Torch.gather(at.in(0), at.in(1), op.axis()))
+            .line(Op.ScatterElements.class, TorchMovement::scatter);
+
+    private static final OpTable<Operands, List<PtNDArray>> SEVERAL =
+            new OpTable<Operands, List<PtNDArray>>().line(Op.SplitLike.class, (op, at) -> split(op, at.in()));
+
     private TorchMovement() {}
 
     /** Whether an op only moves elements. */
     static boolean moves(Op op) {
-        return op instanceof Op.Reshape
-                || op instanceof Op.SplitAxis
-                || op instanceof Op.MergeAxes
-                || op instanceof Op.Transpose
-                || op instanceof Op.Slice
-                || op instanceof Op.Expand
-                || op instanceof Op.Concat
-                || op instanceof Op.Cast
-                || op instanceof Op.Where
-                || op instanceof Op.Full
-                || op instanceof Op.Gather
-                || op instanceof Op.GatherElements
-                || op instanceof Op.ScatterElements
-                || op instanceof Op.SliceScatter
-                || op instanceof Op.BroadcastLike
-                || op instanceof Op.ReshapeLike
-                || op instanceof Op.SplitLike
-                || op instanceof Op.Unslice;
+        return TABLE.has(op) || SEVERAL.has(op);
     }
 
-    /** Runs an op of this kind; null if it is none. */
-    static @Nullable PtNDArray run(TorchDevice on, Op op, PtNDArray[] in) {
-        if (op instanceof Op.SplitAxis split) {
-            return Torch.reshape(in[0], split(split, in[0].getShape().getShape()));
-        } else if (op instanceof Op.Transpose transpose) {
-            return Torch.permute(in[0], array(transpose.permutation()));
-        } else if (op instanceof Op.MergeAxes merge) {
-            return Torch.flatten(in[0], merge.axis(), merge.axis() + merge.count() - 1);
-        } else if (op instanceof Op.Reshape reshape) {
-            return Torch.reshape(in[0], reshape.shape().toArray());
-        } else if (op instanceof Op.Slice slice) {
-            return Torch.slice(in[0], slice.axis(), slice.start(), slice.end(), step(slice, in[0]));
-        } else if (op instanceof Op.Expand expand) {
-            return Torch.expand(in[0], array(expand.sizes()));
-        } else if (op instanceof Op.Concat concat) {
-            return Torch.cat(in, concat.axis());
-        } else if (op instanceof Op.Cast cast) {
-            return TorchTypes.cast(on, in[0], cast.to());
-        } else if (op instanceof Op.Gather gather) {
-            return gather(on, in[0], in[1], gather.axis());
-        } else if (op instanceof Op.GatherElements gather) {
-            return Torch.gather(in[0], in[1], gather.axis());
-        } else if (op instanceof Op.ScatterElements scatter) {
-            // Where threads race, every update of one place is made the last of them.
-            return on.isCpu()
-                    ? Torch.scatter(in[0], in[1], in[2], scatter.axis())
-                    : on.call("scatter_last", in[0], in[1], in[2], scatter.axis());
-        } else if (op instanceof Op.SliceScatter scatter) {
-            return on.call("slice_scatter", in[0], in[1], scatter.axis(), scatter.start());
-        }
-        if (op instanceof Op.BroadcastLike) {
-            return Torch.expand(in[0], in[1].getShape().getShape());
-        } else if (op instanceof Op.ReshapeLike) {
-            return Torch.reshape(in[0], in[1].getShape().getShape());
-        } else if (op instanceof Op.Unslice slice) {
-            long step = step(slice.slice(), in[1]);
-            return on.call("unslice", in[0], in[1], slice.axis(), slice.start(), slice.end(), step);
-        }
-        return null;
+    /** Runs an op of this kind that has one output; null if it is none. */
+    static @Nullable PtNDArray run(Op op, Operands at) {
+        return TABLE.find(op, at);
+    }
+
+    /** Runs an op of this kind that has several outputs; null if it is none. */
+    static @Nullable List<PtNDArray> runForSeveral(Op op, Operands at) {
+        return SEVERAL.find(op, at);
+    }
+
+    private static PtNDArray sliceScatter(Op.SliceScatter op, Operands at) {
+        return at.on().call("slice_scatter", at.in(0), at.in(1), op.axis(), op.start());
+    }
+
+    private static PtNDArray unslice(Op.Unslice op, Operands at) {
+        long step = step(op.slice(), at.in(1));
+        return at.on().call("unslice", at.in(0), at.in(1), op.axis(), op.start(), op.end(), step);
+    }
+
+    // Where threads race, every update of one place is made the last of them.
+    private static PtNDArray scatter(Op.ScatterElements op, Operands at) {
+        return at.on().isCpu()
+                ? Torch.scatter(at.in(0), at.in(1), at.in(2), op.axis())
+                : at.on().call("scatter_last", at.in(0), at.in(1), at.in(2), op.axis());
     }
 
     // A step beyond the axis picks one element, as one over the whole of it does, but overflows where libtorch counts.
@@ -83,7 +78,7 @@ final class TorchMovement {
     }
 
     /** Pieces of the first along an axis, as long as the others are there. */
-    static List<PtNDArray> split(Op.SplitLike op, PtNDArray[] in) {
+    private static List<PtNDArray> split(Op.SplitLike op, PtNDArray[] in) {
         List<PtNDArray> pieces = new ArrayList<>();
         long start = 0;
         for (int i = 1; i < in.length; i++) {

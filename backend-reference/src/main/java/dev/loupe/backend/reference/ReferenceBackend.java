@@ -8,6 +8,7 @@ import dev.loupe.backend.InterpretingBackend;
 import dev.loupe.backend.Placement;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import dev.loupe.graph.TensorType;
 import java.util.EnumSet;
 import java.util.List;
@@ -22,19 +23,93 @@ final class ReferenceBackend extends InterpretingBackend {
             new Capabilities(EnumSet.allOf(DType.class), EnumSet.of(DType.FLOAT32, DType.FLOAT64), true);
 
     private final Workers workers;
-    private final Elementwise elementwise;
-    private final Layout layout;
-    private final Reductions reductions;
-    private final Rows rows;
-    private final MatMul matMul;
+    private final OpTable<Operands, List<HeapTensor>> table = new OpTable<>();
+
+    /** What an op reads, and the data type and shape of its first output. */
+    private record Operands(List<HeapTensor> in, DType dtype, Shape shape) {
+        HeapTensor in(int index) {
+            return in.get(index);
+        }
+    }
+
+    /** The way to compute an op with one output. */
+    @FunctionalInterface
+    private interface Single<T extends Op> {
+        HeapTensor compute(T op, Operands at);
+    }
 
     ReferenceBackend(Workers workers) {
         this.workers = workers;
-        elementwise = new Elementwise(workers);
-        layout = new Layout(workers);
-        reductions = new Reductions(workers, layout);
-        rows = new Rows(workers, layout);
-        matMul = new MatMul(workers);
+        Layout layout = new Layout(workers);
+        enter(new Elementwise(workers));
+        enter(new MatMul(workers));
+        enter(new Reductions(workers, layout));
+        enter(new Rows(workers, layout));
+        enterIndexing();
+        enter(layout);
+    }
+
+    private <T extends Op> void line(Class<T> kind, Single<T> single) {
+        table.line(kind, (op, at) -> List.of(single.compute(op, at)));
+    }
+
+    private void enter(Elementwise elementwise) {
+        line(Op.Unary.class, (op, at) -> elementwise.unary(op.kind(), at.in(0), at.dtype()));
+        line(Op.Binary.class, (op, at) -> elementwise.binary(op.kind(), at.in(0), at.in(1), at.dtype(), at.shape()));
+        line(Op.Where.class, (op, at) -> elementwise.where(at.in(0), at.in(1), at.in(2), at.shape()));
+        line(Op.Cast.class, (op, at) -> elementwise.cast(at.in(0), at.dtype()));
+        line(Op.Activation.class, (op, at) -> elementwise.activation(op.kind(), at.in(0)));
+    }
+
+    private void enter(MatMul matMul) {
+        line(Op.MatMul.class, (op, at) -> matMul.product(at.in(0), at.in(1), at.shape()));
+        line(Op.Linear.class, (op, at) -> matMul.linear(at.in(0), at.in(1), at.in(2), at.shape()));
+    }
+
+    private void enter(Reductions reductions) {
+        line(Op.Reduce.class, (op, at) -> reductions.reduce(op, at.in(0), at.shape()));
+        line(Op.ArgReduce.class, (op, at) -> reductions.argReduce(op, at.in(0), at.shape()));
+        line(Op.CumSum.class, (op, at) -> reductions.cumSum(op, at.in(0)));
+        table.line(Op.TopK.class, (op, at) -> List.of(reductions.topK(op, at.in(0))));
+    }
+
+    private void enter(Rows rows) {
+        line(Op.Softmax.class, (op, at) -> rows.softmax(at.in(0), op.axis()));
+        line(Op.LogSoftmax.class, (op, at) -> rows.logSoftmax(at.in(0), op.axis()));
+        line(Op.LayerNorm.class, (op, at) -> rows.layerNorm(at.in(), op.eps()));
+        line(Op.RmsNorm.class, (op, at) -> rows.rmsNorm(at.in(), op.eps()));
+    }
+
+    private void enterIndexing() {
+        line(Op.Gather.class, (op, at) -> Indexing.gather(op, at.in(0), at.in(1), at.shape()));
+        line(Op.GatherElements.class, (op, at) -> Indexing.gatherElements(op, at.in(0), at.in(1)));
+        line(Op.ScatterElements.class, (op, at) -> Indexing.scatterElements(op, at.in(0), at.in(1), at.in(2)));
+        line(Op.ScatterAdd.class, (op, at) -> Indexing.scatterAdd(op, at.in(0), at.in(1), at.in(2)));
+    }
+
+    private void enter(Layout layout) {
+        for (Class<? extends Op> kind :
+                List.of(Op.Reshape.class, Op.ReshapeLike.class, Op.SplitAxis.class, Op.MergeAxes.class)) {
+            line(kind, (op, at) -> at.in(0).withShape(at.shape()));
+        }
+        line(Op.Transpose.class, (op, at) -> layout.transpose(at.in(0), op.permutation(), at.shape()));
+        line(Op.Expand.class, (op, at) -> layout.expand(at.in(0), at.shape()));
+        line(Op.BroadcastLike.class, (op, at) -> layout.broadcast(at.in(0), at.shape()));
+        line(Op.Slice.class, (op, at) -> layout.slice(at.in(0), op, at.shape()));
+        line(Op.Unslice.class, (op, at) -> Layout.unslice(at.in(0), op, at.shape()));
+        line(Op.Concat.class, (op, at) -> layout.concat(at.in(), op.axis(), at.shape()));
+        line(Op.SliceScatter.class, (op, at) -> layout.sliceScatter(at.in(0), at.in(1), op));
+        line(Op.Full.class, (op, at) -> filled(op, at));
+        table.line(
+                Op.SplitLike.class,
+                (op, at) -> List.copyOf(layout.splitLike(
+                        at.in(0), op.axis(), at.in().subList(1, at.in().size()))));
+    }
+
+    private static HeapTensor filled(Op.Full op, Operands at) {
+        HeapTensor out = HeapTensor.zeros(at.dtype(), at.shape());
+        out.fill(op.value());
+        return out;
     }
 
     @Override
@@ -64,7 +139,7 @@ final class ReferenceBackend extends InterpretingBackend {
 
     @Override
     protected boolean implementsComposite(Op op) {
-        return Rows.has(op) || op instanceof Op.Activation || op instanceof Op.Linear || op instanceof Op.SliceScatter;
+        return table.has(op);
     }
 
     @Override
@@ -73,12 +148,12 @@ final class ReferenceBackend extends InterpretingBackend {
         List<TensorType> types = op.infer(
                 in.stream().map(x -> TensorType.of(x.dtype(), x.shape())).toList());
         refuseStorageTypes(op, in, types);
-        if (op instanceof Op.TopK topK) {
-            return List.of(reductions.topK(topK, in.get(0)));
-        } else if (op instanceof Op.SplitLike split) {
-            return List.copyOf(layout.splitLike(in.get(0), split.axis(), in.subList(1, in.size())));
+        if (!table.has(op)) {
+            throw new UnsupportedOperationException("The backend 'reference' doesn't know the op " + op.name()
+                    + "; it was written for another version of Loupe");
         }
-        return List.of(compute(op, in, types.get(0).dtype(), types.get(0).shape()));
+        return List.copyOf(table.apply(
+                op, new Operands(in, types.get(0).dtype(), types.get(0).shape())));
     }
 
     private static void refuseStorageTypes(Op op, List<HeapTensor> in, List<TensorType> out) {
@@ -98,73 +173,6 @@ final class ReferenceBackend extends InterpretingBackend {
             throw new UnsupportedOperationException("The backend 'reference' stores " + dtype
                     + " but doesn't compute in it, so it can't run " + op.name() + "; cast to float32 first");
         }
-    }
-
-    private HeapTensor compute(Op op, List<HeapTensor> in, DType dtype, Shape shape) {
-        if (op instanceof Op.Full full) {
-            HeapTensor out = HeapTensor.zeros(dtype, shape);
-            out.fill(full.value());
-            return out;
-        }
-        HeapTensor x = in.get(0);
-        if (op instanceof Op.Unary unary) {
-            return elementwise.unary(unary.kind(), x, dtype);
-        } else if (op instanceof Op.Binary binary) {
-            return elementwise.binary(binary.kind(), x, in.get(1), dtype, shape);
-        } else if (op instanceof Op.Where) {
-            return elementwise.where(x, in.get(1), in.get(2), shape);
-        } else if (op instanceof Op.Cast) {
-            return elementwise.cast(x, dtype);
-        } else if (op instanceof Op.Activation activation) {
-            return elementwise.activation(activation.kind(), x);
-        } else if (op instanceof Op.MatMul) {
-            return matMul.product(x, in.get(1), shape);
-        } else if (op instanceof Op.Linear) {
-            return matMul.linear(x, in.get(1), in.get(2), shape);
-        } else if (op instanceof Op.Reduce reduce) {
-            return reductions.reduce(reduce, x, shape);
-        } else if (op instanceof Op.ArgReduce argReduce) {
-            return reductions.argReduce(argReduce, x, shape);
-        } else if (op instanceof Op.CumSum cumSum) {
-            return reductions.cumSum(cumSum, x);
-        } else if (op instanceof Op.Softmax softmax) {
-            return rows.softmax(x, softmax.axis());
-        } else if (op instanceof Op.LogSoftmax softmax) {
-            return rows.logSoftmax(x, softmax.axis());
-        } else if (op instanceof Op.LayerNorm norm) {
-            return rows.layerNorm(in, norm.eps());
-        } else if (op instanceof Op.RmsNorm norm) {
-            return rows.rmsNorm(in, norm.eps());
-        } else if (op instanceof Op.Gather gather) {
-            return Indexing.gather(gather, x, in.get(1), shape);
-        } else if (op instanceof Op.GatherElements gather) {
-            return Indexing.gatherElements(gather, x, in.get(1));
-        } else if (op instanceof Op.ScatterElements scatter) {
-            return Indexing.scatterElements(scatter, x, in.get(1), in.get(2));
-        } else if (op instanceof Op.ScatterAdd scatter) {
-            return Indexing.scatterAdd(scatter, x, in.get(1), in.get(2));
-        } else if (op instanceof Op.Reshape
-                || op instanceof Op.ReshapeLike
-                || op instanceof Op.SplitAxis
-                || op instanceof Op.MergeAxes) {
-            return x.withShape(shape);
-        } else if (op instanceof Op.Transpose transpose) {
-            return layout.transpose(x, transpose.permutation(), shape);
-        } else if (op instanceof Op.Expand) {
-            return layout.expand(x, shape);
-        } else if (op instanceof Op.BroadcastLike) {
-            return layout.broadcast(x, shape);
-        } else if (op instanceof Op.Slice slice) {
-            return layout.slice(x, slice, shape);
-        } else if (op instanceof Op.Unslice unslice) {
-            return Layout.unslice(x, unslice, shape);
-        } else if (op instanceof Op.Concat concat) {
-            return layout.concat(in, concat.axis(), shape);
-        } else if (op instanceof Op.SliceScatter scatter) {
-            return layout.sliceScatter(x, in.get(1), scatter);
-        }
-        throw new UnsupportedOperationException("The backend 'reference' doesn't know the op " + op.name() + " (in "
-                + x.dtype() + "); it was written for another version of Loupe");
     }
 
     @Override

@@ -1,20 +1,11 @@
 package dev.loupe.backend.reference;
 
 import dev.loupe.array.Shape;
-import dev.loupe.graph.Op;
 import java.util.Arrays;
 import java.util.List;
 
 /** Composite ops that turn each row along an axis into another one: softmax and the norms. Computed in double. */
 final class Rows {
-
-    /** Whether an op is computed here. */
-    static boolean has(Op op) {
-        return op instanceof Op.Softmax
-                || op instanceof Op.LogSoftmax
-                || op instanceof Op.LayerNorm
-                || op instanceof Op.RmsNorm;
-    }
 
     /** Elements that make up a thread's block. */
     private static final int BLOCK = 8192;

@@ -4,56 +4,59 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.conformance.cases.OpCase;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import java.util.Arrays;
 
 /** The magnitudes M in the table of tolerances, and the length of the reduction, for one application of an op. */
 final class Magnitudes {
 
-    private Magnitudes() {}
-
     /** The magnitude at each element of the output, and the number of terms summed for it. */
     @SuppressWarnings("ArrayRecordComponent") // never compared
     record Found(double[] values, long length) {}
 
-    public static Found of(OpCase one, HostTensor expected, Oracle oracle) {
-        Op op = one.op();
-        if (op instanceof Op.Unary unary) {
-            return new Found(unary(unary.kind(), one.inputs().get(0).toDoubleArray()), 1);
-        } else if (op instanceof Op.Reduce reduce) {
-            return reduce(reduce, one, expected, oracle);
-        } else if (op instanceof Op.CumSum cumSum) {
-            long length = one.inputs().get(0).shape().size(cumSum.axis());
-            return new Found(oracle.ofMagnitudes(one).toDoubleArray(), length);
-        } else if (op instanceof Op.MatMul || op instanceof Op.Linear) {
-            long length = one.inputs().get(0).shape().size(-1) + (op instanceof Op.Linear ? 1 : 0);
-            return new Found(oracle.ofMagnitudes(one).toDoubleArray(), length);
-        } else if (op instanceof Op.Softmax softmax) {
-            return softmax(one, expected, softmax.axis(), false);
-        } else if (op instanceof Op.LogSoftmax softmax) {
-            return softmax(one, expected, softmax.axis(), true);
-        } else if (op instanceof Op.Activation) {
-            return new Found(absolute(one.inputs().get(0)), 1);
-        } else if (op instanceof Op.LayerNorm norm) {
-            return layerNorm(one, norm.eps());
-        } else if (op instanceof Op.RmsNorm) {
-            return new Found(absolute(expected), one.inputs().get(0).shape().size(-1));
-        } else if (op instanceof Op.ScatterAdd scatter) {
-            long length = 1 + one.inputs().get(2).shape().size(scatter.axis());
-            return new Found(oracle.ofMagnitudes(one).toDoubleArray(), length);
-        } else if (op instanceof Op.ActivationGradient) {
-            return new Found(GradientMagnitudes.activation(one), 1);
-        } else if (op instanceof Op.SoftmaxGradient softmax) {
-            return GradientMagnitudes.softmax(one, softmax.axis(), false);
-        } else if (op instanceof Op.LogSoftmaxGradient softmax) {
-            return GradientMagnitudes.softmax(one, softmax.axis(), true);
-        } else if (op instanceof Op.NormGradient norm) {
-            return GradientMagnitudes.norm(one, norm);
-        } else if (op instanceof Op.Rotate) {
-            return new Found(rotate(one), 2);
-        } else if (op instanceof Op.Attention attention) {
-            return attention(one, attention.scale());
+    /** An application of an op, and what it should give. */
+    private record Site(OpCase one, HostTensor expected, Oracle oracle) {
+        HostTensor in(int index) {
+            return one.inputs().get(index);
         }
-        return new Found(absolute(expected), 1);
+
+        Found summed(long length) {
+            return new Found(oracle.ofMagnitudes(one).toDoubleArray(), length);
+        }
+    }
+
+    private static final OpTable<Site, Found> TABLE = new OpTable<Site, Found>()
+            .line(
+                    Op.Unary.class,
+                    (op, at) -> new Found(unary(op.kind(), at.in(0).toDoubleArray()), 1))
+            .line(Op.Reduce.class, (op, at) -> reduce(op, at.one(), at.expected(), at.oracle()))
+            .line(Op.CumSum.class, (op, at) -> at.summed(at.in(0).shape().size(op.axis())))
+            .line(Op.MatMul.class, (op, at) -> at.summed(at.in(0).shape().size(-1)))
+            .line(Op.Linear.class, (op, at) -> at.summed(at.in(0).shape().size(-1) + 1))
+            .line(
+                    Op.ScatterAdd.class,
+                    (op, at) -> at.summed(1 + at.in(2).shape().size(op.axis())))
+            .line(Op.Softmax.class, (op, at) -> softmax(at.one(), at.expected(), op.axis(), false))
+            .line(Op.LogSoftmax.class, (op, at) -> softmax(at.one(), at.expected(), op.axis(), true))
+            .line(Op.Activation.class, (op, at) -> new Found(absolute(at.in(0)), 1))
+            .line(Op.LayerNorm.class, (op, at) -> layerNorm(at.one(), op.eps()))
+            .line(
+                    Op.RmsNorm.class,
+                    (op, at) ->
+                            new Found(absolute(at.expected()), at.in(0).shape().size(-1)))
+            .line(Op.ActivationGradient.class, (op, at) -> new Found(GradientMagnitudes.activation(at.one()), 1))
+            .line(Op.SoftmaxGradient.class, (op, at) -> GradientMagnitudes.softmax(at.one(), op.axis(), false))
+            .line(Op.LogSoftmaxGradient.class, (op, at) -> GradientMagnitudes.softmax(at.one(), op.axis(), true))
+            .line(Op.NormGradient.class, (op, at) -> GradientMagnitudes.norm(at.one(), op))
+            .line(Op.Rotate.class, (op, at) -> new Found(rotate(at.one()), 2))
+            .line(Op.Attention.class, (op, at) -> attention(at.one(), op.scale()));
+
+    private Magnitudes() {}
+
+    /** The magnitudes of an application of an op; those of what it should give, where the op has no rule of its own. */
+    static Found of(OpCase one, HostTensor expected, Oracle oracle) {
+        Found found = TABLE.find(one.op(), new Site(one, expected, oracle));
+        return found != null ? found : new Found(absolute(expected), 1);
     }
 
     private static double[] absolute(HostTensor tensor) {

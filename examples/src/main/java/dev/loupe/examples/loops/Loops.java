@@ -5,6 +5,7 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Capabilities;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -22,7 +23,68 @@ final class Loops {
             EnumSet.of(DType.FLOAT32, DType.FLOAT64),
             true);
 
+    /** What an op reads, and the types of what it gives. */
+    private record Operands(List<LoopTensor> in, List<TensorType> types) {
+        LoopTensor in(int index) {
+            return in.get(index);
+        }
+
+        DType type() {
+            return types.get(0).dtype();
+        }
+
+        Shape shape() {
+            return types.get(0).shape();
+        }
+    }
+
+    /** The way to compute an op with one output. */
+    @FunctionalInterface
+    private interface Single<T extends Op> {
+        LoopTensor compute(T op, Operands at);
+    }
+
+    private static final OpTable<Operands, List<LoopTensor>> TABLE = new OpTable<>();
+
+    static {
+        line(Op.Full.class, (op, at) -> Elementwise.full(op));
+        line(Op.Unary.class, (op, at) -> Elementwise.unary(op.kind(), at.in(0), at.type()));
+        line(Op.Binary.class, (op, at) -> Elementwise.binary(op.kind(), at.in(0), at.in(1), at.type(), at.shape()));
+        line(Op.Where.class, (op, at) -> Elementwise.where(at.in(0), at.in(1), at.in(2), at.shape()));
+        line(Op.Cast.class, (op, at) -> Elementwise.cast(at.in(0), at.type()));
+        line(Op.MatMul.class, (op, at) -> AlongAxes.matmul(at.in(0), at.in(1), at.shape()));
+        line(Op.Reduce.class, (op, at) -> AlongAxes.reduce(op, at.in(0), at.shape()));
+        line(
+                Op.ArgReduce.class,
+                (op, at) -> AlongAxes.topK(at.in(0), op.axis(), 1, op.largest())
+                        .get(1)
+                        .withShape(at.shape()));
+        line(Op.CumSum.class, (op, at) -> AlongAxes.cumSum(at.in(0), op.axis(), op.reverse()));
+        TABLE.line(Op.TopK.class, (op, at) -> AlongAxes.topK(at.in(0), op.axis(), op.k(), op.largest()));
+        line(Op.Gather.class, (op, at) -> LoopMovement.gather(op.axis(), at.in(0), at.in(1), at.shape()));
+        line(Op.GatherElements.class, (op, at) -> LoopMovement.gatherElements(op.axis(), at.in(0), at.in(1)));
+        line(
+                Op.ScatterElements.class,
+                (op, at) -> LoopMovement.scatterElements(op.axis(), at.in(0), at.in(1), at.in(2)));
+        line(Op.ScatterAdd.class, (op, at) -> LoopMovement.scatterAdd(op.axis(), at.in(0), at.in(1), at.in(2)));
+        line(Op.Slice.class, (op, at) -> LoopMovement.slice(op, at.in(0), at.shape()));
+        line(Op.Unslice.class, (op, at) -> LoopMovement.unslice(op, at.in(0), at.shape()));
+        line(Op.Concat.class, (op, at) -> LoopMovement.concat(op.axis(), at.in(), at.shape()));
+        line(Op.Transpose.class, (op, at) -> LoopMovement.transpose(op.permutation(), at.in(0), at.shape()));
+        line(Op.Expand.class, (op, at) -> LoopMovement.expand(at.in(0), at.shape()));
+        line(Op.BroadcastLike.class, (op, at) -> LoopMovement.expand(at.in(0), at.shape()));
+        line(Op.Reshape.class, (op, at) -> at.in(0).withShape(at.shape()));
+        line(Op.ReshapeLike.class, (op, at) -> at.in(0).withShape(at.shape()));
+        line(Op.SplitAxis.class, (op, at) -> at.in(0).withShape(at.shape()));
+        line(Op.MergeAxes.class, (op, at) -> at.in(0).withShape(at.shape()));
+        TABLE.line(Op.SplitLike.class, Loops::split);
+    }
+
     private Loops() {}
+
+    private static <T extends Op> void line(Class<T> kind, Single<T> single) {
+        TABLE.line(kind, (op, at) -> List.of(single.compute(op, at)));
+    }
 
     /**
      * Takes data in.
@@ -45,68 +107,20 @@ final class Loops {
     static List<LoopTensor> compute(Op op, List<LoopTensor> in) {
         List<TensorType> types = op.infer(
                 in.stream().map(x -> TensorType.of(x.dtype(), x.shape())).toList());
-        if (op instanceof Op.TopK topK) {
-            return AlongAxes.topK(in.get(0), topK.axis(), topK.k(), topK.largest());
+        types.forEach(type -> refuseUndeclared(type.dtype()));
+        if (!TABLE.has(op)) {
+            throw new UnsupportedOperationException("The loops backend doesn't know " + op.name());
         }
-        refuseUndeclared(types.get(0).dtype());
-        if (op instanceof Op.SplitLike split) {
-            List<LoopTensor> parts = new ArrayList<>();
-            int start = 0;
-            for (TensorType type : types) {
-                parts.add(LoopMovement.part(split.axis(), start, in.get(0), type.shape()));
-                start += (int) type.shape().size(split.axis());
-            }
-            return parts;
-        }
-        return List.of(compute(op, in, types.get(0).dtype(), types.get(0).shape()));
+        return TABLE.apply(op, new Operands(in, types));
     }
 
-    private static LoopTensor compute(Op op, List<LoopTensor> in, DType type, Shape shape) {
-        if (op instanceof Op.Full full) {
-            return Elementwise.full(full);
+    private static List<LoopTensor> split(Op.SplitLike op, Operands at) {
+        List<LoopTensor> parts = new ArrayList<>();
+        int start = 0;
+        for (TensorType type : at.types()) {
+            parts.add(LoopMovement.part(op.axis(), start, at.in(0), type.shape()));
+            start += (int) type.shape().size(op.axis());
         }
-        LoopTensor x = in.get(0);
-        if (op instanceof Op.Unary unary) {
-            return Elementwise.unary(unary.kind(), x, type);
-        } else if (op instanceof Op.Binary binary) {
-            return Elementwise.binary(binary.kind(), x, in.get(1), type, shape);
-        } else if (op instanceof Op.Where) {
-            return Elementwise.where(x, in.get(1), in.get(2), shape);
-        } else if (op instanceof Op.Cast) {
-            return Elementwise.cast(x, type);
-        } else if (op instanceof Op.MatMul) {
-            return AlongAxes.matmul(x, in.get(1), shape);
-        } else if (op instanceof Op.Reduce reduce) {
-            return AlongAxes.reduce(reduce, x, shape);
-        } else if (op instanceof Op.ArgReduce best) {
-            return AlongAxes.topK(x, best.axis(), 1, best.largest()).get(1).withShape(shape);
-        } else if (op instanceof Op.CumSum cumSum) {
-            return AlongAxes.cumSum(x, cumSum.axis(), cumSum.reverse());
-        } else if (op instanceof Op.Gather gather) {
-            return LoopMovement.gather(gather.axis(), x, in.get(1), shape);
-        } else if (op instanceof Op.GatherElements gather) {
-            return LoopMovement.gatherElements(gather.axis(), x, in.get(1));
-        } else if (op instanceof Op.ScatterElements scatter) {
-            return LoopMovement.scatterElements(scatter.axis(), x, in.get(1), in.get(2));
-        } else if (op instanceof Op.ScatterAdd scatter) {
-            return LoopMovement.scatterAdd(scatter.axis(), x, in.get(1), in.get(2));
-        } else if (op instanceof Op.Slice slice) {
-            return LoopMovement.slice(slice, x, shape);
-        } else if (op instanceof Op.Unslice unslice) {
-            return LoopMovement.unslice(unslice, x, shape);
-        } else if (op instanceof Op.Concat concat) {
-            return LoopMovement.concat(concat.axis(), in, shape);
-        } else if (op instanceof Op.Transpose transpose) {
-            return LoopMovement.transpose(transpose.permutation(), x, shape);
-        } else if (op instanceof Op.Expand || op instanceof Op.BroadcastLike) {
-            return LoopMovement.expand(x, shape);
-        } else if (op instanceof Op.Reshape
-                || op instanceof Op.ReshapeLike
-                || op instanceof Op.SplitAxis
-                || op instanceof Op.MergeAxes) {
-            return x.withShape(shape);
-        }
-        throw new UnsupportedOperationException(
-                "The loops backend doesn't know " + op.name() + " (in " + x.dtype() + ")");
+        return parts;
     }
 }

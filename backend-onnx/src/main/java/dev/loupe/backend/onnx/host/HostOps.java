@@ -3,10 +3,38 @@ package dev.loupe.backend.onnx.host;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import java.util.List;
 
 /** Which operations are computed in Java, and the way to each. */
 public final class HostOps {
+
+    private record Operands(List<HostTensor> in, List<HostTensor> out) {
+        HostTensor in(int index) {
+            return in.get(index);
+        }
+
+        HostTensor out(int index) {
+            return out.get(index);
+        }
+    }
+
+    private static final OpTable<Operands, Runnable> MOVES = new OpTable<Operands, Runnable>()
+            .line(Op.Slice.class, (op, at) -> () -> HostMovement.slice(op, at.in(0), at.out(0)))
+            .line(Op.Expand.class, (op, at) -> () -> HostMovement.expand(at.in(0), at.out(0)))
+            .line(Op.Concat.class, (op, at) -> () -> HostMovement.concat(op, at.in(), at.out(0)))
+            .line(Op.SliceScatter.class, (op, at) -> () -> HostMovement.sliceScatter(op, at.in(0), at.in(1), at.out(0)))
+            .line(Op.BroadcastLike.class, (op, at) -> () -> HostMovement.broadcast(at.in(0), at.out(0)))
+            .line(Op.SplitLike.class, (op, at) -> () -> HostMovement.splitLike(op, at.in(0), at.out()))
+            .line(Op.Unslice.class, (op, at) -> () -> HostMovement.unslice(op, at.in(0), at.out(0)))
+            .line(Op.Full.class, (op, at) -> () -> EmptyTensors.fill(at.out(0), op.value()));
+
+    private static final OpTable<Operands, Runnable> RANKINGS = new OpTable<Operands, Runnable>()
+            .line(Op.TopK.class, (op, at) -> () -> Ranking.topK(op, at.in(0), at.out(0), at.out(1)))
+            .line(Op.ArgReduce.class, (op, at) -> () -> Ranking.argReduce(op, at.in(0), at.out(0)));
+
+    private static final OpTable<Operands, Runnable> INTEGERS = new OpTable<Operands, Runnable>()
+            .line(Op.Reduce.class, (op, at) -> () -> IntegerReduction.reduce(op, at.in(0), at.out(0)));
 
     private HostOps() {}
 
@@ -17,7 +45,7 @@ public final class HostOps {
      * @param dtype data type of the first input
      */
     public static boolean computes(Op op, DType dtype) {
-        return op instanceof Op.TopK || op instanceof Op.ArgReduce || op instanceof Op.Reduce && dtype.isInteger();
+        return RANKINGS.has(op) || (dtype.isInteger() && INTEGERS.has(op));
     }
 
     /**
@@ -25,42 +53,12 @@ public final class HostOps {
      * much that a session for each would hardly be used twice.
      */
     public static boolean moves(Op op) {
-        return op instanceof Op.Slice
-                || op instanceof Op.Expand
-                || op instanceof Op.Concat
-                || op instanceof Op.SliceScatter
-                || op instanceof Op.BroadcastLike
-                || op instanceof Op.SplitLike
-                || op instanceof Op.Unslice
-                || op instanceof Op.Full;
+        return MOVES.has(op);
     }
 
     /** Computes an operation of which the above is true into tensors of the right shapes. */
     public static void compute(Op op, List<HostTensor> in, List<HostTensor> out) {
-        if (op instanceof Op.TopK topK) {
-            Ranking.topK(topK, in.get(0), out.get(0), out.get(1));
-        } else if (op instanceof Op.ArgReduce argReduce) {
-            Ranking.argReduce(argReduce, in.get(0), out.get(0));
-        } else if (op instanceof Op.Reduce reduce) {
-            IntegerReduction.reduce(reduce, in.get(0), out.get(0));
-        } else if (op instanceof Op.Slice slice) {
-            HostMovement.slice(slice, in.get(0), out.get(0));
-        } else if (op instanceof Op.Expand) {
-            HostMovement.expand(in.get(0), out.get(0));
-        } else if (op instanceof Op.Concat concat) {
-            HostMovement.concat(concat, in, out.get(0));
-        } else if (op instanceof Op.SliceScatter scatter) {
-            HostMovement.sliceScatter(scatter, in.get(0), in.get(1), out.get(0));
-        } else if (op instanceof Op.BroadcastLike) {
-            HostMovement.broadcast(in.get(0), out.get(0));
-        } else if (op instanceof Op.SplitLike split) {
-            HostMovement.splitLike(split, in.get(0), out);
-        } else if (op instanceof Op.Unslice unslice) {
-            HostMovement.unslice(unslice, in.get(0), out.get(0));
-        } else if (op instanceof Op.Full full) {
-            EmptyTensors.fill(out.get(0), full.value());
-        } else {
-            throw new IllegalArgumentException(op + " is not computed in Java");
-        }
+        OpTable<Operands, Runnable> table = MOVES.has(op) ? MOVES : RANKINGS.has(op) ? RANKINGS : INTEGERS;
+        table.apply(op, new Operands(in, out)).run();
     }
 }

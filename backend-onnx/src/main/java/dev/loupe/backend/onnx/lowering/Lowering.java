@@ -4,9 +4,9 @@ import dev.loupe.array.DType;
 import dev.loupe.backend.onnx.model.Attribute;
 import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import dev.loupe.graph.TensorType;
 import java.util.EnumMap;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
@@ -14,19 +14,13 @@ import java.util.NoSuchElementException;
 /** The table: each operation, and the ONNX nodes that it becomes. */
 public final class Lowering {
 
-    /** How one kind of operation is written down; gives the names of its outputs. */
-    @FunctionalInterface
-    private interface Row<T extends Op> {
-        List<String> write(T op, LoweringSite at);
-    }
-
-    /** The same for operations with one output. */
+    /** How an operation with one output is written down; gives the name of the output. */
     @FunctionalInterface
     private interface Single<T extends Op> {
         String write(T op, LoweringSite at);
     }
 
-    private static final Map<Class<? extends Op>, Row<? extends Op>> TABLE = new HashMap<>();
+    private static final OpTable<LoweringSite, List<String>> TABLE = new OpTable<>();
     private static final Map<Op.UnaryKind, Single<Op.Unary>> UNARY = new EnumMap<>(Op.UnaryKind.class);
     private static final Map<Op.BinaryKind, Single<Op.Binary>> BINARY = new EnumMap<>(Op.BinaryKind.class);
 
@@ -86,7 +80,7 @@ public final class Lowering {
                         op.largest() ? "ArgMax" : "ArgMin",
                         Attribute.of("axis", op.axis()),
                         Attribute.of("keepdims", op.keepDims() ? 1 : 0)));
-        rows(
+        TABLE.line(
                 Op.TopK.class,
                 (op, at) -> at.model()
                         .nodes(
@@ -129,7 +123,7 @@ public final class Lowering {
                         at.ints(op.sizes().stream().map(size -> Math.abs(size)).toList())));
         row(Op.BroadcastLike.class, (op, at) -> at.node("Expand", at.input(0), at.node("Shape", at.input(1))));
         row(Op.Unslice.class, Shapes::unslice);
-        rows(Op.SplitLike.class, Shapes::splitLike);
+        TABLE.line(Op.SplitLike.class, Shapes::splitLike);
         row(Op.ReshapeLike.class, Shapes::reshapeLike);
         row(Op.Reshape.class, Shapes::reshape);
         row(Op.SplitAxis.class, Shapes::splitAxis);
@@ -153,16 +147,12 @@ public final class Lowering {
     }
 
     private static <T extends Op> void row(Class<T> type, Single<T> row) {
-        rows(type, (op, at) -> List.of(row.write(op, at)));
-    }
-
-    private static <T extends Op> void rows(Class<T> type, Row<T> row) {
-        TABLE.put(type, row);
+        TABLE.line(type, (op, at) -> List.of(row.write(op, at)));
     }
 
     /** Whether an operation has a row of its own; composite ones without are decomposed first. */
     public static boolean has(Op op) {
-        return TABLE.containsKey(op.getClass());
+        return TABLE.has(op);
     }
 
     /**
@@ -178,7 +168,10 @@ public final class Lowering {
             boolean narrow = Float16.needsWidening(op, in);
             LoweringSite at = new LoweringSite(
                     model, narrow ? Float16.widened(model, in) : in, narrow ? Float16.widened(out) : out);
-            List<String> results = apply(entry(TABLE, op.getClass()), op, at);
+            if (!TABLE.has(op)) {
+                throw new NoSuchElementException("its table has no row for " + op.getClass());
+            }
+            List<String> results = TABLE.apply(op, at);
             return narrow ? Float16.narrowed(model, results, out) : results;
         } catch (NoSuchElementException e) {
             throw new UnsupportedOperationException(
@@ -194,11 +187,6 @@ public final class Lowering {
             throw new NoSuchElementException("its table has no row for " + key);
         }
         return entry;
-    }
-
-    @SuppressWarnings("unchecked") // rows are entered under the class of their operation
-    private static <T extends Op> List<String> apply(Row<T> row, Op op, LoweringSite at) {
-        return row.write((T) op, at);
     }
 
     // The runtime has no kernel for this.
