@@ -2,18 +2,27 @@
 rem The loupe command, straight from the sources: builds them when they have changed, then runs.
 setlocal EnableExtensions DisableDelayedExpansion
 
-set "LOUPE_OUT=%~dp0cli\target\quick"
+rem Remembered here: %%0 is shifted away below.
+set "LOUPE_HOME=%~dp0"
+set "LOUPE_OUT=%LOUPE_HOME%cli\target\quick"
 set "LOUPE_JAVA=java"
 if defined JAVA_HOME set "LOUPE_JAVA=%JAVA_HOME%\bin\java.exe"
 
+rem libtorch is fetched when the backend that needs it is first asked for. To this language an equals sign in an
+rem argument separates two.
+set "LOUPE_LIBTORCH=later"
+set "LOUPE_BEFORE="
+:argument
+if "%~1"=="" goto :prepare
+if "%LOUPE_BEFORE% %~1"=="--backend pytorch" set "LOUPE_LIBTORCH=now"
+set "LOUPE_BEFORE=%~1"
+shift
+goto :argument
+
 rem PowerShell knows what this language doesn't: which of two files is newer.
-powershell -NoProfile -ExecutionPolicy Bypass -File "%~dp0cli\src\main\windows\prepare.ps1" "%~dp0." "%LOUPE_OUT%" "%LOUPE_JAVA%"
+:prepare
+powershell -NoProfile -ExecutionPolicy Bypass -File "%LOUPE_HOME%cli\src\main\windows\prepare.ps1" "%LOUPE_HOME%." "%LOUPE_OUT%" "%LOUPE_JAVA%" "%LOUPE_LIBTORCH%"
 if errorlevel 1 exit /b 1
 
-rem Java starts twice as fast with its classes in an archive, which it makes at the end of a run. The first run after a
-rem build is for that.
-set "LOUPE_ARCHIVE=%LOUPE_OUT%\loupe.jsa"
-if not exist "%LOUPE_ARCHIVE%" "%LOUPE_JAVA%" -XX:ArchiveClassesAtExit="%LOUPE_ARCHIVE%" -Xlog:disable "@%LOUPE_OUT%\loupe-args" dev.loupe.cli.Main lens "The first run" --html "%LOUPE_OUT%\loupe-first-run.html" <nul >nul 2>nul
-
-"%LOUPE_JAVA%" -XX:SharedArchiveFile="%LOUPE_ARCHIVE%" -Xlog:disable "@%LOUPE_OUT%\loupe-args" %LOUPE_JAVA_OPTS% dev.loupe.cli.Main %*
+"%LOUPE_JAVA%" "@%LOUPE_OUT%\loupe-args" %LOUPE_JAVA_OPTS% dev.loupe.cli.Main %*
 exit /b %ERRORLEVEL%

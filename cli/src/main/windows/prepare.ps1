@@ -1,6 +1,6 @@
 # Builds Loupe if its sources have changed, and writes what Java needs to know into a file, because a command line of
 # Windows may be shorter than the class path. Called by loupe.cmd; exit code 1 if it can't.
-param([string] $Root, [string] $Out, [string] $Java)
+param([string] $Root, [string] $Out, [string] $Java, [string] $Libtorch)
 $ErrorActionPreference = 'Stop'
 
 function Fail([string] $Message) {
@@ -37,9 +37,15 @@ if ($known.Count -ge 2 -and $known[0] -eq $identity) {
 }
 if ($feature -lt 17) { Fail "Java $feature found ('$program'), 17 or newer needed" }
 
+# 110 MB, so it is fetched when it is first asked for, and is there from then on; a libtorch of one's own needs none.
+$fetched = Join-Path $Out 'loupe-libtorch'
+if (Test-Path $fetched) { $Libtorch = 'fetched' }
+elseif ($env:PYTORCH_LIBRARY_PATH) { $Libtorch = 'later' }
+
 # Is there a build, newer than every source, whose libraries are all still where they were?
 function Test-Current {
     if (-not (Test-Path $built) -or -not (Test-Path $classpath)) { return $false }
+    if ($Libtorch -eq 'now' -and -not (Test-Path $fetched)) { return $false }
     $time = (Get-Item $built).LastWriteTimeUtc
     $sources = @(Join-Path $Root 'pom.xml')
     foreach ($module in $modules) {
@@ -56,29 +62,89 @@ function Test-Current {
     return $true
 }
 
-if (-not (Test-Current)) {
+function Build {
     if (-not (Get-Command mvn -ErrorAction SilentlyContinue)) { Fail "building it needs Maven ('mvn'), 3.8.7 or newer" }
-    [Console]::Error.WriteLine('Building Loupe; this takes a while the first time ...')
-    Remove-Item $built, (Join-Path $Out 'loupe.jsa') -ErrorAction SilentlyContinue
+    if ((Test-Path $built) -and $Libtorch -eq 'now') {
+        [Console]::Error.WriteLine("Fetching libtorch for the backend 'pytorch', 110 MB; this is done once ...")
+    } else {
+        [Console]::Error.WriteLine('Building Loupe; this takes a while the first time ...')
+    }
+    Remove-Item $built -ErrorAction SilentlyContinue
     [void] (New-Item -ItemType Directory -Force $Out)
     # The time of the start, so that what is edited during the build counts as newer.
     $begun = Join-Path $Out 'loupe-begun'
     Set-Content $begun 'begun'
     Push-Location $Root
     $ErrorActionPreference = 'Continue'
-    & mvn -q -B '-Dstyle.color=never' -Pquick '-Dmaven.test.skip=true' -pl cli -am package 2>&1 |
+    & mvn -q -B '-Dstyle.color=never' '-Pquick,run' "-Dlibtorch=$Libtorch" '-Dmaven.test.skip=true' -pl cli -am package 2>&1 |
         ForEach-Object { if ("$_".Trim()) { [Console]::Error.WriteLine("$_") } }
     $code = $LASTEXITCODE
     $ErrorActionPreference = 'Stop'
     Pop-Location
     if ($code -ne 0) { Fail 'the build failed' }
+    if ($Libtorch -ne 'later') { Set-Content $fetched 'fetched' }
     Move-Item -Force $begun $built
 }
 
+# A name for a text: of the lock, and of the archive that fits these jars and this Java.
+function Get-Name([string] $Text) {
+    $hash = [Security.Cryptography.SHA256]::Create().ComputeHash([Text.Encoding]::UTF8.GetBytes($Text))
+    return [BitConverter]::ToString($hash, 0, 8).Replace('-', '')
+}
+
+if (-not (Test-Current)) {
+    # One build at a time; who waited for it finds it done.
+    $lock = New-Object Threading.Mutex($false, "Local\loupe-$(Get-Name $Out)")
+    # A build that was broken off leaves its lock to the next.
+    try { [void] $lock.WaitOne() } catch [Threading.AbandonedMutexException] { }
+    try {
+        if (-not (Test-Current)) { Build }
+    } finally {
+        $lock.ReleaseMutex()
+    }
+}
+
+$jars = @((Get-ChildItem (Join-Path $Out 'loupe-cli-*.jar') | Select-Object -First 1).FullName)
+$jars += (Get-Content $classpath).Split(';')
 # In Java's files of arguments a backslash begins an escape; Java takes the other slash as well.
-$jar = (Get-ChildItem (Join-Path $Out 'loupe-cli-*.jar') | Select-Object -First 1).FullName
-$path = "$jar;$(Get-Content $classpath)".Replace('\', '/')
-$arguments = @('-XX:+UseSerialGC')
+$path = ($jars -join ';').Replace('\', '/')
+$classes = @('-XX:+UseSerialGC', '-cp', "`"$path`"")
+# As in the script "loupe": what starts and ends waits for less compiling.
+$arguments = @('-XX:Tier4InvocationThreshold=50000', '-XX:Tier4MinInvocationThreshold=6000',
+    '-XX:Tier4CompileThreshold=150000', '-XX:Tier4BackEdgeThreshold=400000')
 if ($feature -ge 22) { $arguments += '--enable-native-access=ALL-UNNAMED' }
-$arguments += @('-cp', "`"$path`"")
-[IO.File]::WriteAllLines((Join-Path $Out 'loupe-args'), [string[]] $arguments, (New-Object Text.UTF8Encoding $false))
+if (-not (Test-Path $fetched)) { $arguments += '-Dloupe.libtorch=later' }
+
+function Write-Arguments([string] $Name, [string[]] $Lines) {
+    # Written aside and moved, because another start may be reading it.
+    $file = Join-Path $Out $Name
+    $part = "$file.$PID"
+    [IO.File]::WriteAllLines($part, $Lines, (New-Object Text.UTF8Encoding $false))
+    if ((Test-Path $file) -and ((Get-Content $file -Raw) -eq (Get-Content $part -Raw))) { Remove-Item $part }
+    else { Move-Item -Force $part $file }
+}
+
+# Java starts faster with its classes in an archive. It is that of one Java and these jars; Java itself checks both, and
+# does without where they don't fit. Where none comes of it an empty file says so.
+$listing = ($jars | ForEach-Object { "$_ $((Get-Item $_).Length) $((Get-Item $_).LastWriteTimeUtc.Ticks)" }) -join "`n"
+$archive = Join-Path $Out "loupe-$(Get-Name "$identity`n$listing").jsa"
+if (-not (Test-Path $archive)) {
+    [Console]::Error.WriteLine('Preparing faster starts; this is done once ...')
+    Write-Arguments 'loupe-classes' $classes
+    $part = "$archive.$PID"
+    $ErrorActionPreference = 'Continue'
+    $null | & $program -Xshare:off "-XX:DumpLoadedClassList=$part.list" "@$(Join-Path $Out 'loupe-classes')" dev.loupe.cli.Main lens 'The first run' *> $null
+    if ($LASTEXITCODE -eq 0) {
+        $null | & $program -Xshare:dump "-XX:SharedClassListFile=$part.list" "-XX:SharedArchiveFile=$part" "@$(Join-Path $Out 'loupe-classes')" *> $null
+    }
+    if (-not (Test-Path $part)) { [void] (New-Item -ItemType File $part) }
+    # Those of former builds; one that is in use stays.
+    Remove-Item (Join-Path $Out 'loupe-*.jsa') -ErrorAction SilentlyContinue
+    Move-Item $part $archive -ErrorAction SilentlyContinue
+    Remove-Item $part, "$part.list" -ErrorAction SilentlyContinue
+    $ErrorActionPreference = 'Stop'
+}
+if ((Test-Path $archive) -and (Get-Item $archive).Length -gt 0) {
+    $arguments += @("`"-XX:SharedArchiveFile=$($archive.Replace('\', '/'))`"", '-Xlog:disable')
+}
+Write-Arguments 'loupe-args' ($classes + $arguments)

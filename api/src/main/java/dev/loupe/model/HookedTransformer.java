@@ -270,6 +270,22 @@ public final class HookedTransformer extends RunnableModel implements AutoClosea
         return runs.graph(GraphOptions.plain(dtype));
     }
 
+    /**
+     * The graph of a run after each step of its preparation, by the step's name and in order: {@code given}, what the
+     * architecture describes; {@code feed}; {@code splice}, with interventions and the places of callbacks; {@code
+     * measure}, where something is differentiated; {@code shortcuts}; {@code differentiate}; and {@code keep}, what is
+     * computed. {@link Graph#toString} shows one. Nothing is run.
+     *
+     * @return empty if the request asks for nothing
+     * @throws IllegalArgumentException as {@link #run} does for a request that can't be met
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public Map<String, Graph> passes(RunRequest request) {
+        try (Lifetime.Use use = lifetime.begin()) {
+            return runs.passes(request, request.modelHooks() ? registry.snapshot() : List.of());
+        }
+    }
+
     // Running.
 
     /**

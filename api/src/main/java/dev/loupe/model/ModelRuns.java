@@ -59,24 +59,15 @@ final class ModelRuns implements AutoCloseable {
     }
 
     RunResult run(RunRequest request, List<Edit> modelHooks) {
-        HookNames names = model.hookNames();
-        boolean cached = request.keyValueCache().isPresent();
-        Graph graph =
-                graph(new GraphOptions(dtype, cached, request.logitPositions().isPresent()));
+        Graph graph = graph(request);
         RunSpan span = RunSpan.of(request, graph, config.nLayers());
         RunOutputs results = new RunOutputs(model, request, span);
         try (RunInputs inputs = new RunInputs(request, model, graph, span)) {
             Geometry geometry = inputs.geometry();
             HookContext context = new RunContext(geometry, request.state());
-            InterventionFiles files =
-                    context.state(InterventionFiles.class.getName(), InterventionFiles.class, InterventionFiles::new);
-            InterventionCompiler compiler = new InterventionCompiler(model, geometry, files);
-            RunEdits edits = new RunEdits(compiler, graph);
-            edits.add(request, modelHooks, names, span);
-            Set<String> observed = observed(request, names, span);
-            Set<String> outputs = results.wanted();
-            Optional<Metric> metric = request.metric();
-            if (outputs.isEmpty() && observed.isEmpty() && !edits.changesForward() && metric.isEmpty()) {
+            RunEdits edits = edits(request, modelHooks, graph, span, geometry, context);
+            Optional<PlanRequest> plan = plan(request, graph, span, results, inputs, edits);
+            if (plan.isEmpty()) {
                 return new RunResult(
                         null,
                         null,
@@ -86,27 +77,77 @@ final class ModelRuns implements AutoCloseable {
                         null,
                         null);
             }
-            compiler.feeds().forEach(inputs::make);
-            Derivatives derivatives = null;
-            if (metric.isPresent()) {
-                MetricSite site = new MetricSite(model, geometry);
-                if (metric.get().output().equals(StandardNames.LOSS_PER_TOKEN)) {
-                    results.checkHasLoss();
-                }
-                derivatives = derivatives(request, metric.get(), site, names, span, edits);
-                site.made().forEach(inputs::make);
-                site.borrowed().forEach(inputs::borrow);
-            }
             ModelRunner.Results found = runner.run(
                     graph,
-                    new PlanRequest(inputs.names(), inputs.fed(), observed, edits.forward(), outputs, derivatives),
+                    plan.get(),
                     inputs::get,
                     (point, number, activation) -> edits.apply(point, number, activation, context),
                     request.observedOn()
                             .<UnaryOperator<Tensor>>map(device -> tensor -> tensor.to(device))
                             .orElse(UnaryOperator.identity()));
-            return results.result(found, geometry, derivatives != null);
+            return results.result(found, geometry, plan.get().derivatives() != null);
         }
+    }
+
+    /** The graph after each step of a run's preparation, in order; without steps if the run asks for nothing. */
+    Map<String, Graph> passes(RunRequest request, List<Edit> modelHooks) {
+        Graph graph = graph(request);
+        RunSpan span = RunSpan.of(request, graph, config.nLayers());
+        RunOutputs results = new RunOutputs(model, request, span);
+        try (RunInputs inputs = new RunInputs(request, model, graph, span)) {
+            HookContext context = new RunContext(inputs.geometry(), request.state());
+            RunEdits edits = edits(request, modelHooks, graph, span, inputs.geometry(), context);
+            return plan(request, graph, span, results, inputs, edits)
+                    .map(plan -> plan.explain(graph, !model.backend().compiles()))
+                    .orElse(Map.of());
+        }
+    }
+
+    private Graph graph(RunRequest request) {
+        return graph(new GraphOptions(
+                dtype,
+                request.keyValueCache().isPresent(),
+                request.logitPositions().isPresent()));
+    }
+
+    private RunEdits edits(
+            RunRequest request,
+            List<Edit> modelHooks,
+            Graph graph,
+            RunSpan span,
+            Geometry geometry,
+            HookContext context) {
+        InterventionFiles files =
+                context.state(InterventionFiles.class.getName(), InterventionFiles.class, InterventionFiles::new);
+        InterventionCompiler compiler = new InterventionCompiler(model, geometry, files);
+        RunEdits edits = new RunEdits(compiler, graph);
+        edits.add(request, modelHooks, model.hookNames(), span);
+        return edits;
+    }
+
+    /** What a request asks of the graph, with what it needs for that among the inputs; empty if it asks for nothing. */
+    private Optional<PlanRequest> plan(
+            RunRequest request, Graph graph, RunSpan span, RunOutputs results, RunInputs inputs, RunEdits edits) {
+        HookNames names = model.hookNames();
+        Set<String> observed = observed(request, names, span);
+        Set<String> outputs = results.wanted();
+        Optional<Metric> metric = request.metric();
+        if (outputs.isEmpty() && observed.isEmpty() && !edits.changesForward() && metric.isEmpty()) {
+            return Optional.empty();
+        }
+        edits.feeds().forEach(inputs::make);
+        Derivatives derivatives = null;
+        if (metric.isPresent()) {
+            MetricSite site = new MetricSite(model, inputs.geometry());
+            if (metric.get().output().equals(StandardNames.LOSS_PER_TOKEN)) {
+                results.checkHasLoss();
+            }
+            derivatives = derivatives(request, metric.get(), site, names, span, edits);
+            site.made().forEach(inputs::make);
+            site.borrowed().forEach(inputs::borrow);
+        }
+        return Optional.of(
+                new PlanRequest(inputs.names(), inputs.fed(), observed, edits.forward(), outputs, derivatives));
     }
 
     private static Derivatives derivatives(

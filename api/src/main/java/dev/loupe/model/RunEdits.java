@@ -17,12 +17,19 @@ import java.util.Map;
 /** What happens at the hook points of a run, on the way forward and on the way back, and the running of hooks there. */
 final class RunEdits {
 
+    private final InterventionCompiler compiler;
     private final PointEdits forward;
     private final PointEdits backward;
 
     RunEdits(InterventionCompiler compiler, Graph graph) {
+        this.compiler = compiler;
         this.forward = new PointEdits(compiler, graph);
         this.backward = new PointEdits(compiler, graph);
+    }
+
+    /** The numbers of interventions, which are inputs of the graph: by name, to be freed after the run. */
+    Map<String, Tensor> feeds() {
+        return compiler.feeds();
     }
 
     boolean changesForward() {

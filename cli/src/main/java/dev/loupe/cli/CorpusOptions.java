@@ -3,6 +3,7 @@ package dev.loupe.cli;
 import dev.loupe.harvest.job.Packing;
 import dev.loupe.harvest.job.Packing.Kind;
 import dev.loupe.harvest.job.Packing.TooLong;
+import dev.loupe.harvest.parquet.ParquetFiles;
 import dev.loupe.harvest.source.DocumentSource;
 import dev.loupe.harvest.source.Sources;
 import java.nio.file.Path;
@@ -23,7 +24,7 @@ final class CorpusOptions {
         @Option(
                 names = "--text",
                 paramLabel = "FILE",
-                description = "Texts: one a line, or FILE.jsonl or FILE.csv with --column; may be gzipped.")
+                description = "Texts: one a line, or FILE.jsonl, FILE.csv or FILE.parquet with --column.")
         @Nullable
         Path text;
 
@@ -39,7 +40,8 @@ final class CorpusOptions {
             names = "--column",
             defaultValue = "text",
             paramLabel = "NAME",
-            description = "The field of JSON lines or the column of CSV with the text. Default: ${DEFAULT-VALUE}.")
+            description =
+                    "The field of JSON lines, or the column of CSV or Parquet, with the text or the token ids. Default: ${DEFAULT-VALUE}.")
     String column = "text";
 
     @Option(
@@ -79,6 +81,9 @@ final class CorpusOptions {
         String bare = name.endsWith(".gz") ? name.substring(0, name.length() - ".gz".length()) : name;
         if (bare.endsWith(".jsonl") || bare.endsWith(".ndjson")) {
             return Sources.jsonLines(text, column);
+        }
+        if (name.endsWith(".parquet")) {
+            return ParquetFiles.column(text, column);
         }
         return bare.endsWith(".csv") ? Sources.csv(text, column) : Sources.lines(text);
     }

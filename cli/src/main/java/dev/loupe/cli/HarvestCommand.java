@@ -1,6 +1,7 @@
 package dev.loupe.cli;
 
 import dev.loupe.array.DType;
+import dev.loupe.dictionaries.Dictionaries;
 import dev.loupe.harvest.Harvest;
 import dev.loupe.harvest.HarvestIndex;
 import dev.loupe.harvest.HarvestListener;
@@ -9,6 +10,9 @@ import dev.loupe.harvest.HarvestProgress;
 import dev.loupe.harvest.job.AttentionStatistic;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.harvest.job.Positions;
+import dev.loupe.harvest.parquet.ParquetFiles;
+import dev.loupe.harvest.sink.SafetensorsSink;
+import dev.loupe.harvest.sink.ShardSink;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -49,7 +53,37 @@ final class HarvestCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init")
     private String names;
 
-    @Option(names = "--out", required = true, paramLabel = "DIR", description = "The folder for shards and index.json.")
+    @Option(
+            names = "--dictionary",
+            paramLabel = "NAME",
+            description =
+                    "A sparse autoencoder or transcoder to splice in, so that its features can be harvested; may be"
+                            + " repeated.")
+    private List<String> dictionaries = new ArrayList<>();
+
+    @Option(
+            names = "--format",
+            defaultValue = "safetensors",
+            paramLabel = "F",
+            description = "How shards are written: safetensors, parquet, or none to feed reducers only.")
+    private String format = "safetensors";
+
+    @Option(
+            names = "--reduce",
+            paramLabel = "R",
+            description = "What to make of the activations as well, each in a file of its own: statistics, covariance,"
+                    + " histogram:LOW:HIGH:BINS, top:K; may be repeated.")
+    private List<String> reducers = new ArrayList<>();
+
+    @Option(names = "--print-job", description = "Print the job as JSON, for Spark or for Java, and harvest nothing.")
+    private boolean printJob;
+
+    @Option(
+            names = "--out",
+            required = true,
+            paramLabel = "DIR",
+            converter = OutputFolder.class,
+            description = "The folder for shards and index.json.")
     @SuppressWarnings("NullAway.Init")
     private Path out;
 
@@ -102,18 +136,28 @@ final class HarvestCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        for (String name : dictionaries) {
+            options.followOptionsOf(Dictionaries.load(name).config().modelOptions());
+        }
         HarvestJob job = options.job(Arrays.asList(names.split(",", -1)))
                 .withPacking(corpus.packing())
                 .withPositions(Positions.parse(positions))
                 .withAttention(attention == null ? null : AttentionStatistic.parse(attention))
                 .withDType(DType.parse(writeDType))
+                .withDictionaries(dictionaries)
+                .withReducers(reducers)
                 .withSizes(batchTokens, shardTokens);
         PrintWriter print = spec.commandLine().getOut();
         PrintWriter err = spec.commandLine().getErr();
+        if (printJob) {
+            print.println(job.toJson());
+            return 0;
+        }
         Harvest.Builder harvest = Harvest.of(job, corpus.source())
                 .into(out)
                 .resume(resume)
                 .listener(new Reporter(json ? null : print, err));
+        harvest.sink(sink());
         if (maxTokens != null) {
             harvest.maxTokens(maxTokens);
         }
@@ -144,6 +188,22 @@ final class HarvestCommand implements Callable<Integer> {
             print.flush();
         }
         return 0;
+    }
+
+    private @Nullable ShardSink sink() {
+        return switch (format) {
+            case "safetensors" -> new SafetensorsSink();
+            case "parquet" -> ParquetFiles.shards();
+            case "none" -> {
+                if (reducers.isEmpty()) {
+                    throw new IllegalArgumentException(
+                            "--format none writes no activations, so it goes with --reduce; nothing would be left else");
+                }
+                yield null;
+            }
+            default ->
+                throw new IllegalArgumentException("--format is safetensors, parquet or none, found '" + format + "'");
+        };
     }
 
     /** Says what will be done, and every few seconds how far it is. */

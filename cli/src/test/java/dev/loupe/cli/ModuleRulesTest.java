@@ -52,7 +52,11 @@ class ModuleRulesTest {
         HARVEST(
                 packages("harvest"),
                 List.of(API, DICTIONARIES),
-                List.of("com.fasterxml.jackson..", "org.apache.commons.csv..")),
+                List.of(
+                        "com.fasterxml.jackson..",
+                        "org.apache.commons.csv..",
+                        "org.apache.parquet..",
+                        "org.apache.hadoop.conf..")),
         CONFORMANCE_TESTS(
                 packages("conformance"),
                 List.of(API),

@@ -125,6 +125,13 @@ class ProgramsTest {
     }
 
     @Test
+    void aProbeReadsTheNumberOfSubjectsThatItNeverSaw() throws Exception {
+        List<String> lines = run("LinearProbe", folder.resolve("probe").toString());
+        assertThat(lines).hasSize(4).allSatisfy(line -> assertThat(line).contains("on 108 sentences"));
+        assertThat(lines.get(3)).startsWith("blocks.3.hook_resid_post: accuracy ");
+    }
+
+    @Test
     void aSteeringVectorMovesTheCapital() throws Exception {
         assertThat(run("Steering"))
                 .containsExactly(

@@ -7,6 +7,7 @@ import dev.loupe.harvest.HarvestIndex.Entry;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.harvest.reduce.Reducer;
 import dev.loupe.harvest.reduce.Reducers;
+import dev.loupe.harvest.shard.Cursor;
 import dev.loupe.harvest.shard.Layout;
 import dev.loupe.harvest.shard.Shard;
 import dev.loupe.harvest.shard.ShardReader;
@@ -19,7 +20,6 @@ import dev.loupe.io.IoFailures;
 import dev.loupe.model.HookedTransformer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -61,6 +61,8 @@ public final class Harvest {
     private final List<Reducer> ownReducers;
     private final HarvestListener listener;
     private final @Nullable HookedTransformer given;
+    private final boolean givenSpliced;
+    private final long firstRow;
 
     private Harvest(Builder b, Path folder) {
         this.job = b.job;
@@ -72,6 +74,8 @@ public final class Harvest {
         this.ownReducers = List.copyOf(b.own);
         this.listener = b.listener;
         this.given = b.model;
+        this.givenSpliced = b.spliced;
+        this.firstRow = b.firstRow;
     }
 
     /** A harvest of a data set. */
@@ -90,6 +94,8 @@ public final class Harvest {
         private final List<Reducer> own = new ArrayList<>();
         private HarvestListener listener = HarvestListener.none();
         private @Nullable HookedTransformer model;
+        private boolean spliced;
+        private long firstRow;
 
         private Builder(HarvestJob job, DocumentSource source) {
             this.job = job;
@@ -135,9 +141,23 @@ public final class Harvest {
             return this;
         }
 
-        /** A model that is loaded already, as the job says; it stays open. */
+        /** A model that is loaded already, as the job says, without its dictionaries; it stays open. */
         public Builder model(HookedTransformer value) {
             model = value;
+            spliced = false;
+            return this;
+        }
+
+        /** A model that is loaded already, the job's dictionaries in it; it stays open. */
+        public Builder splicedModel(HookedTransformer value) {
+            model = value;
+            spliced = true;
+            return this;
+        }
+
+        /** The number of the first row, where a data set is harvested in parts; see {@link HarvestParts}. */
+        public Builder firstRow(long value) {
+            firstRow = value;
             return this;
         }
 
@@ -169,7 +189,7 @@ public final class Harvest {
         HarvestFolder.refuseOther(folder, resume);
         HookedTransformer base = given == null ? job.openModel() : given;
         try {
-            HookedTransformer model = job.spliced(base);
+            HookedTransformer model = givenSpliced ? base : job.spliced(base);
             try {
                 Layout layout = Layout.of(model, job);
                 return run(model, layout);
@@ -213,17 +233,14 @@ public final class Harvest {
                     Entry last = done.get(done.size() - 1);
                     documents.skip(last.next().document(), last.documentsSha256(), source.name());
                 }
+                Cursor from = done.isEmpty() ? new Cursor(firstRow, 0, 0) : index.next();
                 ShardReader shards = new ShardReader(
-                        model,
-                        job,
-                        layout,
-                        documents,
-                        index.next(),
-                        index.shards().size(),
-                        mostTokens - index.tokens());
+                        model, job, layout, documents, from, index.shards().size(), mostTokens - index.tokens());
                 compute(shards, documents, open, reducers, index.tokens());
+                return shards.isEnded()
+                        ? open.finish(reducers, documents.count(), documents.sum(documents.count()))
+                        : open.finish(reducers, 0, "");
             }
-            return open.finish(reducers);
         } catch (IOException e) {
             throw new UncheckedIOException(message(e) + kept(), e);
         }
@@ -331,11 +348,5 @@ public final class Harvest {
     /** Writes arrays of a reducer. */
     static void write(SafetensorsWriter writer, String prefix, Map<String, HostTensor> arrays) {
         arrays.forEach((name, array) -> writer.add(prefix + name, array));
-    }
-
-    static boolean isEmpty(Path folder) throws IOException {
-        try (java.util.stream.Stream<Path> files = Files.list(folder)) {
-            return files.allMatch(file -> file.getFileName().toString().equals(HarvestFolder.LOCK));
-        }
     }
 }

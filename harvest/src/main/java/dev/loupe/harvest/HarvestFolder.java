@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.harvest.HarvestIndex.Entry;
+import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.harvest.job.JobJson;
 import dev.loupe.harvest.reduce.Reducer;
 import dev.loupe.harvest.shard.Shard;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -52,6 +54,11 @@ final class HarvestFolder implements AutoCloseable {
 
     /** Says at once, before a model is loaded, that there is something else in the folder. */
     static void refuseOther(Path folder, boolean resume) {
+        refuseOther(folder, resume, name -> false);
+    }
+
+    /** The same, where files of some names may be. */
+    static void refuseOther(Path folder, boolean resume, Predicate<String> expected) {
         if (!Files.exists(folder)) {
             return;
         }
@@ -71,7 +78,7 @@ final class HarvestFolder implements AutoCloseable {
                             there.complete() ? "complete" : "not complete",
                             there.tokens()));
                 }
-            } else if (!Harvest.isEmpty(folder)) {
+            } else if (!isEmpty(folder, expected)) {
                 throw new IllegalArgumentException(folder + " has files in it, but no " + HarvestIndex.FILE
                         + "; a harvest is written into a folder of its own");
             }
@@ -107,6 +114,13 @@ final class HarvestFolder implements AutoCloseable {
         }
     }
 
+    private static boolean isEmpty(Path folder, Predicate<String> expected) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString())
+                    .allMatch(name -> name.equals(LOCK) || name.startsWith(".") || expected.test(name));
+        }
+    }
+
     private static @Nullable FileLock lock(FileChannel channel) throws IOException {
         try {
             return channel.tryLock();
@@ -118,9 +132,7 @@ final class HarvestFolder implements AutoCloseable {
     private static void refuseDifferent(Path folder, HarvestIndex there, HarvestIndex asked) {
         List<String> differences = new ArrayList<>();
         if (!there.jobSha256().equals(asked.jobSha256())) {
-            JsonNode old = JobJson.mapper().valueToTree(there.job());
-            JsonNode now = JobJson.mapper().valueToTree(asked.job());
-            compare("", old, now, differences);
+            differences.add(differences(there.job(), asked.job()));
         }
         if (!there.shardFormat().equals(asked.shardFormat())) {
             differences.add("the format, " + there.shardFormat() + " there, " + asked.shardFormat() + " now");
@@ -137,6 +149,15 @@ final class HarvestFolder implements AutoCloseable {
                             + " What differs is " + String.join("; ", differences)
                             + ". Ask as it was asked, or choose another folder");
         }
+    }
+
+    /** What differs between two jobs, in words. */
+    static String differences(HarvestJob there, HarvestJob asked) {
+        List<String> differences = new ArrayList<>();
+        JsonNode old = JobJson.mapper().valueToTree(there);
+        JsonNode now = JobJson.mapper().valueToTree(asked);
+        compare("", old, now, differences);
+        return String.join("; ", differences);
     }
 
     private static void compare(String path, JsonNode old, JsonNode now, List<String> differences) {
@@ -282,18 +303,26 @@ final class HarvestFolder implements AutoCloseable {
         }
     }
 
-    /** Writes what reducers made, and says in the index that the harvest is complete. */
-    HarvestIndex finish(List<Reducer> reducers) {
+    /**
+     * Writes what reducers made, and says in the index that the harvest is complete.
+     *
+     * @param documents how many the data set has; 0 if its end wasn't reached
+     */
+    HarvestIndex finish(List<Reducer> reducers, long documents, String sum) {
+        writeResults(folder, reducers);
+        HarvestIndex ended = index.with(index.shards(), true).ended(documents, sum);
+        ended.write(folder);
+        index = ended;
+        return ended;
+    }
+
+    static void writeResults(Path folder, List<Reducer> reducers) {
         for (Reducer reducer : reducers) {
             SafetensorsWriter writer = new SafetensorsWriter();
             writer.metadata("loupe.harvest.reducer", reducer.id());
             Harvest.write(writer, "", reducer.results());
             writer.write(folder.resolve(fileOf(reducer.id())));
         }
-        HarvestIndex ended = index.with(index.shards(), true);
-        ended.write(folder);
-        index = ended;
-        return ended;
     }
 
     /** The file of a reducer's results: {@code top:10} has {@code top-10.safetensors}. */

@@ -31,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * @param reducers ids of the reducers
  * @param shards what is done
  * @param tokens of all shards
+ * @param documents how many the data set has; 0 before its end was reached
+ * @param documentsSha256 what tells them from others; empty before its end was reached
  * @param complete whether the harvest has ended: with its source, or with as many tokens as it was to have
  */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
@@ -45,6 +47,8 @@ public record HarvestIndex(
         List<String> reducers,
         List<Entry> shards,
         long tokens,
+        long documents,
+        String documentsSha256,
         boolean complete) {
 
     /** The name of the file. */
@@ -84,13 +88,31 @@ public record HarvestIndex(
     /** An index without shards. */
     static HarvestIndex begin(HarvestJob job, String source, String shardFormat, Layout layout, List<String> reducers) {
         return new HarvestIndex(
-                FORMAT, VERSION, job, job.digest(), source, shardFormat, layout, reducers, List.of(), 0, false);
+                FORMAT, VERSION, job, job.digest(), source, shardFormat, layout, reducers, List.of(), 0, 0, "", false);
     }
 
     HarvestIndex with(List<Entry> entries, boolean ended) {
         long sum = entries.stream().mapToLong(Entry::tokens).sum();
         return new HarvestIndex(
-                format, version, job, jobSha256, source, shardFormat, layout, reducers, entries, sum, ended);
+                format, version, job, jobSha256, source, shardFormat, layout, reducers, entries, sum, 0, "", ended);
+    }
+
+    /** The same, with the data set's end reached after so many documents. */
+    HarvestIndex ended(long count, String sum) {
+        return new HarvestIndex(
+                format,
+                version,
+                job,
+                jobSha256,
+                source,
+                shardFormat,
+                layout,
+                reducers,
+                shards,
+                tokens,
+                count,
+                sum,
+                complete);
     }
 
     HarvestIndex plus(Entry entry) {
@@ -145,7 +167,7 @@ public record HarvestIndex(
 
     @SuppressWarnings("ConstantValue") // what is read may lack anything
     private void check(Path file) {
-        if (job == null || layout == null || source == null || shardFormat == null) {
+        if (job == null || layout == null || source == null || shardFormat == null || documentsSha256 == null) {
             throw new IllegalArgumentException(
                     file + " is no index of a harvest: it lacks job, layout, source or shard_format");
         }

@@ -2,6 +2,7 @@ package dev.loupe.harvest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.fail;
 
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.HostTensor;
@@ -13,7 +14,6 @@ import dev.loupe.harvest.source.Sources;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -78,23 +78,29 @@ class HarvestTest {
                 rows.stream().filter(row -> tokens(row).length > 0).toList();
         int row = 0;
         int position = 0;
-        Tensor[] alone = single(expected.get(0));
+        HostTensor[] alone = single(expected.get(0));
         for (HarvestedActivations.ShardFile shard : HarvestedActivations.open(folder.resolve("out"))) {
             try (shard) {
                 float[] residuals = shard.floats(POINT, 0, shard.tokens());
+                long[] documents = shard.documents();
+                long[] rowNumbers = shard.rows();
+                int[] positions = shard.positions();
+                int[] tokens = shard.ids();
                 HostTensor z = shard.read("blocks.0.attn.hook_z");
                 assertThat(z.shape().toArray()).containsExactly(shard.tokens(), 4, 32);
                 for (int i = 0; i < shard.tokens(); i++) {
                     long[] ids = tokens(expected.get(row));
-                    assertThat(shard.documents()[i]).isEqualTo(expected.get(row).id());
-                    assertThat(shard.rows()[i]).isEqualTo(row);
-                    assertThat(shard.positions()[i]).isEqualTo(position);
-                    assertThat(shard.ids()[i]).isEqualTo((int) ids[position]);
+                    assertThat(documents[i]).isEqualTo(expected.get(row).id());
+                    assertThat(rowNumbers[i]).isEqualTo(row);
+                    assertThat(positions[i]).isEqualTo(position);
+                    assertThat(tokens[i]).isEqualTo((int) ids[position]);
                     for (int d = 0; d < 128; d++) {
-                        assertThat((double) residuals[i * 128 + d])
-                                .isCloseTo(alone[0].item(0, position, d), within(1e-4));
-                        assertThat(z.getDouble(i * 128L + d))
-                                .isCloseTo(alone[1].item(0, position, d / 32, d % 32), within(1e-4));
+                        double residual = alone[0].getDouble(position * 128L + d);
+                        double head = alone[1].getDouble(position * 128L + d);
+                        if (Math.abs(residuals[i * 128 + d] - residual) > 1e-4
+                                || Math.abs(z.getDouble(i * 128L + d) - head) > 1e-4) {
+                            fail("row %d, position %d, number %d", row, position, d);
+                        }
                     }
                     position++;
                     if (position == ids.length) {
@@ -108,19 +114,15 @@ class HarvestTest {
         assertThat(row).isEqualTo(expected.size());
     }
 
-    private static org.assertj.core.data.Offset<Double> within(double tolerance) {
-        return org.assertj.core.api.Assertions.within(tolerance);
-    }
-
     private static long[] tokens(Document row) {
         long[] ids = row.tokens();
         return ids == null ? new long[0] : ids;
     }
 
-    private static Tensor[] single(Document row) {
+    private static HostTensor[] single(Document row) {
         var cache = model.runWithCache(Tokens.of(tokens(row)), HookFilter.names(POINT, "z0"))
                 .cache();
-        return new Tensor[] {cache.get(POINT), cache.get("z0")};
+        return new HostTensor[] {cache.get(POINT).toHost(), cache.get("z0").toHost()};
     }
 
     @Test

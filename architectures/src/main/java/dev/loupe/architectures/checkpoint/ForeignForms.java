@@ -78,6 +78,23 @@ final class ForeignForms {
     }
 
     /**
+     * An adapter beside full weights: transformers would put it onto the model it names and leave the weights alone.
+     *
+     * @throws IllegalArgumentException if there is one; says how to tell which is meant
+     */
+    static void rejectAdapterBesideWeights(ModelFiles files) {
+        if (files.has(ADAPTER) && (files.has(CheckpointTensors.SINGLE) || files.has(CheckpointTensors.INDEX))) {
+            String base = JsonFiles.config(files, ADAPTER).string("base_model_name_or_path", "");
+            throw new IllegalArgumentException(files.source() + " holds full weights and an adapter (LoRA; " + ADAPTER
+                    + "), and they are two models: transformers puts the adapter onto its base model"
+                    + (base.isEmpty() ? "" : " '" + base + "'") + " and doesn't read the weights beside it."
+                    + " For the weights as they are, load a copy of the directory without the adapter's files; for the"
+                    + " adapter's model, merge it into its base with PEFT's merge_and_unload, save that with"
+                    + " save_pretrained, and load the result.");
+        }
+    }
+
+    /**
      * An adapter holds only what is added to a model.
      *
      * @throws IllegalArgumentException if that is what is here

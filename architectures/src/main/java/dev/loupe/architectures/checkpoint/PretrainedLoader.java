@@ -98,6 +98,7 @@ public final class PretrainedLoader implements CheckpointLoader {
         }
         CheckpointConfig json = JsonFiles.config(files, CONFIG);
         ForeignForms.rejectQuantized(json);
+        ForeignForms.rejectAdapterBesideWeights(files);
         ArchitectureProvider architecture = Architectures.accepting(json);
         TransformerConfig config = architecture.configure(json);
         return new Description(

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /** A repository on the Hub; asking for a file fetches it. */
 public final class HubFiles implements ModelFiles {
@@ -49,6 +50,11 @@ public final class HubFiles implements ModelFiles {
     @Override
     public SafetensorsFile openTensors(String file) {
         return SafetensorsFile.open(path(file));
+    }
+
+    @Override
+    public List<String> list() {
+        return repository.list();
     }
 
     private Path path(String file) {

@@ -1,6 +1,8 @@
 package dev.loupe.architectures.hub;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.loupe.architectures.hub.Download.Facts;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ConnectException;
@@ -9,15 +11,22 @@ import java.net.URLEncoder;
 import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpHeaders;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.Flow;
 
 /** Opens repositories on the Hub. Safe for use from many threads. */
 public final class HubClient {
 
     private static final System.Logger LOG = System.getLogger(HubClient.class.getName());
+
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+    private static final int LONGEST_LIST = 1 << 23;
 
     private final HubSettings settings;
     private final Sleeper sleeper;
@@ -155,6 +164,45 @@ public final class HubClient {
         } catch (IOException e) {
             throw failure(repository, file, e);
         }
+    }
+
+    /**
+     * The names of a commit's files, for messages: none if the Hub doesn't list them, or can't be reached.
+     */
+    List<String> list(Repository repository, String commit) {
+        URI uri = URI.create(settings.endpoint() + "/api/models/" + repository.name() + "/revision/" + commit);
+        try {
+            HttpResponse<Flow.Publisher<List<ByteBuffer>>> response = http.get(uri, 0);
+            List<String> names = new ArrayList<>();
+            try (Body body = new Body(response.body(), settings.timeout())) {
+                if (response.statusCode() == 200) {
+                    MAPPER.readTree(read(body))
+                            .path("siblings")
+                            .forEach(file -> names.add(file.path("rfilename").asText("")));
+                }
+            }
+            return names;
+        } catch (IOException e) {
+            LOG.log(System.Logger.Level.DEBUG, "No list of files of " + repository, e);
+            return List.of();
+        }
+    }
+
+    private static byte[] read(Body body) throws IOException {
+        ByteArrayOutputStream content = new ByteArrayOutputStream();
+        List<ByteBuffer> piece = body.next();
+        while (piece != null) {
+            for (ByteBuffer buffer : piece) {
+                byte[] bytes = new byte[buffer.remaining()];
+                buffer.get(bytes);
+                content.writeBytes(bytes);
+            }
+            if (content.size() > LONGEST_LIST) {
+                throw new IOException("The list of files is longer than " + LONGEST_LIST + " bytes");
+            }
+            piece = body.next();
+        }
+        return content.toByteArray();
     }
 
     private UncheckedIOException failure(Repository repository, String file, IOException cause) {

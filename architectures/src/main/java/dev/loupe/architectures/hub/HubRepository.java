@@ -2,6 +2,7 @@ package dev.loupe.architectures.hub;
 
 import dev.loupe.architectures.hub.Download.Facts;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
@@ -62,6 +63,11 @@ public final class HubRepository {
             }
         }
         return cache.file(commit, file);
+    }
+
+    /** The names of all files, as far as the Hub tells them; none where only the cache is looked at. */
+    public List<String> list() {
+        return cacheOnly ? List.of() : client.list(repository, commit);
     }
 
     /** What the Hub says about a file; asked once. */

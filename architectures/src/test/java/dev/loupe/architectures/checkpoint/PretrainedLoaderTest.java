@@ -636,4 +636,22 @@ class PretrainedLoaderTest {
             }
         }
     }
+
+    @Test
+    void aRepositoryOfGgufFilesIsRecognisedOnTheHubToo() throws IOException {
+        byte[] config = Files.readAllBytes(Path.of(gpt2(), "config.json"));
+        try (FakeHub hub = new FakeHub()
+                .largeFile("org/bare", "some.Q4_K_M.gguf", new byte[1000])
+                .file("org/beside", "config.json", config)
+                .largeFile("org/beside", "some.Q8_0.gguf", new byte[1000])) {
+            PretrainedLoader loader = new PretrainedLoader(hub.environment(directory));
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> loader.open("org/bare", raw()))
+                    .withMessageContainingAll("org/bare", "some.Q4_K_M.gguf", "GGUF", "gguf_file");
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> loader.open("org/beside", raw()))
+                    .withMessageContainingAll("org/beside", "some.Q8_0.gguf", "GGUF", "gguf_file");
+            assertThat(hub.requests("GET some.Q8_0.gguf")).isEmpty();
+        }
+    }
 }

@@ -22,6 +22,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -201,8 +202,23 @@ public final class FakeHub implements AutoCloseable {
         }
     }
 
+    private void list(HttpExchange exchange, String repository) throws IOException {
+        String siblings = files.keySet().stream()
+                .filter(file -> file.startsWith(repository))
+                .map(file -> "{\"rfilename\": \"" + file.substring(repository.length()) + "\"}")
+                .sorted()
+                .collect(Collectors.joining(", "));
+        byte[] answer = ("{\"siblings\": [" + siblings + "]}").getBytes(StandardCharsets.UTF_8);
+        exchange.sendResponseHeaders(200, answer.length);
+        exchange.getResponseBody().write(answer);
+    }
+
     private void answerAsHub(HttpExchange exchange, byte[] content) throws IOException {
         String path = exchange.getRequestURI().getPath();
+        if (path.startsWith("/api/models/")) {
+            list(exchange, path.substring("/api/models/".length()).replaceFirst("/revision/.*", "/"));
+            return;
+        }
         String[] parts = path.substring(1).split("/resolve/", 2);
         String revision = parts.length < 2 ? "" : parts[1].split("/", 2)[0];
         Stored stored = files.get(path.substring(1).replaceFirst("/resolve/[^/]+/", "/"));

@@ -140,7 +140,7 @@ public final class JobJson {
         @Override
         public Intervention deserialize(JsonParser from, DeserializationContext context) throws IOException {
             try {
-                return Intervention.fromJson(from.readValueAsTree().toString());
+                return Intervention.fromJson(context.readTree(from).toString());
             } catch (IllegalArgumentException e) {
                 throw JsonMappingException.from(from, e.getMessage(), e);
             }

@@ -41,9 +41,16 @@ public final class Histogram implements Reducer {
         this.low = low;
         this.high = high;
         this.bins = bins;
-        this.id = "histogram:" + low + ":" + high + ":" + bins;
+        this.id = "histogram:" + plain(low) + ":" + plain(high) + ":" + bins;
         layout.points()
                 .forEach(point -> counts.put(point.name(), new long[Math.multiplyExact(point.width(), bins + 2)]));
+    }
+
+    /** As one writes it: 10, not 10.0. */
+    private static String plain(double number) {
+        return number == Math.rint(number) && Math.abs(number) < 1e15
+                ? Long.toString((long) number)
+                : Double.toString(number);
     }
 
     @Override

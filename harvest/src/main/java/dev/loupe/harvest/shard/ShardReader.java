@@ -37,6 +37,7 @@ public final class ShardReader {
 
     private long left;
     private int number;
+    private boolean ended;
     private @Nullable TokenRow ahead;
 
     /**
@@ -71,6 +72,11 @@ public final class ShardReader {
                 : Math.max(1, Math.min(SHARD_TOKENS, SHARD_BYTES / layout.bytesPerToken()));
     }
 
+    /** Whether the source has come to its end. */
+    public boolean isEnded() {
+        return ended;
+    }
+
     /** How much of the source has been read, between 0 and 1; NaN if that isn't known. */
     public double fraction() {
         return rows.fraction();
@@ -90,6 +96,7 @@ public final class ShardReader {
             TokenRow row = ahead == null ? rows.next() : ahead;
             ahead = null;
             if (row == null) {
+                ended = true;
                 break;
             }
             if (row.kept() == 0) {

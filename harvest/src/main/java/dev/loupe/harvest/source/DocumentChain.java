@@ -49,6 +49,11 @@ public final class DocumentChain implements Documents {
         return document;
     }
 
+    /** How many documents were read. */
+    public long count() {
+        return read;
+    }
+
     /**
      * The check sum over the first documents; those over fewer are forgotten.
      *
