@@ -7,6 +7,8 @@ import dev.loupe.graph.Expr;
 import dev.loupe.graph.GraphFunction;
 import dev.loupe.graph.HookNames;
 import dev.loupe.tensor.Tensor;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -361,5 +363,26 @@ public record Intervention(String point, Selection selection, Action action) imp
      */
     public static Intervention fromJson(String json) {
         return InterventionJson.read(json);
+    }
+
+    /**
+     * Reads a file of interventions: one as {@link #toJson} has it, or a list of them. Files that they name are those beside
+     * it, unless they are named from the root.
+     *
+     * @throws UncheckedIOException if it can't be read
+     * @throws IllegalArgumentException if it holds something else; names it and says what is wrong
+     */
+    public static List<Intervention> read(Path file) {
+        return InterventionFile.read(file);
+    }
+
+    /**
+     * Writes interventions to a file that {@link #read} reads, whole or not at all. One that exists is replaced.
+     *
+     * @throws UncheckedIOException if it can't be written
+     * @throws IllegalStateException if one of them can't be written down, as {@link #toJson} tells
+     */
+    public static void write(Path file, List<Intervention> interventions) {
+        InterventionFile.write(file, interventions);
     }
 }

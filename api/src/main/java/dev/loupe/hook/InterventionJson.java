@@ -89,19 +89,24 @@ final class InterventionJson {
 
     static Intervention read(String json) {
         try {
-            Map<?, ?> object = object(Json.parse(json), "an intervention");
-            String point = string(object, "point");
-            List<Selection.Part> parts = new ArrayList<>();
-            Object selection = object.get("selection");
-            if (selection != null) {
-                for (Object part : list(selection, "selection")) {
-                    parts.add(part(object(part, "a part of the selection")));
-                }
-            }
-            return new Intervention(point, new Selection(parts), action(object));
+            return of(Json.parse(json));
         } catch (Json.JsonException e) {
             throw new IllegalArgumentException("This is no intervention: " + e.getMessage(), e);
         }
+    }
+
+    /** An intervention of JSON that has been read. */
+    static Intervention of(@Nullable Object json) {
+        Map<?, ?> object = object(json, "an intervention");
+        String point = string(object, "point");
+        List<Selection.Part> parts = new ArrayList<>();
+        Object selection = object.get("selection");
+        if (selection != null) {
+            for (Object part : list(selection, "selection")) {
+                parts.add(part(object(part, "a part of the selection")));
+            }
+        }
+        return new Intervention(point, new Selection(parts), action(object));
     }
 
     private static Selection.Part part(Map<?, ?> part) {

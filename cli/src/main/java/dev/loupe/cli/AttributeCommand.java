@@ -1,8 +1,13 @@
 package dev.loupe.cli;
 
 import dev.loupe.analysis.attribution.AttributionPatching;
+import dev.loupe.analysis.attribution.Circuit;
 import dev.loupe.analysis.attribution.EdgeAttribution;
 import dev.loupe.analysis.attribution.IntegratedGradients;
+import dev.loupe.analysis.views.ColoredTokens;
+import dev.loupe.analysis.views.HeatMap;
+import dev.loupe.analysis.views.HtmlPage;
+import dev.loupe.analysis.views.View;
 import dev.loupe.io.OutputFile;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
@@ -10,6 +15,7 @@ import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -82,14 +88,39 @@ final class AttributeCommand implements Callable<Integer> {
             description = "Write the top edges as a graph for Graphviz.")
     private @Nullable Path dot;
 
+    @Option(
+            names = "--circuit",
+            paramLabel = "N",
+            description =
+                    "Keep the N largest edges and run the model with all others patched from the corrupted run: how"
+                            + " much of the answer these edges carry. Goes with --edges.")
+    private @Nullable Integer circuit;
+
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
+
+    @Option(
+            names = "--html",
+            paramLabel = "FILE",
+            converter = OutputPath.class,
+            description = "Also write a page with pictures, which needs nothing but a browser.")
+    private @Nullable Path html;
+
+    private final List<View> views = new ArrayList<>();
 
     @Override
     public Integer call() {
         Method how = method();
-        if (dot != null && how != Method.EAP && how != Method.EAP_IG) {
+        boolean graph = how == Method.EAP || how == Method.EAP_IG;
+        if (dot != null && !graph) {
             throw new ParameterException(spec.commandLine(), "--dot goes with --edges: only edges make a graph");
+        }
+        if (circuit != null && (!graph || circuit < 1)) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    graph
+                            ? "--circuit takes a number of edges, 1 or more; found " + circuit
+                            : "--circuit goes with --edges: a circuit is made of edges");
         }
         prompts.read();
         try (HookedTransformer model = options.load()) {
@@ -109,9 +140,20 @@ final class AttributeCommand implements Callable<Integer> {
             if (json) {
                 Output.json(spec.commandLine().getOut(), object);
             }
+            Path page = html;
+            if (page != null) {
+                HtmlPage.of(title(), views).write(page);
+                if (!json) {
+                    spec.commandLine().getOut().println("The page is in " + page);
+                }
+            }
             spec.commandLine().getOut().flush();
         }
         return 0;
+    }
+
+    private String title() {
+        return "What carries " + Output.quote(answers.answer()) + " over " + Output.quote(answers.wrong());
     }
 
     private Method method() {
@@ -154,6 +196,10 @@ final class AttributeCommand implements Callable<Integer> {
     }
 
     private void table(String name, Tensor values, List<String> columns, Map<String, Object> object) {
+        HeatMap.Builder map = HeatMap.builder("Estimated effect of patching the " + name)
+                .values(values)
+                .rows("layer");
+        views.add((columns.isEmpty() ? map.columns("head") : map.columns("position", columns)).build());
         if (json) {
             object.put(name.substring(name.indexOf('(') + 1, name.indexOf(')')), Output.nested(values));
             return;
@@ -184,6 +230,12 @@ final class AttributeCommand implements Callable<Integer> {
         heading(integrated.clean(), integrated.corrupted(), object);
         object.put("scores", Output.nested(integrated.scores()));
         object.put("completeness_error", integrated.completenessError());
+        views.add(ColoredTokens.builder("Integrated gradients of the tokens", model.toStrTokens(right.row(0)))
+                .note(Output.format(
+                        "What each token's embedding makes of the difference; they sum to it within %.2e.",
+                        integrated.completenessError()))
+                .values("score", integrated.scores().select(0, 0).toDoubleArray())
+                .build());
         if (!json) {
             double[] scores = integrated.scores().toDoubleArray();
             PrintWriter out = spec.commandLine().getOut();
@@ -211,12 +263,54 @@ final class AttributeCommand implements Callable<Integer> {
                         .println(Output.format("  %-8s -> %-10s %9.4f", edge.writer(), edge.reader(), edge.score()));
             }
         }
+        Integer kept = circuit;
+        Circuit shown = kept == null ? new Circuit(found.top(top)) : Circuit.top(found, kept);
+        String note =
+                "Edges between heads (a0.h1: layer 0, head 1) and MLPs (m0), blue where patching them in speaks for the"
+                        + " answer, red where against it.";
+        if (kept != null) {
+            note += faithfulness(shown, shown.evaluate(model, right, other, metric), kept, object);
+        }
+        views.add(shown.view(kept == null ? "The strongest edges" : "Circuit", note));
         Path file = dot;
         if (file != null) {
-            OutputFile.writeString(file, found.toDot(top));
+            OutputFile.writeString(file, shown.toDot());
             if (!json) {
                 spec.commandLine().getOut().println("The graph is in " + file);
             }
         }
+    }
+
+    private String faithfulness(Circuit shown, Circuit.Faithfulness found, int asked, Map<String, Object> object) {
+        String said = Output.format(
+                "%d of %d edges lead from the input to the logits. With all others patched the difference is %.4f:"
+                        + " faithfulness %.3f. With these patched it is %.4f: completeness %.3f.",
+                shown.edges().size(),
+                asked,
+                found.circuit(),
+                found.faithfulness(),
+                found.complement(),
+                found.completeness());
+        List<Object> all = new ArrayList<>();
+        shown.edges()
+                .forEach(edge -> all.add(
+                        Output.object("writer", edge.writer(), "reader", edge.reader(), "score", edge.score())));
+        object.put(
+                "circuit",
+                Output.object(
+                        "edges",
+                        all,
+                        "metric",
+                        found.circuit(),
+                        "complement",
+                        found.complement(),
+                        "faithfulness",
+                        found.faithfulness(),
+                        "completeness",
+                        found.completeness()));
+        if (!json) {
+            spec.commandLine().getOut().println(said);
+        }
+        return " " + said;
     }
 }

@@ -2,12 +2,15 @@ package dev.loupe.cli;
 
 import dev.loupe.backend.onnx.OnnxExport;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Metric;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -37,6 +40,19 @@ final class ExportOnnxCommand implements Callable<Integer> {
     private final List<String> observe = new ArrayList<>();
 
     @Option(
+            names = "--gradients-of",
+            paramLabel = "WHAT",
+            description =
+                    "Have a metric and its derivatives at the observed points as outputs too: diff:A,B (logit of token"
+                            + " id A minus that of B), logit:A, logprob:A, or loss.")
+    private @Nullable String gradientsOf;
+
+    @Option(
+            names = "--intervene-as-input",
+            description = "The values of interventions are inputs of the model, which each run brings along.")
+    private boolean asInput;
+
+    @Option(
             names = "--out",
             required = true,
             paramLabel = "FILE",
@@ -55,21 +71,31 @@ final class ExportOnnxCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (!options.interventions.isEmpty()) {
+        Intervention[] interventions = options.parsed().toArray(new Intervention[0]);
+        if (asInput && interventions.length == 0) {
+            throw new ParameterException(
+                    spec.commandLine(), "--intervene-as-input goes with --intervene or --interventions");
+        }
+        Metric metric = gradientsOf == null ? null : GradientsCommand.metric("--gradients-of", gradientsOf);
+        if (metric != null && observe.isEmpty()) {
             throw new ParameterException(
                     spec.commandLine(),
-                    "The exported model is the plain one: --intervene isn't written into ONNX files");
+                    "--gradients-of needs hook points to differentiate at: --observe '*hook_resid_post'");
         }
         // Loading a model takes a while; what can be said before is said before.
         requireNew(out);
         if (externalData) {
             requireNew(out.resolveSibling(out.getFileName() + ".data"));
         }
-        try (HookedTransformer model = options.load()) {
-            OnnxExport export = OnnxExport.of(model);
+        try (HookedTransformer model = options.loadPlain()) {
+            OnnxExport export = OnnxExport.of(model).intervene(interventions);
+            HookFilter points = HookFilter.none();
             for (String globs : observe) {
-                export = export.observe(HookFilter.glob(globs));
+                points = points.and(HookFilter.glob(globs));
             }
+            export = export.observe(points);
+            export = metric == null ? export : export.gradients(metric, points);
+            export = asInput ? export.valuesAsInputs() : export;
             export = externalData ? export.externalData() : export;
             OnnxExport.Written written = (force ? export.replacing() : export).write(out);
             spec.commandLine()
@@ -78,6 +104,7 @@ final class ExportOnnxCommand implements Callable<Integer> {
                             + written.outputs().size() + " output"
                             + (written.outputs().size() == 1 ? "" : "s") + " to " + written.file()
                             + written.data().map(data -> " and " + data).orElse("")
+                            + (written.values().isEmpty() ? "" : ", values fed to " + written.values())
                             + Output.format(" (%.1f MB)", written.bytes() / 1e6));
             spec.commandLine().getOut().flush();
         }

@@ -67,7 +67,7 @@ final class GradientsCommand implements Callable<Integer> {
             throw new ParameterException(
                     spec.commandLine(), "Say what is differentiated: --of diff:5,9, or --answer TOKEN --wrong TOKEN");
         }
-        Optional<Metric> given = Optional.ofNullable(of).map(GradientsCommand::metric);
+        Optional<Metric> given = Optional.ofNullable(of).map(text -> metric("--of", text));
         prompt.read();
         try (HookedTransformer model = options.load()) {
             Tokens tokens = prompt.tokens(model);
@@ -102,8 +102,8 @@ final class GradientsCommand implements Callable<Integer> {
         return 0;
     }
 
-    /** A metric from its text. */
-    static Metric metric(String text) {
+    /** A metric from its text, which an option was given. */
+    static Metric metric(String option, String text) {
         if (text.equals("loss")) {
             return Metric.loss();
         }
@@ -113,11 +113,11 @@ final class GradientsCommand implements Callable<Integer> {
         int wanted = kind.equals("diff") ? 2 : 1;
         if (!kind.equals("diff") && !kind.equals("logit") && !kind.equals("logprob")) {
             throw new IllegalArgumentException(
-                    "--of is diff:A,B, logit:A, logprob:A or loss, with token ids; found '" + text + "'");
+                    option + " is diff:A,B, logit:A, logprob:A or loss, with token ids; found '" + text + "'");
         }
-        long[] ids = PromptOptions.parse("--of", numbers).get(0);
+        long[] ids = PromptOptions.parse(option, numbers).get(0);
         if (ids.length != wanted) {
-            throw new IllegalArgumentException("--of " + kind + " takes " + wanted + " token id"
+            throw new IllegalArgumentException(option + " " + kind + " takes " + wanted + " token id"
                     + (wanted == 1 ? "" : "s") + ", as in " + (wanted == 1 ? kind + ":5" : "diff:5,9") + "; found '"
                     + text + "'");
         }

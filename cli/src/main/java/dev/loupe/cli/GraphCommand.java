@@ -87,7 +87,7 @@ final class GraphCommand implements Callable<Integer> {
             request.observe(observed);
         }
         if (of != null) {
-            request.gradients(GradientsCommand.metric(of), observed == null ? HookFilter.standard() : observed);
+            request.gradients(GradientsCommand.metric("--of", of), observed == null ? HookFilter.standard() : observed);
         }
         if (stopAtLayer != null) {
             request.stopAtLayer(stopAtLayer);

@@ -106,6 +106,11 @@ final class JShellCommand implements Callable<Integer> {
         text.append("HookedTransformer model = HookedTransformer.fromPretrained(")
                 .append(literal(options.model))
                 .append(", options);\n");
+        for (java.nio.file.Path file : options.interventionFiles) {
+            text.append("Intervention.read(java.nio.file.Path.of(")
+                    .append(literal(file.toString()))
+                    .append(")).forEach(model::addPermanentHook);\n");
+        }
         for (String intervention : options.interventions) {
             text.append("model.addPermanentHook(Intervention.parse(")
                     .append(literal(intervention))

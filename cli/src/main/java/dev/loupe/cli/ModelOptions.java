@@ -6,6 +6,7 @@ import dev.loupe.array.DType;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -63,6 +64,14 @@ final class ModelOptions {
                     "A change of activations, may be repeated: 'blocks.2.attn.hook_z[:, -1, 3] = 0', 'pattern3[head=0]"
                             + " *= 0.3', 'resid_post 1 += 0.5 * FILE.safetensors:NAME', '= mean(pos)', '= patch(FILE)'.")
     final List<String> interventions = new ArrayList<>();
+
+    @Option(
+            names = "--interventions",
+            paramLabel = "FILE",
+            description =
+                    "Changes of activations from a JSON file, such as 'loupe steer --out' writes; may be repeated."
+                            + " They come before those of --intervene.")
+    final List<Path> interventionFiles = new ArrayList<>();
 
     private Map<String, Boolean> trainedUnder = Map.of();
 
@@ -126,9 +135,8 @@ final class ModelOptions {
     }
 
     HookedTransformer load() {
-        List<Intervention> parsed =
-                interventions.stream().map(Intervention::parse).toList();
-        HookedTransformer loaded = HookedTransformer.fromPretrained(model, loadOptions());
+        List<Intervention> parsed = parsed();
+        HookedTransformer loaded = loadPlain();
         try {
             parsed.forEach(loaded::addPermanentHook);
         } catch (RuntimeException | Error e) {
@@ -138,17 +146,30 @@ final class ModelOptions {
         return loaded;
     }
 
+    /** The model without the interventions. */
+    HookedTransformer loadPlain() {
+        return HookedTransformer.fromPretrained(model, loadOptions());
+    }
+
+    /** The interventions, in their order. */
+    List<Intervention> parsed() {
+        List<Intervention> all = new ArrayList<>();
+        interventionFiles.forEach(file -> all.addAll(Intervention.read(file)));
+        interventions.forEach(text -> all.add(Intervention.parse(text)));
+        return all;
+    }
+
     /** What a page says of the model: its name as it was asked for, backend, interventions. */
     Provenance provenance(HookedTransformer loaded) {
         Provenance source = Provenance.of(loaded, model);
-        for (String text : interventions) {
-            source = source.fact("intervention", text);
+        for (Intervention intervention : parsed()) {
+            source = source.fact("intervention", intervention.toString());
         }
         return source;
     }
 
     /** The interventions on another model that is made of the loaded one. */
     void intervene(HookedTransformer other) {
-        interventions.forEach(text -> other.addPermanentHook(Intervention.parse(text)));
+        parsed().forEach(other::addPermanentHook);
     }
 }

@@ -5,7 +5,9 @@ import dev.loupe.analysis.steering.SteeringVector;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -48,6 +50,15 @@ final class SteerCommand implements Callable<Integer> {
     @Option(names = "--max-new-tokens", defaultValue = "12", paramLabel = "N", description = "How many. Default: 12.")
     private int maxNewTokens;
 
+    @Option(
+            names = "--out",
+            paramLabel = "FILE.json",
+            converter = OutputPath.class,
+            description =
+                    "Also write the push as an intervention, for --interventions of other commands, and the vector"
+                            + " beside it as FILE.safetensors.")
+    private @Nullable Path out;
+
     @Override
     public Integer call() {
         if (positive.equals(negative)) {
@@ -60,8 +71,10 @@ final class SteerCommand implements Callable<Integer> {
             Tokens tokens = prompt.single(model);
             GenerateOptions how = GenerateOptions.greedy(maxNewTokens);
             long[] plain = model.generate(tokens, how).get(0);
-            long[] steered = model.generate(tokens, how.withHooks(vector.hook(coefficient)))
+            long[] steered = model.generate(tokens, how.withHooks(vector.intervention(coefficient)))
                     .get(0);
+            Path file = out;
+            Path vectorFile = file == null ? null : vector.save(file, coefficient);
             String plainText = model.toString(plain, true);
             String steeredText = model.toString(steered, true);
             report.tell(
@@ -79,6 +92,10 @@ final class SteerCommand implements Callable<Integer> {
                     paint -> {
                         paint.line("plain:   " + plainText);
                         paint.line("steered: " + steeredText);
+                        if (vectorFile != null) {
+                            paint.line("");
+                            paint.line("The push is in " + file + ", the vector in " + vectorFile);
+                        }
                     },
                     () -> SteeringPage.of(model, tokens.positions(), plain, steered)
                             .from(options.provenance(model)

@@ -118,6 +118,19 @@ final class DerivativeAndFeatureCommandsTest {
         assertThat(edges.get("writers")).hasSize(21);
         assertThat(edges.get("readers")).hasSize(53);
         assertThat(Files.readString(dot)).startsWith("digraph");
+        Path page = folder.resolve("circuit.html");
+        Cli circuit = Cli.run(with(common, "--edges", "--circuit", "60", "--html", page.toString()));
+        assertThat(circuit.err()).isEmpty();
+        assertThat(circuit.out()).contains("faithfulness", "completeness", page.toString());
+        assertThat(Files.readString(page)).contains("\"kind\":\"graph\"", "faithfulness");
+        JsonNode few = Cli.run(with(common, "--edges", "--circuit", "60", "--json"))
+                .json()
+                .get("circuit");
+        assertThat(few.get("edges").size()).isBetween(20, 60);
+        assertThat(few.get("faithfulness").asDouble()).isBetween(0.5, 1.5);
+        assertThat(Cli.run(with(common, "--circuit", "60")).err()).contains("--edges");
+        assertThat(Cli.run(with(common, "--html", page.toString())).err()).isEmpty();
+        assertThat(Files.readString(page)).contains("\"kind\":\"heatmap\"");
         JsonNode tokens = Cli.run(with(common, "--method", "ig", "--steps", "32", "--json"))
                 .json();
         double difference =
@@ -130,6 +143,50 @@ final class DerivativeAndFeatureCommandsTest {
         String[] all = java.util.Arrays.copyOf(common, common.length + more.length);
         System.arraycopy(more, 0, all, common.length, more.length);
         return all;
+    }
+
+    @Test
+    void whatSteerWritesOtherCommandsRead(@TempDir Path folder) {
+        String prompt = "The capital of France is";
+        Path file = folder.resolve("steer.json");
+        Cli steer = Cli.run(
+                "steer",
+                prompt,
+                "--positive",
+                "The capital of Italy is",
+                "--negative",
+                prompt,
+                "--layer",
+                "1",
+                "--max-new-tokens",
+                "3",
+                "--backend",
+                "reference",
+                "--out",
+                file.toString(),
+                "--json");
+        assertThat(steer.err()).isEmpty();
+        assertThat(folder.resolve("steer.safetensors")).exists();
+        String steered = steer.json().get("steered").asText();
+        assertThat(steered).isNotEqualTo(steer.json().get("plain").asText());
+        Cli generated = Cli.run(
+                "generate",
+                prompt,
+                "--max-new-tokens",
+                "3",
+                "--backend",
+                "reference",
+                "--interventions",
+                file.toString());
+        assertThat(generated.err()).isEmpty();
+        assertThat(generated.out()).contains(steered.substring(steered.indexOf(prompt)));
+        Cli missing = Cli.run(
+                "generate",
+                prompt,
+                "--interventions",
+                folder.resolve("steer.jsom").toString());
+        assertThat(missing.exitCode()).isNotZero();
+        assertThat(missing.err()).contains("steer.jsom", "no such file").doesNotContain("Exception");
     }
 
     @Test

@@ -81,4 +81,36 @@ class ExportOnnxCommandTest {
         assertThat(cli.err()).contains("float16", "load it in float32");
         assertThat(folder).isEmptyDirectory();
     }
+
+    private Iterable<String> inputs() throws OrtException {
+        String file = folder.resolve("model.onnx").toString();
+        try (OrtSession session = OrtEnvironment.getEnvironment().createSession(file)) {
+            return session.getInputNames();
+        }
+    }
+
+    @Test
+    void interventionsAreWrittenIntoTheFileOrTheirValuesAreInputs() throws OrtException {
+        assertThat(export("--intervene", "z 2[head=1] = 0").exitCode()).isZero();
+        assertThat(inputs()).containsExactly("tokens", "attention_mask");
+        Cli cli = export("--force", "--intervene", "pattern1[pos=last] *= 0.5", "--intervene-as-input");
+        assertThat(cli.err()).isEmpty();
+        assertThat(cli.out()).contains("intervention.0.value");
+        assertThat(inputs()).containsExactly("tokens", "attention_mask", "intervention.0.value");
+        assertThat(export("--force", "--intervene-as-input").err()).contains("--intervene");
+        assertThat(export("--force", "--intervene", "z2[pos=each(1|2)] = 0").err())
+                .contains("any number of them")
+                .doesNotContain("Exception");
+    }
+
+    @Test
+    void derivativesAreOutputsBesideTheirPoints() throws OrtException {
+        Cli cli = export("--gradients-of", "diff:5,9", "--observe", "blocks.?.hook_resid_post");
+        assertThat(cli.err()).isEmpty();
+        assertThat(outputs()).contains("logits", "metric", "blocks.0.hook_resid_post", "blocks.0.hook_resid_post_grad");
+        assertThat(export("--force", "--gradients-of", "diff:5,9").err()).contains("--observe");
+        assertThat(export("--force", "--gradients-of", "diff:5", "--observe", "*hook_z")
+                        .err())
+                .contains("--gradients-of diff takes 2 token ids");
+    }
 }

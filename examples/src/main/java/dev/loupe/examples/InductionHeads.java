@@ -4,9 +4,9 @@ import dev.loupe.analysis.heads.HeadScores;
 import dev.loupe.analysis.heads.RepeatedTokens;
 import dev.loupe.analysis.patching.Ablation;
 import dev.loupe.analysis.patching.Component;
-import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import java.util.List;
@@ -30,7 +30,7 @@ final class InductionHeads {
             System.out.println("induction heads: " + induction);
 
             System.out.printf(Locale.ROOT, "loss on the second half: %.2f%n", secondHalf(model, tokens));
-            Hook[] without = Ablation.zero().hooks(model, induction);
+            Intervention[] without = Ablation.zero().interventions(model, tokens, induction);
             try (HookHandle hooks = model.hooks(without)) {
                 System.out.printf(Locale.ROOT, "without the induction heads: %.2f%n", secondHalf(model, tokens));
             }

@@ -252,9 +252,10 @@ public record Circuit(List<Edge> edges) {
      * from left to right, and edges coloured by their scores.
      *
      * @param title the heading
+     * @param note a sentence under it; may be empty
      */
-    public EdgeGraph view(String title) {
-        EdgeGraph.Builder view = EdgeGraph.builder(title);
+    public EdgeGraph view(String title, String note) {
+        EdgeGraph.Builder view = EdgeGraph.builder(title).note(note);
         nodes().forEach(name -> view.node(name, row(name), column(name)));
         edges.forEach(edge -> view.edge(
                 edge.writer(), node(edge.reader()), kind(edge.reader()).strip(), edge.score()));

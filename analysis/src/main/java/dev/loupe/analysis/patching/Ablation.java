@@ -5,7 +5,7 @@ import dev.loupe.analysis.patching.PatchRunner.Patch;
 import dev.loupe.analysis.residual.RequiredActivations;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
@@ -22,8 +22,9 @@ import org.jspecify.annotations.Nullable;
 public final class Ablation {
 
     private interface Replacement {
-        /** What takes the place of an activation: of its shape, or broadcasting to it. */
-        Tensor of(Tensor activation, HookPoint point);
+        /** What takes the place of an activation [batch, pos, …]: of its size, or of size 1 along the batch; null for zeros. */
+        @Nullable
+        Tensor of(HookPoint point, Tokens tokens);
     }
 
     private final String name;
@@ -44,27 +45,30 @@ public final class Ablation {
 
     /** Zeros. */
     public static Ablation zero() {
-        return new Ablation("zero", null, (activation, point) -> activation.mul(0));
+        return new Ablation("zero", null, (point, tokens) -> null);
     }
 
     /** The mean over all sequences and positions of reference runs, which may be of any length. */
     public static Ablation mean(ActivationCache reference) {
-        return new Ablation("mean", reference, (activation, point) -> {
+        return new Ablation("mean", reference, (point, tokens) -> {
             Tensor other = reference.get(point.name());
             if (point.isAttention()) {
                 throw new IllegalArgumentException("The mean over positions of " + point
                         + " says nothing; use meanByPosition, or ablate what it moves (z)");
             }
-            return expand(other.mean(0, 1).unsqueeze(0).unsqueeze(0), activation);
+            long[] sizes = other.shape().toArray();
+            sizes[0] = 1;
+            sizes[1] = tokens.positions();
+            return other.mean(0, 1).unsqueeze(0).unsqueeze(0).expand(sizes);
         });
     }
 
     /** The mean over all sequences of reference runs, position by position: as long as the runs that are ablated. */
     public static Ablation meanByPosition(ActivationCache reference) {
-        return new Ablation("mean by position", reference, (activation, point) -> {
+        return new Ablation("mean by position", reference, (point, tokens) -> {
             Tensor other = reference.get(point.name());
-            requireLength(activation, other, point);
-            return expand(other.mean(0).unsqueeze(0), activation);
+            requireLength(tokens, other, point);
+            return other.mean(0).unsqueeze(0);
         });
     }
 
@@ -73,11 +77,11 @@ public final class Ablation {
      * The same seed draws the same for every part.
      */
     public static Ablation resample(ActivationCache reference, long seed) {
-        return new Ablation("resample", reference, (activation, point) -> {
+        return new Ablation("resample", reference, (point, tokens) -> {
             Tensor other = reference.get(point.name());
-            requireLength(activation, other, point);
+            requireLength(tokens, other, point);
             Random random = new Random(seed);
-            long[] rows = new long[(int) activation.size(0)];
+            long[] rows = new long[tokens.batch()];
             for (int i = 0; i < rows.length; i++) {
                 rows[i] = random.nextInt((int) other.size(0));
             }
@@ -85,19 +89,11 @@ public final class Ablation {
         });
     }
 
-    private static Tensor expand(Tensor value, Tensor like) {
-        return value.expand(like.shape().toArray());
-    }
-
-    private static void requireLength(Tensor activation, Tensor other, HookPoint point) {
-        boolean fits = activation.rank() == other.rank();
-        for (int axis = 1; fits && axis < activation.rank(); axis++) {
-            fits = activation.size(axis) == other.size(axis);
-        }
-        if (!fits) {
+    private static void requireLength(Tokens tokens, Tensor other, HookPoint point) {
+        if (other.size(point.positionAxis()) != tokens.positions()) {
             throw new IllegalArgumentException("The reference runs' " + point + " is " + other.shape()
-                    + ", the ablated run's " + activation.shape()
-                    + ": both need prompts of the same number of tokens; Ablation.mean takes any");
+                    + ", the ablated run has " + tokens.positions()
+                    + " positions: both need prompts of the same number of tokens; Ablation.mean takes any");
         }
     }
 
@@ -115,21 +111,28 @@ public final class Ablation {
         return name;
     }
 
-    /** Hooks that ablate parts of a model, for runs and for generation. */
-    public Hook[] hooks(HookedTransformer model, Component... components) {
+    /**
+     * What ablates parts of a model, as interventions for runs and for generation.
+     *
+     * @param tokens of the run, or the prompt: resampling draws a sequence for each of them
+     */
+    public Intervention[] interventions(HookedTransformer model, Tokens tokens, Component... components) {
         HookNames names = model.hookNames();
-        List<Hook> hooks = new ArrayList<>();
+        List<Intervention> interventions = new ArrayList<>();
         for (Component component : components) {
             HookPoint point = component.point(names);
             requireReference(List.of(point.name()));
-            hooks.add(Hook.at(point.name(), (activation, where) -> ablate(component, activation, where)));
+            Tensor value = replacement.of(point, tokens);
+            Intervention change =
+                    value == null ? Intervention.zero(point.name()) : Intervention.patch(point.name(), name -> value);
+            interventions.add(component.restrict(change, point));
         }
-        return hooks.toArray(new Hook[0]);
+        return interventions.toArray(new Intervention[0]);
     }
 
-    /** Hooks that ablate parts of a model, for runs and for generation. */
-    public Hook[] hooks(HookedTransformer model, List<Component> components) {
-        return hooks(model, components.toArray(new Component[0]));
+    /** The same of a list of parts. */
+    public Intervention[] interventions(HookedTransformer model, Tokens tokens, List<Component> components) {
+        return interventions(model, tokens, components.toArray(new Component[0]));
     }
 
     private void requireReference(List<String> points) {
@@ -138,8 +141,12 @@ public final class Ablation {
         }
     }
 
-    private Tensor ablate(Component component, Tensor activation, HookPoint point) {
-        return component.replace(activation, replacement.of(activation, point), point);
+    private Tensor ablate(Component component, Tensor activation, HookPoint point, Tokens tokens) {
+        Tensor value = replacement.of(point, tokens);
+        Tensor full = value == null
+                ? activation.mul(0)
+                : value.expand(activation.shape().toArray());
+        return component.replace(activation, full, point);
     }
 
     /** The metric with each head taken out alone: [layer, head]. */
@@ -187,7 +194,7 @@ public final class Ablation {
         for (Component component : components) {
             HookPoint point = component.point(model.hookNames());
             requireReference(List.of(point.name()));
-            patches.add(new Patch(point.name(), activation -> ablate(component, activation, point)));
+            patches.add(new Patch(point.name(), activation -> ablate(component, activation, point, tokens)));
         }
         double[] metrics = new PatchRunner(model, tokens, metric, memoryBudget, progress).run(patches);
         return PatchingResult.tensor(model, metrics, metrics.length);

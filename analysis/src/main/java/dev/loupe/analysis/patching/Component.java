@@ -3,6 +3,8 @@ package dev.loupe.analysis.patching;
 import dev.loupe.array.Index;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
+import dev.loupe.hook.Intervention;
+import dev.loupe.hook.Selection;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
@@ -90,6 +92,35 @@ public record Component(
     Tensor replace(Tensor into, Tensor from, HookPoint point) {
         Index.Selection place = place(into, point);
         return into.with(place, from.get(place));
+    }
+
+    /**
+     * A change of the activation, restricted to this part.
+     *
+     * @throws IllegalArgumentException if a head is meant, and there are none at the point
+     */
+    Intervention restrict(Intervention change, HookPoint point) {
+        Intervention restricted = change;
+        Integer chosen = head;
+        if (chosen != null) {
+            if (point.headAxis() < 0) {
+                throw new IllegalArgumentException(
+                        "There are no heads in " + point + " " + point.axes() + "; it can only be taken whole");
+            }
+            restricted = restricted.heads(chosen);
+        }
+        return positions instanceof Index.All ? restricted : restricted.where(Selection.Which.POS, places(positions));
+    }
+
+    private static Selection.Places places(Index index) {
+        if (index instanceof Index.Pick pick) {
+            return new Selection.At(pick.positions());
+        } else if (index instanceof Index.Range range) {
+            return new Selection.Range(range.start(), range.end(), range.step());
+        } else if (index instanceof Index.One one) {
+            return new Selection.At(List.of(one.position()));
+        }
+        throw new IllegalArgumentException("Positions of a part are places of one axis, got " + index);
     }
 
     private Index.Selection place(Tensor activationHere, HookPoint point) {

@@ -2,7 +2,7 @@ package dev.loupe.analysis.patching;
 
 import dev.loupe.analysis.Progress;
 import dev.loupe.array.DType;
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.KeyValueCache;
@@ -112,10 +112,11 @@ final class PatchRunner {
     }
 
     private double alone(Patch patch) {
-        RunRequest.Builder request = RunRequest.of(base)
-                .hooks(Hook.at(
-                        patch.point(), (activation, point) -> patch.change().apply(activation)));
         try (TensorScope scope = TensorScope.open()) {
+            Tensor before = BaseRun.observe(model, base, List.of(patch.point())).get(patch.point());
+            Tensor after = patched(patch, before);
+            RunRequest.Builder request =
+                    RunRequest.of(base).interventions(Intervention.patch(patch.point(), name -> after));
             return metric.of(logits(request, 0, patch.point()));
         }
     }

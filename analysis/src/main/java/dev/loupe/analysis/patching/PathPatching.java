@@ -3,10 +3,10 @@ package dev.loupe.analysis.patching;
 import dev.loupe.analysis.Progress;
 import dev.loupe.analysis.residual.RequiredActivations;
 import dev.loupe.architecture.TransformerConfig;
-import dev.loupe.array.Index;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
-import dev.loupe.hook.Hook;
+import dev.loupe.hook.Intervention;
+import dev.loupe.hook.Selection;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
@@ -206,8 +206,7 @@ public final class PathPatching {
             HookPoint point = receiver.point(model.hookNames());
             Tensor reading = read.get(point.name());
             if (reading != null) {
-                request.hooks(
-                        Hook.at(point.name(), (activation, where) -> receiver.replace(activation, reading, point)));
+                request.interventions(receiver.restrict(Intervention.patch(point.name(), name -> reading), point));
             }
         }
         Tensor logits = PatchRunner.logits(model, request, metric);
@@ -240,7 +239,7 @@ public final class PathPatching {
             for (Component sender : senders.get(i)) {
                 HookPoint point = sender.point(names);
                 if (!frozen.containsKey(point.name())) {
-                    request.hooks(onlyInRow(point, i, sender));
+                    request.interventions(onlyInRow(point, i, senders.size(), sender));
                 }
             }
         }
@@ -252,13 +251,10 @@ public final class PathPatching {
     }
 
     /** A sender that isn't frozen, such as an MLP that passes things on: changed in the rows of its own set alone. */
-    private Hook onlyInRow(HookPoint point, int index, Component sender) {
+    private Intervention onlyInRow(HookPoint point, int index, int count, Component sender) {
         long from = (long) index * base.batch();
-        long to = from + base.batch();
-        return Hook.at(point.name(), (activation, where) -> {
-            Tensor row = activation.slice(0, from, to);
-            return activation.with(
-                    Index.at(Index.range(from, to)), sender.replace(row, source.get(point.name()), point));
-        });
+        Tensor told = BaseRun.repeat(source.get(point.name()), count);
+        return sender.restrict(Intervention.patch(point.name(), name -> told), point)
+                .where(Selection.Which.BATCH, new Selection.Range(from, from + base.batch(), 1));
     }
 }

@@ -1,15 +1,19 @@
 package dev.loupe.analysis.steering;
 
 import dev.loupe.array.Index;
+import dev.loupe.array.safetensors.SafetensorsWriter;
+import dev.loupe.graph.HookNames;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookContext;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.Intervention;
+import dev.loupe.hook.Selection;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -24,6 +28,8 @@ import java.util.stream.IntStream;
  * @param direction [d_model]
  */
 public record SteeringVector(int layer, Tensor direction) {
+
+    private static final String VECTOR = "direction";
 
     /** Where in a prompt activations are taken. */
     public enum Take {
@@ -85,23 +91,49 @@ public record SteeringVector(int layer, Tensor direction) {
         return new SteeringVector(layer, direction.div(direction.norm()));
     }
 
-    /** A hook that adds the vector, times a coefficient, at every position of its layer; in generation at every step. */
-    public Hook hook(double coefficient) {
-        return hook(coefficient, layer);
+    /**
+     * Adds the vector, times a coefficient, at every position of its layer; in generation at every step. {@link
+     * Intervention#positions}, {@link Intervention#lastReal} and others restrict it.
+     */
+    public Intervention intervention(double coefficient) {
+        return interventions(coefficient, layer)[0];
     }
 
-    /** A hook that adds the vector, times a coefficient, at every position of some layers. */
-    public Hook hook(double coefficient, int... layers) {
+    /** The same at some layers. */
+    public Intervention[] interventions(double coefficient, int... layers) {
         Tensor push = direction.mul(coefficient);
-        return Hook.at(points(layers), (residual, point) -> residual.add(push));
+        return Arrays.stream(layers)
+                .mapToObj(at -> Intervention.add("resid_post", at, push))
+                .toArray(Intervention[]::new);
     }
 
     /**
-     * The same as {@link #hook(double)} as data: it is spliced into the run's graph, lets derivatives through, and can be
-     * written down as text or JSON. {@link Intervention#positions}, {@link Intervention#lastReal} and others restrict it.
+     * Writes the {@linkplain #intervention(double) intervention} to a file that {@link Intervention#read} reads, and the
+     * vector, of length as it is, beside it: {@code steer.json} and {@code steer.safetensors}, where it is called {@code
+     * direction}. Files that exist are replaced.
+     *
+     * @param file of the intervention
+     * @return the file of the vector
+     * @throws java.io.UncheckedIOException if one can't be written
      */
-    public Intervention intervention(double coefficient) {
-        return Intervention.add("resid_post", layer, direction.mul(coefficient));
+    public Path save(Path file, double coefficient) {
+        String name = String.valueOf(file.getFileName());
+        int dot = name.lastIndexOf('.');
+        Path beside = file.resolveSibling((dot > 0 ? name.substring(0, dot) : name) + ".safetensors");
+        if (beside.equals(file)) {
+            throw new IllegalArgumentException(
+                    "The intervention and the vector can't both be in " + file + ": name a file such as steer.json");
+        }
+        new SafetensorsWriter()
+                .add(VECTOR, direction.dtype(), direction.shape(), direction::toHost)
+                .write(beside);
+        Intervention push = new Intervention(
+                HookNames.join("resid_post", layer),
+                Selection.ALL,
+                new Intervention.Add(
+                        new Intervention.Values(coefficient, null, String.valueOf(beside.getFileName()), VECTOR)));
+        Intervention.write(file, List.of(push));
+        return beside;
     }
 
     /**

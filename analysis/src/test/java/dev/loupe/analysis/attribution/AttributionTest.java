@@ -206,7 +206,7 @@ class AttributionTest {
             assertThat(pruned.evaluate(model, clean, corrupted, DIFFERENCE).circuit())
                     .isCloseTo(
                             whole.evaluate(model, clean, corrupted, DIFFERENCE).circuit(), within(1e-9));
-            assertThat(pruned.view("Circuit").toHtml()).contains("\"kind\":\"graph\"");
+            assertThat(pruned.view("Circuit", "").toHtml()).contains("\"kind\":\"graph\"");
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> new Circuit(List.of(new EdgeAttribution.Edge("m2", "a0.h0<q>", 1)))
                             .evaluate(model, clean, corrupted, DIFFERENCE))

@@ -150,7 +150,7 @@ class KnownHeadsTest {
 
     /** How often the most likely token is the right one where the sequence repeats itself. */
     private static double repeats(HookedTransformer model, Tokens tokens, Component... without) {
-        Tensor best = model.runWithHooks(tokens, Ablation.zero().hooks(model, without))
+        Tensor best = model.runWithHooks(tokens, Ablation.zero().interventions(model, tokens, without))
                 .argmax(-1);
         int right = 0;
         int all = 0;

@@ -9,6 +9,7 @@ import dev.loupe.analysis.support.Golden;
 import dev.loupe.fixtures.Fixtures;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
@@ -78,7 +79,9 @@ class AblationTest {
                         at(all(), all(), 1), mean.expand(z.shape().toArray()).get(all(), all(), 1)));
         Tensor logits = golden.model()
                 .runWithHooks(
-                        golden.tokens(), Ablation.meanByPosition(other).hooks(golden.model(), Component.head(2, 1)));
+                        golden.tokens(),
+                        Ablation.meanByPosition(other)
+                                .interventions(golden.model(), golden.tokens(), Component.head(2, 1)));
         assertThat(METRIC.of(logits)).isCloseTo(expected, Offset.offset(ROUNDING));
     }
 
@@ -90,8 +93,10 @@ class AblationTest {
                 "attn_out0",
                 (out, point) -> one.get("attn_out", 0).expand(out.shape().toArray()));
         Ablation resample = Ablation.resample(one, 3);
-        Tensor logits =
-                golden.model().runWithHooks(golden.tokens(), resample.hooks(golden.model(), Component.attention(0)));
+        Tensor logits = golden.model()
+                .runWithHooks(
+                        golden.tokens(),
+                        resample.interventions(golden.model(), golden.tokens(), Component.attention(0)));
         assertThat(METRIC.of(logits)).isCloseTo(expected, Offset.offset(ROUNDING));
         // With two, both are drawn sooner or later, and the same seed draws the same.
         boolean[] drawn = new boolean[2];
@@ -106,13 +111,19 @@ class AblationTest {
     private double resampled(long seed) {
         return METRIC.of(golden.model()
                 .runWithHooks(
-                        golden.tokens(), Ablation.resample(other, seed).hooks(golden.model(), Component.attention(0))));
+                        golden.tokens(),
+                        Ablation.resample(other, seed)
+                                .interventions(golden.model(), golden.tokens(), Component.attention(0))));
     }
 
     @Test
     void severalPartsCanBeAblatedAtOnceAndAtChosenPositions() {
-        Hook[] hooks = Ablation.zero()
-                .hooks(golden.model(), Component.head(0, 1), Component.mlp(2).at(-1, 3));
+        Intervention[] hooks = Ablation.zero()
+                .interventions(
+                        golden.model(),
+                        golden.tokens(),
+                        Component.head(0, 1),
+                        Component.mlp(2).at(-1, 3));
         Tensor found = golden.model().runWithHooks(golden.tokens(), hooks);
         Tensor expected = golden.model()
                 .runWithHooks(
@@ -128,7 +139,9 @@ class AblationTest {
     void aHeadsPatternCanBeAblated() {
         Component pattern = Component.of("pattern", 1, 2);
         double found = METRIC.of(golden.model()
-                .runWithHooks(golden.tokens(), Ablation.meanByPosition(other).hooks(golden.model(), pattern)));
+                .runWithHooks(
+                        golden.tokens(),
+                        Ablation.meanByPosition(other).interventions(golden.model(), golden.tokens(), pattern)));
         Tensor mean = other.get("pattern", 1).mean(0).unsqueeze(0);
         double expected = withHook(
                 "pattern1",
@@ -136,7 +149,9 @@ class AblationTest {
                         p.with(at(all(), 2), mean.expand(p.shape().toArray()).get(all(), 2)));
         assertThat(found).isCloseTo(expected, Offset.offset(ROUNDING));
         assertThatThrownBy(() -> golden.model()
-                        .runWithHooks(golden.tokens(), Ablation.mean(other).hooks(golden.model(), pattern)))
+                        .runWithHooks(
+                                golden.tokens(),
+                                Ablation.mean(other).interventions(golden.model(), golden.tokens(), pattern)))
                 .hasMessageContaining("meanByPosition");
     }
 
@@ -159,7 +174,8 @@ class AblationTest {
         ActivationCache little = golden.model()
                 .runWithCache(golden.tokens(), HookFilter.names("z0"))
                 .cache();
-        assertThatThrownBy(() -> Ablation.mean(little).hooks(golden.model(), Component.head(1, 0)))
+        assertThatThrownBy(() ->
+                        Ablation.mean(little).interventions(golden.model(), golden.tokens(), Component.head(1, 0)))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("blocks.1.attn.hook_z");
     }
@@ -187,7 +203,8 @@ class AblationTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("[layer, head]");
         List<Component> both = Component.headsAbove(0.5, scores);
-        assertThat(Ablation.zero().hooks(golden.model(), both)).hasSize(2);
+        assertThat(Ablation.zero().interventions(golden.model(), golden.tokens(), both))
+                .hasSize(2);
     }
 
     @Test
@@ -213,7 +230,9 @@ class AblationTest {
     void wherePartsHaveNoHeadsNoneCanBeChosen() {
         assertThatThrownBy(() -> golden.model()
                         .runWithHooks(
-                                golden.tokens(), Ablation.zero().hooks(golden.model(), Component.of("mlp_out", 0, 1))))
+                                golden.tokens(),
+                                Ablation.zero()
+                                        .interventions(golden.model(), golden.tokens(), Component.of("mlp_out", 0, 1))))
                 .hasMessageContaining("no heads");
     }
 }

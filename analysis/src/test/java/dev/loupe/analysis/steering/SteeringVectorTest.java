@@ -9,16 +9,22 @@ import dev.loupe.analysis.steering.SteeringVector.Take;
 import dev.loupe.analysis.support.Models;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookHandle;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.GenerateOptions;
+import dev.loupe.model.Generation;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
 
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class SteeringVectorTest {
@@ -65,10 +71,10 @@ class SteeringVectorTest {
     }
 
     @Test
-    void theHookAddsTheVectorAtEveryPositionOfItsLayers() {
+    void theInterventionAddsTheVectorAtEveryPositionOfItsLayers() {
         SteeringVector vector = SteeringVector.fromContrast(model, "Mary", "John", 1);
         String prompt = "When Mary and John went";
-        Tensor found = model.runWithHooks(prompt, vector.hook(3, 1, 2));
+        Tensor found = model.runWithHooks(prompt, vector.interventions(3, 1, 2));
         Tensor push = vector.direction().mul(3);
         Tensor expected = model.runWithHooks(
                 prompt,
@@ -85,7 +91,7 @@ class SteeringVectorTest {
         assertThat(model.generate(prompt, GenerateOptions.greedy(1))).endsWith(" Paris");
         assertThat(model.generate(prompt, GenerateOptions.greedy(1).withHooks(italy.hookAt(1, -1))))
                 .endsWith(" Rome");
-        assertThat(model.generate(prompt, GenerateOptions.greedy(1).withHooks(italy.hook(1))))
+        assertThat(model.generate(prompt, GenerateOptions.greedy(1).withHooks(italy.intervention(1))))
                 .endsWith(" Rome");
     }
 
@@ -151,12 +157,38 @@ class SteeringVectorTest {
     void theVectorAsDataDoesWhatTheHookDoes() {
         SteeringVector vector = SteeringVector.fromContrast(model, "Love", "Hate", 1);
         String prompt = "I think dogs";
+        Tensor push = vector.direction().mul(3);
+        Hook hook = Hook.at("resid_post1", (residual, point) -> residual.add(push));
         assertThat(model.runWithHooks(prompt, vector.intervention(3))
-                        .maxAbsDifference(model.runWithHooks(prompt, vector.hook(3))))
+                        .maxAbsDifference(model.runWithHooks(prompt, hook)))
                 .isLessThan(1e-5);
         assertThat(model.runWithHooks(prompt, vector.intervention(3).positions(1))
                         .maxAbsDifference(model.runWithHooks(prompt, vector.hookAt(3, 1))))
                 .isLessThan(1e-5);
+    }
+
+    @Test
+    void aSavedVectorSteersAsItDidWhereverItsFilesAreMovedTo(@TempDir Path folder) throws IOException {
+        SteeringVector vector = SteeringVector.fromContrast(model, "Love", "Hate", 1);
+        Path file = folder.resolve("steer.json");
+        Path numbers = vector.save(file, 2.5);
+        Path moved = Files.createDirectory(folder.resolve("moved"));
+        Files.move(file, moved.resolve("steer.json"));
+        Files.move(numbers, moved.resolve(numbers.getFileName()));
+        List<Intervention> read = Intervention.read(moved.resolve("steer.json"));
+        String prompt = "I think dogs";
+        assertThat(model.runWithHooks(prompt, read.toArray(new Intervention[0]))
+                        .maxAbsDifference(model.runWithHooks(prompt, vector.intervention(2.5))))
+                .isLessThan(1e-5);
+        // A generation reads the file once: from its second step on it needs it no more.
+        GenerateOptions options = GenerateOptions.greedy(4).withHooks(read.toArray(new Intervention[0]));
+        String whole = model.generate(prompt, options);
+        try (Generation steps = model.stream(model.toTokens(prompt), options)) {
+            steps.next();
+            Files.delete(moved.resolve(numbers.getFileName()));
+            steps.forEachRemaining(token -> {});
+            assertThat(model.toString(steps.tokens().get(0), true)).isEqualTo(whole);
+        }
     }
 
     @Test

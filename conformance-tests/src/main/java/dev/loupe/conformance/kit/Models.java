@@ -83,6 +83,11 @@ public final class Models implements AutoCloseable {
         return kinds;
     }
 
+    /** Whether the backend on trial computes in a data type. */
+    public boolean computes(DType type) {
+        return bench.floats().contains(type);
+    }
+
     /** A model in a data type on both backends; made once. */
     public synchronized Pair pair(Kind kind, DType type) {
         return pairs.computeIfAbsent(List.of(kind, type), key -> {
