@@ -97,8 +97,17 @@ public final class Progress implements AutoCloseable {
     /** The task is over, finished or not. */
     @Override
     public void close() {
-        if (bar != null) {
+        if (bar == null) {
+            return;
+        }
+        // The bar waits for its own thread, and would swallow an interrupt that is meant for others.
+        boolean interrupted = Thread.interrupted();
+        try {
             bar.close();
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 }
