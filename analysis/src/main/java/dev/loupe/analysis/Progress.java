@@ -1,7 +1,10 @@
 package dev.loupe.analysis;
 
+import org.apiguardian.api.API;
+
 /** Told how far a long analysis has come. */
 @FunctionalInterface
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public interface Progress {
 
     /** Nobody is told. */

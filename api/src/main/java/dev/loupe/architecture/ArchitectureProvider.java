@@ -3,11 +3,13 @@ package dev.loupe.architecture;
 import dev.loupe.graph.Graph;
 import dev.loupe.plugin.Plugin;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * Offers a model architecture. Found by {@link java.util.ServiceLoader}: list the class in {@code
  * META-INF/services/dev.loupe.architecture.ArchitectureProvider}. Construction is trivial and can't fail.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface ArchitectureProvider extends Plugin {
 
     /** Whether this architecture can load a checkpoint with such a config; decided by its type, not its name. */

@@ -3,8 +3,10 @@ package dev.loupe.architecture;
 import dev.loupe.plugin.Discovered;
 import dev.loupe.plugin.Plugins;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** Finds architectures on the class path. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Architectures {
 
     private static final System.Logger LOG = System.getLogger(Architectures.class.getName());

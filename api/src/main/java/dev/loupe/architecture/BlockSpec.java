@@ -1,6 +1,7 @@
 package dev.loupe.architecture;
 
 import dev.loupe.architecture.TransformerConfig.Rotary;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param parallel whether attention and MLP read the same residual stream, side by side
  * @param mlp kind of MLP
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record BlockSpec(
         @Nullable Integer window,
         @Nullable Rotary rotary,

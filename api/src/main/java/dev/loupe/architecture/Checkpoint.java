@@ -3,8 +3,10 @@ package dev.loupe.architecture;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import java.util.Optional;
+import org.apiguardian.api.API;
 
 /** A checkpoint that was found and understood, its weights not read yet. */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface Checkpoint extends AutoCloseable {
 
     /** The architecture that builds its graph. */

@@ -5,12 +5,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A checkpoint's {@code config.json}, read by name. Every getter says which key is missing or of the wrong
  * kind.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class CheckpointConfig {
 
     private final String source;

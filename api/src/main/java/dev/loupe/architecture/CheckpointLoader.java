@@ -5,11 +5,13 @@ import dev.loupe.plugin.Plugin;
 import dev.loupe.plugin.Plugins;
 import dev.loupe.plugin.SpiVersion;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * Turns a name into a checkpoint. Found by {@link java.util.ServiceLoader}; Loupe's own reads bundled models,
  * local directories and the Hugging Face Hub.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface CheckpointLoader extends Plugin {
 
     /**

@@ -1,6 +1,7 @@
 package dev.loupe.architecture;
 
 import dev.loupe.array.DType;
+import org.apiguardian.api.API;
 
 /**
  * What a graph is to be built for.
@@ -9,6 +10,7 @@ import dev.loupe.array.DType;
  * @param keyValueCache whether keys and values of earlier positions are fed, and the extended ones given back
  * @param selectPositions whether the unembedding runs on chosen positions only, which are fed
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record GraphOptions(DType dtype, boolean keyValueCache, boolean selectPositions) {
 
     /** A plain graph: no key/value cache, logits at all positions. */

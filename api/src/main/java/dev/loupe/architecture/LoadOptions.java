@@ -6,6 +6,7 @@ import dev.loupe.backend.BackendProvider;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.Consumer;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param backendSettings settings that only some backends know, by name, see {@link BackendProvider#settings}
  * @param tokenizer the tokenizer to use; null for the checkpoint's own
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record LoadOptions(
         boolean foldLn,
         boolean centerWritingWeights,

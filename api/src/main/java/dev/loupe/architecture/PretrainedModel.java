@@ -1,6 +1,7 @@
 package dev.loupe.architecture;
 
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * A well-known checkpoint.
@@ -9,6 +10,7 @@ import java.util.List;
  * @param repository where it is on the Hugging Face Hub: {@code openai-community/gpt2}
  * @param trainingSteps the steps of its training at which it was published too, ascending; most have none
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record PretrainedModel(String alias, String repository, List<Long> trainingSteps) {
 
     /** Copies the list. */

@@ -2,11 +2,13 @@ package dev.loupe.architecture;
 
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Scope;
+import org.apiguardian.api.API;
 
 /**
  * Names of the inputs and outputs that a language model's graph has, whatever its architecture, and the
  * symbols in their sizes.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class StandardNames {
 
     /** Sequences in a run. */

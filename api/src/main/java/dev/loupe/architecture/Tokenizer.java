@@ -1,8 +1,10 @@
 package dev.loupe.architecture;
 
 import java.util.OptionalInt;
+import org.apiguardian.api.API;
 
 /** Turns text into token ids and back. Safe for use from many threads. */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface Tokenizer {
 
     /**

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * <p>What differs from layer to layer stands in {@link #block}; where all layers agree, the accessors of the config
  * tell it too.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class TransformerConfig {
 
     private final String modelName;

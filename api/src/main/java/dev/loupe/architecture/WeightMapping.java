@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.function.LongUnaryOperator;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
+import org.apiguardian.api.API;
 
 /**
  * How the tensors of a checkpoint become the weights of a graph: one rule for each weight, and the names of
@@ -14,6 +15,7 @@ import java.util.regex.Pattern;
  * @param ignored patterns, matched against whole names, of tensors that are not weights (buffers such as
  *     causal masks)
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record WeightMapping(List<Rule> rules, List<Pattern> ignored) {
 
     /** Copies the lists. */

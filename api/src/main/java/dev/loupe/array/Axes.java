@@ -1,6 +1,9 @@
 package dev.loupe.array;
 
+import org.apiguardian.api.API;
+
 /** Turns axes counted from the end into axes counted from the start. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Axes {
 
     private Axes() {}

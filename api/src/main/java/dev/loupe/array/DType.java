@@ -1,11 +1,14 @@
 package dev.loupe.array;
 
+import org.apiguardian.api.API;
+
 /**
  * The element types a tensor can have.
  *
  * <p>Which of them a backend supports, and on which device, is declared by its {@link
  * dev.loupe.backend.Capabilities}.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public enum DType {
     /** IEEE 754 binary32. */
     FLOAT32("float32", "F32", 4, true),

@@ -1,6 +1,9 @@
 package dev.loupe.array;
 
+import org.apiguardian.api.API;
+
 /** Conversions between the 16-bit floating-point types and the wider ones, rounding to nearest, ties to even. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class HalfFloats {
 
     private HalfFloats() {}

@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntFunction;
+import org.apiguardian.api.API;
 
 /**
  * Numbers in this process' memory: how data travels into and out of backends. Row-major, in native byte order. Whoever
@@ -18,6 +19,7 @@ import java.util.function.IntFunction;
  * @param parts the bytes, {@code shape.elements() * dtype.bytes()} of them, in native order; heap or direct. All parts
  *     but the last hold equally many elements
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
 
     /** Bytes that one part holds at most: 2 GiB but for a little, the limit of Java's buffers. */

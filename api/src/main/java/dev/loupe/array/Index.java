@@ -3,10 +3,12 @@ package dev.loupe.array;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * Which part of an axis is meant. Used through {@link #at}: {@code activation.get(at(all(), 5, range(0, 3)))}.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public sealed interface Index {
 
     /** The whole axis. */

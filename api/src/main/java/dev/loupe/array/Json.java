@@ -4,12 +4,14 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A strict reader of JSON: this module has no dependencies, and what it reads needs no more. Numbers are
  * Long or Double; an object in which a name occurs twice is refused, for then nobody knows what it says.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Json {
 
     private static final int MAX_DEPTH = 32;

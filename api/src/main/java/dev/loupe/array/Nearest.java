@@ -7,8 +7,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /** Finds names that come near a misspelt one. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Nearest {
 
     /** What is longer than this is no name that anybody meant; only so much of it is compared. */

@@ -1,8 +1,10 @@
 package dev.loupe.array;
 
 import java.util.Arrays;
+import org.apiguardian.api.API;
 
 /** The sizes of a tensor's axes, outermost first. A scalar has rank 0. Immutable. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Shape {
 
     /** The shape of a scalar: no axes, one element. */

@@ -1,8 +1,10 @@
 package dev.loupe.backend;
 
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** What a provider found out about whether it could open its backend here. */
+@API(status = API.Status.STABLE, since = "0.1")
 public sealed interface Availability {
 
     /**

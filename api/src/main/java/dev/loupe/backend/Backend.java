@@ -4,6 +4,7 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * A compute engine, open on a device. Safe for use from many threads at once.
@@ -14,6 +15,7 @@ import java.util.List;
  * <p>What reaches a backend has been checked: ops fit their inputs, axes are counted from 0, handles are the
  * backend's own and open, data types are among {@link Capabilities#dtypes()}.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface Backend extends AutoCloseable {
 
     /** The provider's id. */

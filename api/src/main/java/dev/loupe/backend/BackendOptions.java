@@ -1,6 +1,7 @@
 package dev.loupe.backend;
 
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /**
  * How to open a backend.
@@ -11,6 +12,7 @@ import java.util.Map;
  *     no spreading
  * @param extra settings that only some backends know, by name
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record BackendOptions(String device, int threads, int devices, Map<String, String> extra) {
 
     /** The CPU with the backend's own choice of threads. */

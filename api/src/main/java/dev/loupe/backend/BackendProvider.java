@@ -2,12 +2,14 @@ package dev.loupe.backend;
 
 import dev.loupe.plugin.Plugin;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Offers a compute backend. Found by {@link java.util.ServiceLoader}: list the class in {@code
  * META-INF/services/dev.loupe.backend.BackendProvider} (or annotate it with {@code @AutoService}). Construction
  * is trivial and can't fail.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface BackendProvider extends Plugin {
 
     /**

@@ -1,8 +1,10 @@
 package dev.loupe.backend;
 
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** A backend that was asked for can't be opened. The message says what was found and what to do. */
+@API(status = API.Status.STABLE, since = "0.1")
 public class BackendUnavailableException extends RuntimeException {
 
     private static final long serialVersionUID = 1L;

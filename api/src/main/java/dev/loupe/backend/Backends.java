@@ -11,12 +11,14 @@ import java.util.ServiceConfigurationError;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Finds and opens backends. A broken provider never hides the others; one that is asked for by name is never
  * replaced by another.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Backends {
 
     /** The backends whose artifacts are known to exist: {@code loupe-backend-} and the id. */

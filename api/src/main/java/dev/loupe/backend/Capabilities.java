@@ -4,6 +4,7 @@ import dev.loupe.array.DType;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * What an open backend can do on its device. What is not declared must be refused with {@link
@@ -16,6 +17,7 @@ import java.util.TreeSet;
  *     float32: each is widened when it is used. A type to compute in may be among them where computing in it is slow.
  * @param deterministic whether the same input gives the same bits in every run
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record Capabilities(Set<DType> dtypes, Set<DType> computeDTypes, Set<DType> storeDTypes, boolean deterministic) {
 
     /** Copies the sets. */

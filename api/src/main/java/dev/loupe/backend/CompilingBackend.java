@@ -4,11 +4,13 @@ import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * A backend that runs prepared segments. A subclass implements {@link #prepare}; an op on its own is prepared
  * as a segment of one step, and the last few of those are kept.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public abstract class CompilingBackend implements Backend {
 
     private static final int KEPT = 256;

@@ -4,12 +4,14 @@ import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * A backend that runs one op at a time. A subclass implements {@link #compute} for the primitive ops, and for
  * those composite ops that it {@linkplain #implementsComposite knows}; the rest (order, liveness, early
  * freeing, decomposition) is done here.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public abstract class InterpretingBackend implements Backend {
 
     /** For subclasses. */

@@ -1,5 +1,7 @@
 package dev.loupe.backend;
 
+import org.apiguardian.api.API;
+
 /**
  * Where in a model something belongs, for backends that spread a model over several devices, and what it is for.
  *
@@ -8,6 +10,7 @@ package dev.loupe.backend;
  * @param factor whether it is a weight by which activations are multiplied, {@code x·W}: some engines are much faster
  *     if the columns of such a matrix lie in a row in memory
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record Placement(int region, int regions, boolean factor) {
 
     /** Belongs to no particular place. */

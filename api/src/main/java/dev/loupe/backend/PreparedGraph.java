@@ -1,8 +1,10 @@
 package dev.loupe.backend;
 
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** A segment that is ready to run, many times, from many threads at once. */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface PreparedGraph extends AutoCloseable {
 
     /**

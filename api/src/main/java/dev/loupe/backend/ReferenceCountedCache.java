@@ -9,6 +9,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.apiguardian.api.API;
 
 /**
  * Things that are costly to make, kept for the next who asks, and closed when they are neither kept nor in use: prepared
@@ -21,6 +22,7 @@ import java.util.function.Function;
  * @param <K> what a thing is found by
  * @param <V> a thing
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class ReferenceCountedCache<K, V> implements AutoCloseable {
 
     private final int mostUnused;

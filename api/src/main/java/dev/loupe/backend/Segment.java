@@ -5,6 +5,7 @@ import dev.loupe.graph.TensorType;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * A piece of a model's graph that runs as one: what a backend prepares. Values are numbered slots. Segments
@@ -20,6 +21,7 @@ import java.util.TreeSet;
  * @param steps the operations, in an order in which they can run; each slot is written once
  * @param outputs slots that a run may ask for
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record Segment(
         String region,
         Placement placement,

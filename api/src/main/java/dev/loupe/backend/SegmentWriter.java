@@ -10,11 +10,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
+import org.apiguardian.api.API;
 
 /**
  * Writes values of a graph as a segment: numbers them and lists the steps that make them; what doesn't belong to the
  * segment becomes an input. Hook points are looked through: they are names, no operations.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class SegmentWriter {
 
     private final Graph graph;

@@ -12,8 +12,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
+import org.apiguardian.api.API;
 
 /** Makes segments and rewrites them. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Segments {
 
     /** For segments without weights. */

@@ -2,11 +2,13 @@ package dev.loupe.backend;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
+import org.apiguardian.api.API;
 
 /**
  * A backend's own representation of a tensor. Immutable. Two handles may share memory; each is closed once,
  * by Loupe, and the memory goes with the last.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface TensorHandle extends AutoCloseable {
 
     /** The data type. */

@@ -1,7 +1,10 @@
 package dev.loupe.backend;
 
+import org.apiguardian.api.API;
+
 /** Gives a backend the weights of a model, which it uploaded before. */
 @FunctionalInterface
+@API(status = API.Status.STABLE, since = "0.1")
 public interface WeightSource {
 
     /**

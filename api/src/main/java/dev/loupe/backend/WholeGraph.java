@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * A model's graph as one segment, from its inputs to chosen hook points and outputs: what to write down when the model
@@ -26,6 +27,7 @@ import java.util.TreeSet;
  * @param outputs slot of each chosen output, by name; several names may share a slot
  * @param constants the numbers of those weights that come with the graph, by name
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record WholeGraph(
         Segment segment,
         List<String> regions,

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.apiguardian.api.API;
 
 /**
  * The arithmetic that numbers at hand ({@code Tensor}) and values of a graph ({@link Expr}) share: one definition of
@@ -22,6 +23,7 @@ import java.util.stream.IntStream;
  *
  * @param <T> what is computed with
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface Arithmetic<T extends Arithmetic<T>> {
 
     /** This very object, by its own type. */

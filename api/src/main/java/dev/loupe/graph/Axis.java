@@ -1,6 +1,9 @@
 package dev.loupe.graph;
 
+import org.apiguardian.api.API;
+
 /** What an axis of an activation counts. */
+@API(status = API.Status.STABLE, since = "0.1")
 public enum Axis {
     /** Sequences of a run. */
     BATCH,

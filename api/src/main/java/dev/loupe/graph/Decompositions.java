@@ -1,8 +1,10 @@
 package dev.loupe.graph;
 
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** The definitions of the composite ops, in terms of other ops. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Decompositions {
 
     /** Where the definition is written down, and its operands. */

@@ -10,11 +10,13 @@ import java.util.function.LongSupplier;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.apiguardian.api.API;
 
 /**
  * The size of one axis in a graph: a number, a symbol such as {@code batch}, or a sum of products of symbols and
  * numbers such as {@code past + pos}. Symbols get their values when a run is fed.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Dim {
 
     private static final String TIMES = "*";

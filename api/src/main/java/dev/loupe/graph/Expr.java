@@ -6,11 +6,13 @@ import dev.loupe.array.Shape;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * A value of a graph that is being built, with the arithmetic of a tensor: what is written with it becomes part of the
  * graph, and so runs on every backend, can be differentiated and exported. Sizes may be symbolic, such as {@code batch}.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Expr implements Arithmetic<Expr> {
 
     private final GraphBuilder builder;

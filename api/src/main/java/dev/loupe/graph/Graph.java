@@ -4,11 +4,13 @@ import dev.loupe.array.HostTensor;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /**
  * A model's forward pass, described once: values in an order in which they can be computed, some of them
  * named as inputs, weights, hook points or outputs. Immutable; made by {@link GraphBuilder}.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Graph {
 
     private final List<Value> values;

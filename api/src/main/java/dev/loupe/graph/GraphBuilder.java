@@ -14,11 +14,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.apiguardian.api.API;
 
 /**
  * Builds a {@link Graph}. Every method checks its arguments at once by the op's type rule, so a mistake
  * shows up on the line that makes it. Axes may be negative here. Not safe for several threads.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class GraphBuilder {
 
     private final List<Value> values = new ArrayList<>();

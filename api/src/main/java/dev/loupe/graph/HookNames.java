@@ -9,11 +9,13 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apiguardian.api.API;
 
 /**
  * The hook points of one model, and what they may be called. Short names follow the original's {@code
  * get_act_name}.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class HookNames {
 
     private static final Pattern SHORT = Pattern.compile("([a-z_]+?)(-?\\d+)(?:\\.?(ln1|ln2|attn|mlp|a|m))?");

@@ -2,6 +2,7 @@ package dev.loupe.graph;
 
 import java.util.List;
 import java.util.function.Predicate;
+import org.apiguardian.api.API;
 
 /**
  * A named place in a model where an activation can be read or changed.
@@ -11,6 +12,7 @@ import java.util.function.Predicate;
  *     when, it is asked for
  * @param axes what each axis of the activation counts
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record HookPoint(String name, boolean optional, List<Axis> axes) {
 
     private static final String GRADIENT = "_grad";

@@ -3,6 +3,7 @@ package dev.loupe.graph;
 import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * An operation: the narrow waist between the graph and the backends. An op is a value; it says what is
@@ -16,6 +17,7 @@ import java.util.List;
  * <p>Most ops are <em>primitive</em>. A <em>composite</em> op is defined by its {@linkplain
  * Decompositions decomposition} into others; a backend may implement it directly to be fast.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public sealed interface Op {
 
     /**

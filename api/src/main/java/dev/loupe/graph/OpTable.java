@@ -3,6 +3,7 @@ package dev.loupe.graph;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param <C> what a line is told beside the operation, such as its operands
  * @param <R> what it gives
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class OpTable<C, R> {
 
     /**

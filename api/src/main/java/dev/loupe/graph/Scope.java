@@ -2,8 +2,10 @@ package dev.loupe.graph;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import org.apiguardian.api.API;
 
 /** What a {@link GraphFunction} can reach beside the activation that it is applied to. */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface Scope {
 
     /** Input bool [batch, pos]: false at padding. */

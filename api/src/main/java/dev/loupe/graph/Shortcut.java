@@ -1,6 +1,7 @@
 package dev.loupe.graph;
 
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Says that {@code replacement} equals {@code target} as long as nobody interferes at the hook points that
@@ -13,6 +14,7 @@ import java.util.Set;
  * @param exclusive names of the hook points that lie before the replacement but not before the target
  * @param kind when the short way may be taken
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record Shortcut(Value target, Value replacement, Set<String> bypassed, Set<String> exclusive, Kind kind) {
 
     /** When a shortcut may be taken. */

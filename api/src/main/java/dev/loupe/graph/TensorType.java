@@ -5,9 +5,11 @@ import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import java.util.Arrays;
 import java.util.Map;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** What is known of a value before it is computed: its data type and its sizes, symbolic ones included. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class TensorType {
 
     private final DType dtype;

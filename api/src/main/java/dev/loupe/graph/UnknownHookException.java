@@ -1,6 +1,9 @@
 package dev.loupe.graph;
 
+import org.apiguardian.api.API;
+
 /** A hook point was asked for by a name that the model doesn't have. The message lists the nearest ones. */
+@API(status = API.Status.STABLE, since = "0.1")
 public class UnknownHookException extends IllegalArgumentException {
 
     private static final long serialVersionUID = 1L;

@@ -2,8 +2,10 @@ package dev.loupe.graph;
 
 import java.util.List;
 import java.util.stream.Collectors;
+import org.apiguardian.api.API;
 
 /** A value in a {@link Graph}: its type, the region it belongs to, and where it comes from. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Value {
 
     /** Where a value comes from. */

@@ -1,9 +1,11 @@
 package dev.loupe.hook;
 
 import dev.loupe.tensor.Tensor;
+import org.apiguardian.api.API;
 
 /** Activations of a run, by the names of their hook points. */
 @FunctionalInterface
+@API(status = API.Status.STABLE, since = "0.1")
 public interface Activations {
 
     /**

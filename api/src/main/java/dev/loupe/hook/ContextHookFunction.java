@@ -2,12 +2,14 @@ package dev.loupe.hook;
 
 import dev.loupe.graph.HookPoint;
 import dev.loupe.tensor.Tensor;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** A hook function that is told of its run, and may keep state for as long as that lasts. */
 @FunctionalInterface
 // The method of two arguments is refused here, so that the one of three is the one to write.
 @SuppressWarnings("FunctionalInterfaceMethodChanged")
+@API(status = API.Status.STABLE, since = "0.1")
 public interface ContextHookFunction extends HookFunction {
 
     /**

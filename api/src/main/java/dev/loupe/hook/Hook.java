@@ -1,6 +1,7 @@
 package dev.loupe.hook;
 
 import dev.loupe.graph.HookNames;
+import org.apiguardian.api.API;
 
 /**
  * A function and the points where it runs.
@@ -9,6 +10,7 @@ import dev.loupe.graph.HookNames;
  * @param function what it does there
  * @param isBackward whether it gets derivatives instead of activations
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record Hook(HookFilter points, HookFunction function, boolean isBackward) implements Edit {
 
     /** A hook that gets activations. */

@@ -1,12 +1,14 @@
 package dev.loupe.hook;
 
 import java.util.function.Supplier;
+import org.apiguardian.api.API;
 
 /**
  * What a hook may know of the run that it is in, and a place for state that lives as long as that run: the original's
  * {@code hook.ctx}, emptied by itself. A generation is one run of several steps. Each run and each generation has a
  * context of its own, which all its hooks share.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public interface HookContext {
 
     /** Number of sequences. */

@@ -9,11 +9,13 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
+import org.apiguardian.api.API;
 
 /**
  * Chooses hook points: by name, by pattern, or by a condition. Names may be full ({@code
  * blocks.3.attn.hook_pattern}) or short ({@code pattern3}).
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class HookFilter {
 
     private final String description;

@@ -2,10 +2,12 @@ package dev.loupe.hook;
 
 import dev.loupe.graph.HookPoint;
 import dev.loupe.tensor.Tensor;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** What a hook does with an activation. */
 @FunctionalInterface
+@API(status = API.Status.STABLE, since = "0.1")
 public interface HookFunction {
 
     /**

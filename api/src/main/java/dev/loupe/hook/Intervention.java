@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +38,7 @@ import org.jspecify.annotations.Nullable;
  * @param selection the part of the activation that is changed
  * @param action what is done there
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record Intervention(String point, Selection selection, Action action) implements Edit {
 
     /** What is done. */

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param parts in the order in which they were given
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record Selection(List<Part> parts) {
 
     /** The whole activation. */

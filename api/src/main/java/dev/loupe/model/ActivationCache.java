@@ -27,6 +27,7 @@ import org.apiguardian.api.API;
  * Activations of a run by hook point, in the order in which the points fire; the original's {@code ActivationCache}.
  * Each is the value that flowed on, after all hooks. Immutable.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class ActivationCache implements Activations, AutoCloseable {
 
     private final HookedTransformer model;

@@ -1,6 +1,7 @@
 package dev.loupe.model;
 
 import dev.loupe.tensor.Tensor;
+import org.apiguardian.api.API;
 
 /**
  * Logits and activations of one run.
@@ -8,6 +9,7 @@ import dev.loupe.tensor.Tensor;
  * @param logits [batch, pos, d_vocab]
  * @param cache the observed activations
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record CachedRun(Tensor logits, ActivationCache cache) implements AutoCloseable {
 
     /** Frees both. */

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * How to generate.
@@ -17,6 +18,7 @@ import java.util.Set;
  * @param useKeyValueCache whether keys and values of earlier positions are kept instead of computed again
  * @param hooks hooks and interventions of every step
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record GenerateOptions(
         int maxNewTokens,
         Sampling sampling,

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * Texts in the making: each {@link #next} runs the model once and gives the next token of every sequence. Made by
  * {@link HookedTransformer#stream(Tokens, GenerateOptions)}; not safe for several threads.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Generation implements Iterator<long[]>, AutoCloseable {
 
     /** Where embeddings of tokens leave the embedding, before positions are added. */

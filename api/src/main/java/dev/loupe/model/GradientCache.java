@@ -7,12 +7,14 @@ import dev.loupe.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Derivatives of a metric with respect to what leaves hook points, by hook point, in the order in which the points fire
  * going forward. Each has the shape and data type of its point. Names are those of {@link ActivationCache}: full or
  * short. A point that the metric doesn't depend on has zeros. Immutable.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class GradientCache implements Activations, AutoCloseable {
 
     private final ActivationCache derivatives;

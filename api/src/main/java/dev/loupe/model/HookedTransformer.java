@@ -40,6 +40,7 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class HookedTransformer extends RunnableModel implements AutoCloseable {
 
     private final LoadOptions options;

@@ -21,6 +21,7 @@ import org.apiguardian.api.API;
  *
  * <p>Keys are kept as they left {@code hook_k}, before rotation.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class KeyValueCache implements AutoCloseable {
 
     private volatile boolean frozen;

@@ -11,6 +11,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * Metric.ofPoints("norm", scope -> scope.value("blocks.3.hook_resid_post").norm())
  * }</pre>
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Metric {
 
     private final String name;

@@ -11,12 +11,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a run is given, what it is to watch, what it is to change and what it is to give back. Nothing is computed
  * that this doesn't need.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class RunRequest {
 
     /** What a run computes beside the activations that are observed. */

@@ -1,9 +1,11 @@
 package dev.loupe.model;
 
 import dev.loupe.tensor.Tensor;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** What a run gave back. Asking for something that wasn't requested throws {@link IllegalStateException}. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class RunResult implements AutoCloseable {
 
     static final String NO_LOSS = "There is no loss: it is that of predicting each next token, and no sequence has two"

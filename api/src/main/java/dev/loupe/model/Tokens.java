@@ -2,6 +2,7 @@ package dev.loupe.model;
 
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * A batch of token sequences of one length, [batch, pos], with padding marked.
@@ -9,6 +10,7 @@ import java.util.List;
  * <p>Immutable. Rows are never empty of real tokens, and their real tokens stand together: padding is at the left or
  * at the right end.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Tokens {
 
     private final long[][] ids;

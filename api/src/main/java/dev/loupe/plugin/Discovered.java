@@ -1,5 +1,6 @@
 package dev.loupe.plugin;
 
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param problem why it can't be used; null if it can
  * @param <P> the kind of plugin
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record Discovered<P extends Plugin>(
         String id,
         String className,

@@ -14,12 +14,14 @@ import java.util.Objects;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.regex.Pattern;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Finds plugins. The rules are the same for every kind: a broken plugin is reported and never hides the others; one
  * that was compiled against another version of the interfaces isn't used; an id that two have belongs to neither.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Plugins {
 
     private static final Pattern ID = Pattern.compile("[a-z][a-z0-9-]*");

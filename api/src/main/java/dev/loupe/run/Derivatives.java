@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.apiguardian.api.API;
 
 /**
  * The derivatives that a run asks for. Equal if they ask the same, whatever numbers are fed.
@@ -22,6 +23,7 @@ import java.util.stream.Collectors;
  * @param points full names of the points at which derivatives are wanted
  * @param changes what happens to derivatives on their way, by full name of the point
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public record Derivatives(String of, GraphFunction metric, Set<String> points, Map<String, List<Change>> changes) {
 
     /** The name of the output that holds the metric. */

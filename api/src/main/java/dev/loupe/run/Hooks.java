@@ -2,8 +2,10 @@ package dev.loupe.run;
 
 import dev.loupe.graph.HookPoint;
 import dev.loupe.tensor.Tensor;
+import org.apiguardian.api.API;
 
 /** The Java code at a run's hook points: the executor's view of the hooks. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public interface Hooks {
 
     /**

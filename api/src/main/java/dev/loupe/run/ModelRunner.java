@@ -18,12 +18,14 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Plans and carries out runs of graphs on one backend. Plans and prepared segments are kept, so that a second run
  * of the same kind goes straight to work. Safe for use from many threads.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class ModelRunner implements AutoCloseable {
 
     private static final int PLANS_KEPT = 512;

@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param outputs graph outputs that are wanted
  * @param derivatives what is differentiated, and at which points; null for none
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public record PlanRequest(
         Set<String> inputs,
         Set<String> fed,

@@ -18,6 +18,7 @@ import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  * <p>A tensor needn't be closed: its memory goes when it can't be reached any more. {@link #close} and {@link
  * TensorScope} free it at once.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
 
     /** Bytes that are fetched as quickly as cutting out a piece of them takes. */

@@ -10,8 +10,10 @@ import java.nio.ByteBuffer;
 import java.nio.LongBuffer;
 import java.util.List;
 import java.util.Random;
+import org.apiguardian.api.API;
 
 /** Makes tensors on one backend. */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class TensorFactory {
 
     private final Backend backend;

@@ -15,9 +15,11 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** Where dictionaries come from: bundled ones, directories, repositories on the Hugging Face Hub. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Dictionaries {
 
     private static final List<String> BUNDLED = List.of(

@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * A dictionary of features: a sparse autoencoder, or a transcoder, which reads one activation and replaces another.
@@ -20,6 +21,7 @@ import java.util.Set;
  *
  * <p>{@code a = act((x − b_dec·[apply_b_dec_to_input])·W_enc + b_enc)}, {@code out = a·W_dec + b_dec (+ x·W_skipᵀ)}.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Dictionary {
 
     private final DictionaryConfig config;

@@ -1,6 +1,7 @@
 package dev.loupe.dictionaries;
 
 import java.util.Map;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param model name of the model that it was trained on; null if the file doesn't say
  * @param modelOptions options under which the model was loaded, by the original's names; empty if the file doesn't say
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record DictionaryConfig(
         String name,
         Activation activation,

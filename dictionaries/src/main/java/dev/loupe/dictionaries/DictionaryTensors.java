@@ -11,6 +11,7 @@ import java.util.Objects;
 import org.apiguardian.api.API;
 
 /** A dictionary's arrays on a backend: encoding and decoding of tensors alone. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class DictionaryTensors implements AutoCloseable {
 
     /** Activations that are held at a time when tokens are encoded sparsely: 16 MB of float32. */

@@ -16,6 +16,7 @@ import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** What a dictionary sees in a prompt: the most active features of each token, and what they say. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class FeatureReading {
 
     private static final int PROMOTED = 4;

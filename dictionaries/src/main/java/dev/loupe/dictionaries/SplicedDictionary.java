@@ -32,6 +32,7 @@ import org.apiguardian.api.API;
  *     derivative
  * @param anyOptions whether a model that was loaded otherwise than the one it was trained on is taken too
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record SplicedDictionary(Dictionary dictionary, boolean errorTerm, boolean anyOptions)
         implements ModelExtension {
 

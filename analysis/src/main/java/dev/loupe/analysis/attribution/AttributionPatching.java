@@ -11,12 +11,14 @@ import dev.loupe.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /**
  * Attribution patching (Nanda 2023): the effect that patching each activation from a clean into a corrupted run would have
  * on a metric, to first order: (clean − corrupted) · derivative in the corrupted run. Two forward runs and one backward
  * serve every activation at once.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class AttributionPatching {
 
     private final HookedTransformer model;

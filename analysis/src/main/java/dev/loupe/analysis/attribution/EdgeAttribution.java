@@ -13,6 +13,7 @@ import dev.loupe.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * Edge attribution patching (Syed, Rager and Conmy 2023): what a metric owes to each edge between parts of the model, to
@@ -29,6 +30,7 @@ import java.util.List;
  * @param clean metric of the clean run
  * @param corrupted metric of the corrupted run
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record EdgeAttribution(
         List<String> writers, List<String> readers, Tensor scores, double clean, double corrupted) {
 

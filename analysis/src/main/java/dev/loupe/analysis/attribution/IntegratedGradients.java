@@ -9,6 +9,7 @@ import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorScope;
+import org.apiguardian.api.API;
 
 /**
  * Integrated gradients of the embedding (Sundararajan, Taly and Yan 2017): what of the difference of a metric between two
@@ -18,6 +19,7 @@ import dev.loupe.tensor.TensorScope;
  * @param clean metric of the clean run
  * @param corrupted metric of the corrupted run
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record IntegratedGradients(Tensor scores, double clean, double corrupted) {
 
     /**

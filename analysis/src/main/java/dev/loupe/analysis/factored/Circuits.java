@@ -5,8 +5,10 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** The circuits of a model's attention heads, from "A Mathematical Framework for Transformer Circuits". */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Circuits {
 
     /** What a head of a later layer composes with what an earlier head wrote. */

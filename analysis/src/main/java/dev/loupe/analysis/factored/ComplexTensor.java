@@ -1,6 +1,7 @@
 package dev.loupe.analysis.factored;
 
 import dev.loupe.tensor.Tensor;
+import org.apiguardian.api.API;
 
 /**
  * Complex numbers in two tensors of one shape.
@@ -8,6 +9,7 @@ import dev.loupe.tensor.Tensor;
  * @param real the real parts
  * @param imaginary the imaginary parts
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record ComplexTensor(Tensor real, Tensor imaginary) {
 
     /** Absolute values. */

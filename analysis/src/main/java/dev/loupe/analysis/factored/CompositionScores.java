@@ -4,12 +4,14 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * How much of what one circuit writes another one reads: ‖L·R‖ / (‖L‖·‖R‖), Frobenius norms, from "A Mathematical
  * Framework for Transformer Circuits" (Elhage and others, 2021). A circuit of norm 0 writes and
  * reads nothing: its scores are 0.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class CompositionScores {
 
     private CompositionScores() {}

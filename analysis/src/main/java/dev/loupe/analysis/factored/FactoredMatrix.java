@@ -6,6 +6,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Immutable. The decomposition is computed at most once or twice, and kept.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class FactoredMatrix {
 
     private final Tensor a;

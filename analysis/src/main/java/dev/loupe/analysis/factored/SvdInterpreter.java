@@ -4,12 +4,14 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * Reads singular vectors of a model's weights as tokens ("The Singular Value Decompositions of Transformer Weight
  * Matrices are Highly Interpretable", Millidge and Black, 2022): the directions that a head or an MLP writes or reads
  * most strongly, through the unembedding. Weights are meant to be processed ({@code foldLn}).
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class SvdInterpreter {
 
     private final HookedTransformer model;

@@ -1,11 +1,13 @@
 package dev.loupe.analysis.heads;
 
 import dev.loupe.model.Tokens;
+import org.apiguardian.api.API;
 
 /**
  * Where a kind of head would look: for each sequence, 1 at each (query, key) that it attends to and 0 elsewhere. Padding
  * attends to nothing and is attended to by nothing.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class DetectionPattern {
 
     private interface Rule {

@@ -7,8 +7,10 @@ import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** Scores of every head [layer, head] by what it attends to in a cached run: mean over the batch. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class HeadScores {
 
     /** How a pattern is held against the one that is looked for. */

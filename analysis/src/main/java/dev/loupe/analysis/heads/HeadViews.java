@@ -8,8 +8,10 @@ import dev.loupe.model.ActivationCache;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.apiguardian.api.API;
 
 /** Pictures of heads. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class HeadViews {
 
     private HeadViews() {}

@@ -6,11 +6,13 @@ import dev.loupe.model.Tokens;
 import java.util.HashSet;
 import java.util.Random;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Random tokens that are repeated once: nothing predicts the second half but the first, so heads that help with it are
  * induction heads ("In-context Learning and Induction Heads", Olsson and others, 2022).
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class RepeatedTokens {
 
     private RepeatedTokens() {}

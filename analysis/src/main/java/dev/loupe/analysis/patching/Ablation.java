@@ -13,12 +13,14 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Takes parts of a model out, by putting something in their place that says nothing of the input: zero, the mean over
  * other inputs, or what they did on another input.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Ablation {
 
     private interface Replacement {

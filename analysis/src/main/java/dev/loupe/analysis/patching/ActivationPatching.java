@@ -13,6 +13,7 @@ import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import org.apiguardian.api.API;
 
 /**
  * Activation patching (causal tracing, interchange interventions): runs a model on corrupted tokens with one activation
@@ -27,6 +28,7 @@ import java.util.Optional;
  * PatchingResult result = ActivationPatching.of(model, corruptedTokens, clean, metric).run(Sweep.RESID_PRE);
  * }</pre>
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class ActivationPatching {
 
     static final long DEFAULT_BUDGET = 256L << 20;

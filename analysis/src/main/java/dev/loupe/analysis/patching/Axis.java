@@ -1,6 +1,9 @@
 package dev.loupe.analysis.patching;
 
+import org.apiguardian.api.API;
+
 /** What an index of a patch counts. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public enum Axis {
     /** Which of several sweeps that are stacked. */
     KIND("kind"),

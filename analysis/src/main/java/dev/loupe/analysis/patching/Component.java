@@ -8,6 +8,7 @@ import dev.loupe.hook.Selection;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param head the head, or null for all; a key/value head where the activation has those
  * @param positions the positions; for patterns and scores those that attend
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record Component(
         String activation, int layer, @Nullable Integer head, Index positions) {
 

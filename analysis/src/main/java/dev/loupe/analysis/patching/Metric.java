@@ -6,9 +6,11 @@ import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
+import org.apiguardian.api.API;
 
 /** One number that says how a run went. */
 @FunctionalInterface
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public interface Metric {
 
     /**

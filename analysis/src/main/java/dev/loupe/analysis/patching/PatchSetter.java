@@ -6,9 +6,11 @@ import static dev.loupe.array.Index.at;
 import dev.loupe.array.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
+import org.apiguardian.api.API;
 
 /** Makes the patched activation out of the corrupted and the clean one. */
 @FunctionalInterface
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public interface PatchSetter {
 
     /**

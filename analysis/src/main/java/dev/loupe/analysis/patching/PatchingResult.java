@@ -25,6 +25,7 @@ import org.apiguardian.api.API;
  * @param warning a reason not to read anything into the values, such as two runs that don't differ; empty if there is none.
  *     Views show it.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record PatchingResult(String name, List<Axis> axes, Tensor values, List<String> kinds, String warning) {
 
     /**

@@ -20,6 +20,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Path patching ("Interpretability in the Wild", Wang and others, 2022): what some senders tell some receivers directly,
@@ -28,6 +29,7 @@ import java.util.Set;
  *
  * <p>MLPs between them pass on what reaches them, as in the paper, unless they are frozen too.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class PathPatching {
 
     private final HookedTransformer model;

@@ -10,9 +10,11 @@ import dev.loupe.array.Nearest;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import org.apiguardian.api.API;
 
 /** The sweeps that have a name: which activation is patched, and over what. The original's {@code get_act_patch_…}. */
 @SuppressWarnings("ImmutableEnumChecker") // The setters have no state, and the lists are unmodifiable.
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public enum Sweep {
     /** The residual stream entering a layer, at one position: [layer, pos]. */
     RESID_PRE(

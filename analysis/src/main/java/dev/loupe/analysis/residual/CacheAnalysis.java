@@ -13,6 +13,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Reads the cache and the weights; runs nothing but, where it is said, the end of the model. A cache that lacks
  * something throws {@link IllegalStateException}, which says what and how to record it.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class CacheAnalysis {
 
     private final ActivationCache cache;

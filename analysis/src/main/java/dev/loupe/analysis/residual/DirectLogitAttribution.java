@@ -4,12 +4,14 @@ import dev.loupe.array.Index;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What each part of a model adds directly to the logit of an answer, or to the difference of two: the part's output,
  * through the final norm as the run had it, times the unembedding. Mean over the batch.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class DirectLogitAttribution {
 
     private final CacheAnalysis analysis;

@@ -9,8 +9,10 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /** What a {@link LogitLens} saw, by slice of the residual stream, sequence and position. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class LensReading {
 
     private final HookedTransformer model;

@@ -8,11 +8,13 @@ import dev.loupe.model.RunResult;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * What a model would answer if it stopped at a layer: the residual stream of each layer through the final norm and the
  * unembedding ("interpreting GPT: the logit lens", nostalgebraist, 2020).
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class LogitLens {
 
     private final ActivationCache cache;

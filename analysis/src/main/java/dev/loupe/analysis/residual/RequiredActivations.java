@@ -6,8 +6,10 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.apiguardian.api.API;
 
 /** Checks that a cache has what an analysis reads, before it begins. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class RequiredActivations {
 
     private static final int LISTED = 8;

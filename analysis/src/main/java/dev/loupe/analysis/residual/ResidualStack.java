@@ -3,6 +3,7 @@ package dev.loupe.analysis.residual;
 import dev.loupe.array.Index;
 import dev.loupe.tensor.Tensor;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * Components of the residual stream, one under the other, each with its label.
@@ -12,6 +13,7 @@ import java.util.List;
  * @param labels one for each component: {@code embed}, {@code 3_mlp_out}, {@code L2H7}, …
  * @param positions which positions were taken
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record ResidualStack(Tensor values, List<String> labels, Index positions) {
 
     /** Checks that there is one label for each component. */

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A method of {@link CacheAnalysis} says which of these it knows; others that were set are an error.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class StackOptions {
 
     /** The end of the model, as a layer. */

@@ -4,8 +4,10 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
+import org.apiguardian.api.API;
 
 /** The tokens whose logits are asked about: one for all, one for each sequence, or one for each position. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Targets {
 
     private final long[][] ids;

@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.apiguardian.api.API;
 
 /**
  * A direction in the residual stream of a layer: the mean difference of activations between prompts that have something
@@ -27,6 +28,7 @@ import java.util.stream.IntStream;
  * @param layer the layer that it was found at, counted from 0
  * @param direction [d_model]
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record SteeringVector(int layer, Tensor direction) {
 
     private static final String VECTOR = "direction";

@@ -6,6 +6,7 @@ import dev.loupe.model.Tokens;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.apiguardian.api.API;
 
 /**
  * Prompts of indirect object identification ("Interpretability in the Wild", Wang and others, 2022): two names, one of
@@ -14,6 +15,7 @@ import java.util.Random;
  * @param model whose tokens they are
  * @param prompts the prompts
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record IoiDataset(HookedTransformer model, List<IoiPrompt> prompts) {
 
     private static final List<String> NAMES = List.of(

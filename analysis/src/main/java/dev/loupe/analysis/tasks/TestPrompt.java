@@ -19,6 +19,7 @@ import org.apiguardian.api.API;
  * @param prompt the prompt's tokens, as text
  * @param steps one for each token of the answer; of several answers one for each of them
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record TestPrompt(List<String> prompt, List<Step> steps) {
 
     /**

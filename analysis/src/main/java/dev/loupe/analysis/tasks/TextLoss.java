@@ -7,6 +7,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * How well a model predicts text.
@@ -14,6 +15,7 @@ import java.util.List;
  * @param loss mean cross-entropy of the predicted tokens, in nats
  * @param tokens how many tokens were predicted
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record TextLoss(double loss, long tokens) {
 
     /** e to the loss: how many tokens the model hesitates between. */

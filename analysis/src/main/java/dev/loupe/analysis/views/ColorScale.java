@@ -7,6 +7,7 @@ import java.util.DoubleSummaryStatistics;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.DoubleStream;
+import org.apiguardian.api.API;
 
 /**
  * Which colour a number gets: straight lines in RGB between given colours, evenly spread from the lowest number to the
@@ -17,6 +18,7 @@ import java.util.stream.DoubleStream;
  * @param low the number that gets the first colour, as all below it
  * @param high the number that gets the last colour, as all above it
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record ColorScale(List<String> light, List<String> dark, double low, double high) {
 
     // The light ones are RdBu and Blues of ColorBrewer; the dark ones go through the dark instead.

@@ -4,9 +4,11 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** Tokens in a line of text, each on the colour of its number; several series of numbers to choose from. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class ColoredTokens extends View {
 
     private static final class Series {

@@ -14,9 +14,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** A matrix of numbers as colours, with labels, and with words in its cells if wanted. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class HeatMap extends View {
 
     private final double[][] values;

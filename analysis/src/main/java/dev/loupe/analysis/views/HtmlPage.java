@@ -12,11 +12,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.stream.Collectors;
+import org.apiguardian.api.API;
 
 /**
  * Views in one web page that needs nothing else: the script, the styles, D3 and the numbers are all in it, and it
  * forbids itself to ask any network.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class HtmlPage {
 
     // What the script asks of D3. Each puts its functions into the same object; the whole of D3 is five times as much.

@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * heads, a sweep over layers, positions and heads. Attention patterns of very many heads, or of very long prompts, aren't
  * all kept: those stay in which the last token takes most from a single earlier one, and of the others this number.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Panels extends View {
 
     /** How many numbers of attention patterns a page holds unless told otherwise; two bytes each. */

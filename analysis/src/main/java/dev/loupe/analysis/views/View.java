@@ -3,8 +3,10 @@ package dev.loupe.analysis.views;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /** Something that a page shows. Immutable. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public abstract sealed class View permits HeatMap, Panels, ColoredTokens, Bars, DataTable, EdgeGraph, LayeredGraph {
 
     private final String title;

@@ -12,12 +12,14 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.Map;
 import java.util.Objects;
+import org.apiguardian.api.API;
 
 /**
  * A safetensors file, open for reading. The header was checked when it was opened; the tensors are read one
  * by one when they are asked for, through a small memory-mapped window, so that an open file takes next to
  * no memory whatever its size. Safe for use from many threads.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class SafetensorsFile implements AutoCloseable {
 
     private final String source;

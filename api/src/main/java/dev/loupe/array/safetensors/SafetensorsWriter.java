@@ -17,11 +17,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import org.apiguardian.api.API;
 
 /**
  * Collects named tensors and writes them to a safetensors file. Tensors may be given as suppliers, which are
  * asked one after the other while the file is written, so that they need not all be in memory at once.
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public final class SafetensorsWriter {
 
     private static final int CHUNK = 1 << 20;

@@ -3,6 +3,7 @@ package dev.loupe.array.safetensors;
 import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import java.util.Optional;
+import org.apiguardian.api.API;
 
 /**
  * What a file says about one of its tensors.
@@ -13,6 +14,7 @@ import java.util.Optional;
  * @param begin where its bytes begin, counted from the end of the header
  * @param end where they end
  */
+@API(status = API.Status.STABLE, since = "0.1")
 public record StoredTensor(String name, String type, Shape shape, long begin, long end) {
 
     /** The element type; empty if tensors can't have it here ({@code U8}, {@code F8_E4M3}, …). */

@@ -5,8 +5,10 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /** What happens to an activation at a hook point. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public sealed interface Change {
 
     /** A copy of changes by point, in their order, that nobody can alter. */

@@ -8,6 +8,7 @@ import dev.loupe.graph.Value;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * what it is computed from. So a metric that reads one position's logits neither computes nor differentiates those of all
  * others.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class ChosenRows {
 
     private final GraphBuilder b;

@@ -3,6 +3,7 @@ package dev.loupe.graph.pass;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.Value;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Feeds values into hook points: at each of them a new graph input of the point's name takes the place of what would
@@ -10,6 +11,7 @@ import java.util.Set;
  *
  * @param points full names of hook points; names that the graph doesn't have are passed over
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record Feed(Set<String> points) implements Pass {
 
     /** Copies the set. */

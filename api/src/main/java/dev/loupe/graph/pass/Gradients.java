@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * Adds the backward part: derivatives of a scalar with respect to what leaves hook points, each of which is a hook point
@@ -34,6 +35,7 @@ import java.util.TreeSet;
  * @param wholeRegions whether to add the derivatives at every standard point of the regions that are passed through, so
  *     that a region's backward part is the same whatever is wanted of it; {@link Keep} then drops what isn't
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record Gradients(String scalar, Set<String> points, boolean wholeRegions) implements Pass {
 
     private static final String SUFFIX = ".backward";

@@ -9,6 +9,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * Drops everything that isn't needed for the wanted points, the wanted outputs and the Java code in the graph. Hook
@@ -18,6 +19,7 @@ import java.util.TreeSet;
  * @param outputs names of the wanted outputs
  * @param given names of the inputs that the run has
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record Keep(Set<String> observed, Set<String> outputs, Set<String> given) implements Pass {
 
     /** Copies the sets. */

@@ -5,6 +5,7 @@ import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.GraphFunction;
 import dev.loupe.graph.Value;
+import org.apiguardian.api.API;
 
 /**
  * Adds an output: a function of another output and of whatever else the graph has. It stands in a region of its own, at
@@ -14,6 +15,7 @@ import dev.loupe.graph.Value;
  * @param of name of the output that the function is applied to; it costs nothing if the function doesn't read it
  * @param function what is measured
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record Measure(String output, String of, GraphFunction function) implements Pass {
 
     /**

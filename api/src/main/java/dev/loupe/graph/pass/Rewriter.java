@@ -8,12 +8,14 @@ import dev.loupe.graph.Value;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Copies a graph, value by value in their order, and lets a rule say what takes a value's place. Names, regions,
  * outputs and shortcuts go along. What a rule leaves out must not be read by what it keeps.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Rewriter {
 
     /** Says what becomes of a value. */

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param changes by full name of the point; a point may be one that another change brings along
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record Splice(Map<String, List<Change>> changes) implements Pass {
 
     /** Copies the collections. */

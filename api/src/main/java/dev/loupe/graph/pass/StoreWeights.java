@@ -7,6 +7,7 @@ import dev.loupe.graph.Value;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * Has the matrices by which activations are multiplied stored in 16 bits, and widened where they are used: each reader
@@ -15,6 +16,7 @@ import java.util.TreeSet;
  *
  * @param stored the type to store them in
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record StoreWeights(DType stored) implements Pass {
 
     @Override

@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Takes the short way round hook points that nobody looks at. Points that are changed are none of its business: {@link
@@ -19,6 +20,7 @@ import java.util.Set;
  *     them
  * @param fusions whether fused ops are wanted: a compiling backend fuses by itself
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record TakeShortcuts(
         Set<String> observed, Set<String> differentiated, Set<String> derivativesChanged, boolean fusions)
         implements Pass {

@@ -8,8 +8,10 @@ import java.util.BitSet;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** Who reads which value of a graph, and what is needed for what. Hook points are looked through nowhere. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Uses {
 
     private final List<List<Value>> users;

@@ -38,12 +38,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * Loads bundled models, directories, aliases of well-known models, and whatever else is on the Hugging Face
  * Hub, in this order of precedence.
  */
 @AutoService(CheckpointLoader.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class PretrainedLoader implements CheckpointLoader {
 
     private static final String CONFIG = "config.json";

@@ -8,8 +8,10 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
+import org.apiguardian.api.API;
 
 /** The activation functions of Hugging Face transformers, under the names that its configs use. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class ActivationFunctions {
 
     private static final Map<String, BiFunction<GraphBuilder, Value, Value>> BY_NAME = new TreeMap<>();

@@ -1,12 +1,14 @@
 package dev.loupe.architectures.decoder;
 
 import dev.loupe.graph.Value;
+import org.apiguardian.api.API;
 
 /**
  * Half a block: something that reads the residual stream and says what is to be added to it, hook points on the way.
  * {@link DecoderGraph#attention} and {@link DecoderGraph#mlp} are the standard ones; a family may bring its own.
  */
 @FunctionalInterface
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public interface BlockPart {
 
     /**

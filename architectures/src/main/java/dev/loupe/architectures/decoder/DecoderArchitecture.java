@@ -7,11 +7,13 @@ import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.graph.Graph;
 import dev.loupe.plugin.SpiVersion;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * A family of decoders composed of the parts of this package: it brings a reader of its config, a mapping of its weights
  * and the list of its {@linkplain dev.loupe.architecture.BlockSpec blocks}.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public abstract class DecoderArchitecture implements ArchitectureProvider {
 
     private final String id;

@@ -8,6 +8,7 @@ import dev.loupe.graph.Axis;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Value;
+import org.apiguardian.api.API;
 
 /**
  * Builds the graph of a decoder-only transformer from its config: embedding, blocks of attention and MLP (one
@@ -23,6 +24,7 @@ import dev.loupe.graph.Value;
  * settings, soft cap of the scores, norms of queries and keys, norms behind attention and MLP, plain or gated MLP or
  * none, attention and MLP side by side.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class DecoderGraph {
 
     private DecoderGraph() {}

@@ -18,12 +18,14 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What the parts of a decoder share: the builder, the settings, inputs, weights by name, projections and norms. Handed
  * to every {@link BlockPart}.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class DecoderParts {
 
     private final GraphBuilder builder;

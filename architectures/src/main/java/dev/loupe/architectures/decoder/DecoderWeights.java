@@ -5,11 +5,13 @@ import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.Shape;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /**
  * Names and shapes of the weights of a decoder's graph. Heads lie side by side in the columns of one matrix
  * (the rows, of {@code W_O}), so that all of them are one matrix product.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class DecoderWeights {
 
     /** {@code [d_vocab, d_model]}. */

@@ -6,12 +6,14 @@ import dev.loupe.architecture.TransformerConfig.Rotary;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.apiguardian.api.API;
 
 /**
  * Reads rotary settings from a Hugging Face config, in either spelling: {@code rope_theta} with {@code
  * rope_scaling} (transformers 4), or {@code rope_parameters} (transformers 5). The kinds of scaling follow
  * transformers' {@code modeling_rope_utils}.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class RotarySettings {
 
     private static final double DEFAULT_THETA = 10_000;

@@ -1,12 +1,14 @@
 package dev.loupe.architectures.decoder;
 
 import dev.loupe.graph.Value;
+import org.apiguardian.api.API;
 
 /**
  * Something that is added to attention scores, behind their scale and soft cap and before the mask: a way of telling
  * positions apart (ALiBi, relative positions), or any other preference among keys.
  */
 @FunctionalInterface
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public interface ScoreBias {
 
     /**

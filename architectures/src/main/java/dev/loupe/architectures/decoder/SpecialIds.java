@@ -3,9 +3,11 @@ package dev.loupe.architectures.decoder;
 import dev.loupe.architecture.CheckpointConfig;
 import java.util.LinkedHashSet;
 import java.util.Set;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** Ids of special tokens in a Hugging Face config, which gives one id, a list of ids, null, or nothing. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class SpecialIds {
 
     /** Fallback of a family that has none of its own. */

@@ -2,8 +2,10 @@ package dev.loupe.architectures.files;
 
 import dev.loupe.array.safetensors.SafetensorsFile;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** A model that comes with Loupe, on the class path. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class BundledFiles implements ModelFiles {
 
     private static final String ROOT = "/dev/loupe/architectures/bundled/";

@@ -9,8 +9,10 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
+import org.apiguardian.api.API;
 
 /** A directory of this machine. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class DirectoryFiles implements ModelFiles {
 
     private final Path directory;

@@ -8,8 +8,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** A repository on the Hub; asking for a file fetches it. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class HubFiles implements ModelFiles {
 
     private final HubRepository repository;

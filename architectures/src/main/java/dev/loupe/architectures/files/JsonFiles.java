@@ -13,8 +13,10 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.Map;
+import org.apiguardian.api.API;
 
 /** Reads the JSON files of checkpoints. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class JsonFiles {
 
     /** As Python's reader: not a number and infinity are allowed, text after the value isn't. */

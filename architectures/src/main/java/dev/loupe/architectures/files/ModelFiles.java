@@ -4,8 +4,10 @@ import dev.loupe.array.safetensors.SafetensorsFile;
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** The files of one checkpoint, by name. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public interface ModelFiles {
 
     /** Where they are, for messages. */

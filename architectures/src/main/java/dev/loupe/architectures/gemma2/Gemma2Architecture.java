@@ -13,9 +13,11 @@ import dev.loupe.architectures.llama.LlamaCheckpoints;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /** Gemma Team 2024; checkpoints of Hugging Face's {@code Gemma2ForCausalLM}. */
 @AutoService(ArchitectureProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Gemma2Architecture extends DecoderArchitecture {
 
     /** Norms are stored as their weights' distance from 1. */

@@ -14,12 +14,14 @@ import dev.loupe.architectures.llama.LlamaCheckpoints;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Gemma Team 2025; checkpoints of Hugging Face's {@code Gemma3ForCausalLM}, and the text part of {@code
  * Gemma3ForConditionalGeneration}.
  */
 @AutoService(ArchitectureProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Gemma3Architecture extends DecoderArchitecture {
 
     private static final double NORM_OFFSET = 1;

@@ -10,9 +10,11 @@ import dev.loupe.architectures.decoder.ActivationFunctions;
 import dev.loupe.architectures.decoder.DecoderArchitecture;
 import dev.loupe.architectures.decoder.SpecialIds;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** Radford et al. 2019; checkpoints of Hugging Face's {@code GPT2LMHeadModel}. */
 @AutoService(ArchitectureProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Gpt2Architecture extends DecoderArchitecture {
 
     private static final int END_OF_TEXT = 50256;

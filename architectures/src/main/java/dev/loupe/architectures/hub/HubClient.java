@@ -19,8 +19,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Flow;
+import org.apiguardian.api.API;
 
 /** Opens repositories on the Hub. Safe for use from many threads. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class HubClient {
 
     private static final System.Logger LOG = System.getLogger(HubClient.class.getName());

@@ -7,8 +7,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
+import org.apiguardian.api.API;
 
 /** A repository at one commit. Its files are fetched when they are asked for. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class HubRepository {
 
     private static final Pattern SEGMENT = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9._+ -]*");

@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param timeout how long to wait for a connection, an answer, or the next piece of a file
  * @param progress whether progress is shown on stderr
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public record HubSettings(
         URI endpoint, Path cache, @Nullable String token, boolean offline, Duration timeout, boolean progress) {
 

@@ -3,6 +3,7 @@ package dev.loupe.architectures.hub;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apiguardian.api.API;
 
 /**
  * A model's repository on the Hub, at one revision.
@@ -10,6 +11,7 @@ import java.util.regex.Pattern;
  * @param name {@code org/name}, or a bare {@code name}
  * @param revision a branch, a tag or a commit
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public record Repository(String name, String revision) {
 
     private static final String PART = "[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?";

@@ -10,9 +10,11 @@ import dev.loupe.architectures.decoder.DecoderArchitecture;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /** Touvron et al. 2023; checkpoints of Hugging Face's {@code LlamaForCausalLM}, from LLaMA 1 to 3. */
 @AutoService(ArchitectureProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class LlamaArchitecture extends DecoderArchitecture {
 
     /** Made by the service loader. */

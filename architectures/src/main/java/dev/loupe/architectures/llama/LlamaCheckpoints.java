@@ -13,12 +13,14 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.IntPredicate;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Checkpoints in the form of Hugging Face's {@code LlamaForCausalLM}: what its config says and what its tensors
  * are called. Many families keep to this form and differ in a setting or two.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class LlamaCheckpoints {
 
     private static final String TIED = "tie_word_embeddings";

@@ -9,10 +9,12 @@ import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.DecoderArchitecture;
 import dev.loupe.architectures.llama.LlamaCheckpoints;
 import java.util.List;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** Jiang et al. 2023; checkpoints of Hugging Face's {@code MistralForCausalLM}. */
 @AutoService(ArchitectureProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class MistralArchitecture extends DecoderArchitecture {
 
     // What Hugging Face's MistralConfig takes where a config leaves the key out.

@@ -15,9 +15,11 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.LongStream;
+import org.apiguardian.api.API;
 
 /** Black et al. 2022, Biderman et al. 2023 (Pythia); checkpoints of Hugging Face's {@code GPTNeoXForCausalLM}. */
 @AutoService(ArchitectureProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class NeoxArchitecture extends DecoderArchitecture {
 
     private static final List<String> PYTHIA =

@@ -3,12 +3,14 @@ package dev.loupe.architectures.processing;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * A checkpoint's weights before any processing, under their names in the graph and arranged as the graph
  * wants them. Each is read from the files when it is asked for, and again when it is asked for again, so that
  * no more of them are in memory than somebody holds on to.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public interface RawWeights {
 
     /** The names, in the order of the architecture's mapping: embeddings, then layer by layer. */

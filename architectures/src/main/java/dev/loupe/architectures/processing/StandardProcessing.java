@@ -6,6 +6,7 @@ import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.TransformerConfig;
 import java.util.Set;
 import java.util.TreeSet;
+import org.apiguardian.api.API;
 
 /**
  * The weight processing of the original's {@code from_pretrained}, step by step as the options ask for it, for
@@ -24,6 +25,7 @@ import java.util.TreeSet;
  *       factored anew, {@linkplain EvenFactors evenly}.
  * </ol>
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class StandardProcessing implements WeightProcessing {
 
     private final ProcessingSteps steps;

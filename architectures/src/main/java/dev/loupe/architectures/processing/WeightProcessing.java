@@ -2,12 +2,14 @@ package dev.loupe.architectures.processing;
 
 import dev.loupe.architecture.Checkpoint;
 import dev.loupe.architecture.TransformerConfig;
+import org.apiguardian.api.API;
 
 /**
  * What is to be done to the weights of one model. Runs once, in one pass over the model: weights are pulled
  * one after the other (or a handful that belong together, such as a norm and the projections that read it)
  * and pushed on as soon as they are finished, so that no more than a layer is held at any time.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public interface WeightProcessing {
 
     /** The config of the processed model. */

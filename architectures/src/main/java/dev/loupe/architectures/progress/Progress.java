@@ -7,12 +7,14 @@ import me.tongfei.progressbar.DelegatingProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A bar on stderr for a task measured in bytes, once the task has taken a second; what is faster passes
  * without a word. On a terminal the bar moves, elsewhere a line is written now and then. Used by one thread.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Progress implements AutoCloseable {
 
     private static final long PATIENCE = Duration.ofSeconds(1).toNanos();

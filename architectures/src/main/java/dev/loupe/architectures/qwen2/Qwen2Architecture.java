@@ -14,9 +14,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.function.IntPredicate;
+import org.apiguardian.api.API;
 
 /** Yang et al. 2024; checkpoints of Hugging Face's {@code Qwen2ForCausalLM}, Qwen 2 and 2.5. */
 @AutoService(ArchitectureProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Qwen2Architecture extends DecoderArchitecture {
 
     /** Made by the service loader. */

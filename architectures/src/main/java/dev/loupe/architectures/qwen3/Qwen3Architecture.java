@@ -13,9 +13,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /** Yang et al. 2025; checkpoints of Hugging Face's {@code Qwen3ForCausalLM}. */
 @AutoService(ArchitectureProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Qwen3Architecture extends DecoderArchitecture {
 
     /** Made by the service loader. */

@@ -4,8 +4,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architectures.files.JsonFiles;
 import dev.loupe.architectures.files.ModelFiles;
+import org.apiguardian.api.API;
 
 /** Finds the tokenizer among a checkpoint's files. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class TokenizerFiles {
 
     private static final String TOKENIZER = "tokenizer.json";

@@ -8,12 +8,14 @@ import dev.loupe.backend.BackendProvider;
 import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.backend.onnx.runtime.OnnxRuntime;
 import dev.loupe.plugin.SpiVersion;
+import org.apiguardian.api.API;
 
 /**
  * Offers ONNX Runtime as the backend {@code onnx}: on the CPU, and on CUDA if {@code onnxruntime_gpu} stands on the
  * class path in place of {@code onnxruntime}.
  */
 @AutoService(BackendProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class OnnxBackendProvider implements BackendProvider {
 
     static final String ID = "onnx";

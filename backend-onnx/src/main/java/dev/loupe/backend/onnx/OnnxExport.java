@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.apiguardian.api.API;
 
 /**
  * Writes a model to an ONNX file whose outputs are the logits and chosen hook points. The file needs nothing of Loupe:
@@ -36,6 +37,7 @@ import java.util.Optional;
  * OnnxExport.of(model).observe(HookFilter.glob("*hook_pattern")).write(Path.of("model.onnx"));
  * }</pre>
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class OnnxExport {
 
     /** Weights beyond this stand in a file of their own: the format's limit is 2 GiB, the nodes need some of it. */

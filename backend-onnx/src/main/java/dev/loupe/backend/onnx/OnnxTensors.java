@@ -13,6 +13,7 @@ import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import org.apiguardian.api.API;
 
 /**
  * Carries tensors over to DJL's ONNX Runtime engine and back: for feeding an activation to a model that DJL runs, or
@@ -24,6 +25,7 @@ import java.nio.ByteOrder;
  * takes the environment as it finds it; each of its sessions then keeps threads of its own instead of sharing a pool.
  * Nothing here starts DJL.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class OnnxTensors {
 
     private OnnxTensors() {}

@@ -8,6 +8,7 @@ import dev.loupe.backend.BackendProvider;
 import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.plugin.SpiVersion;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /**
  * Offers libtorch, through DJL's PyTorch engine, under the id {@code pytorch}: on the devices {@code cpu}, {@code
@@ -22,6 +23,7 @@ import java.util.Set;
  * The extra setting {@code logical-devices} = n splits one device into n names, to try that out.
  */
 @AutoService(BackendProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class PyTorchBackendProvider implements BackendProvider {
 
     /** A setting: into how many names to split the device that was asked for. */

@@ -10,6 +10,7 @@ import dev.loupe.backend.Backend;
 import dev.loupe.tensor.Tensor;
 import java.lang.ref.Reference;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * Carries tensors over to DJL and back, on the device where they lie.
@@ -17,6 +18,7 @@ import java.util.List;
  * <p>Both ways make a copy: DJL's arrays can be written to and Loupe's tensors can't, and an array that DJL made
  * from a Java array reads memory that may be gone when the array isn't.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class PyTorchTensors {
 
     private PyTorchTensors() {}

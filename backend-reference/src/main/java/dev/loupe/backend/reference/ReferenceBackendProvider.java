@@ -7,9 +7,11 @@ import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendProvider;
 import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.plugin.SpiVersion;
+import org.apiguardian.api.API;
 
 /** Offers the pure-Java backend, {@code reference}. It runs wherever Java does, on the CPU only. */
 @AutoService(BackendProvider.class)
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class ReferenceBackendProvider implements BackendProvider {
 
     static final String ID = "reference";

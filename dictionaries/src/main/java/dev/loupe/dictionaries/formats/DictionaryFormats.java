@@ -3,9 +3,11 @@ package dev.loupe.dictionaries.formats;
 import dev.loupe.architectures.files.ModelFiles;
 import dev.loupe.dictionaries.Dictionary;
 import java.util.List;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /** Tells the formats of dictionaries apart by the files that are there. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class DictionaryFormats {
 
     private DictionaryFormats() {}

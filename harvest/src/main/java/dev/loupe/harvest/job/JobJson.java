@@ -20,8 +20,10 @@ import dev.loupe.array.DType;
 import dev.loupe.harvest.source.Sha256;
 import dev.loupe.hook.Intervention;
 import java.io.IOException;
+import org.apiguardian.api.API;
 
 /** Jobs as JSON: names in snake case, in one order, so that equal jobs have equal texts. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class JobJson {
 
     private static final ObjectMapper MAPPER = JsonMapper.builder()

@@ -8,12 +8,14 @@ import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.Map;
 import java.util.TreeMap;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Documents with a check sum over all that were read: a harvest goes on only if the documents that it has passed are those
  * that it has read. What comes behind them may have been mended in the meantime, or been added.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class DocumentChain implements Documents {
 
     private final Documents documents;

@@ -4,8 +4,10 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import org.apiguardian.api.API;
 
 /** Check sums. */
+@API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Sha256 {
 
     private Sha256() {}

@@ -2,8 +2,10 @@ package dev.loupe.backend.onnx.host;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
+import org.apiguardian.api.API;
 
 /** Checks indices: the runtime counts negative ones from the end. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Bounds {
 
     private Bounds() {}

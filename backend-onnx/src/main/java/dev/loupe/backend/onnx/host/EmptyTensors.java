@@ -4,11 +4,13 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * What operations give on tensors without elements. The runtime divides by their sizes, which ends the process,
  * or says something else than Loupe defines.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class EmptyTensors {
 
     private EmptyTensors() {}

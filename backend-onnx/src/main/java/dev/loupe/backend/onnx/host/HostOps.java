@@ -5,8 +5,10 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.OpTable;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** Which operations are computed in Java, and the way to each. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class HostOps {
 
     private record Operands(List<HostTensor> in, List<HostTensor> out) {

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.IntFunction;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Says the same as the steps that it stands for: keys that are left out would have got a weight of 0.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class BlockedAttention {
 
     private static final int BLOCKS = 4;

@@ -7,11 +7,13 @@ import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /**
  * Float16. The runtime's kernels for it on a CPU are few, no faster than those for float32, and sum in float16. So
  * numbers are kept in float16, and an operation takes them as float32 and rounds what it gives.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Float16 {
 
     private Float16() {}

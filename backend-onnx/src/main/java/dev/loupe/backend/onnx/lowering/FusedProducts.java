@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.IntFunction;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * {@code FusedMatMul}. Attention scores are such products; transposing the keys by itself costs more than the
  * product when one position is added to many.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class FusedProducts {
 
     private final Segment segment;

@@ -10,8 +10,10 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
+import org.apiguardian.api.API;
 
 /** The table: each operation, and the ONNX nodes that it becomes. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class Lowering {
 
     /** How an operation with one output is written down; gives the name of the output. */

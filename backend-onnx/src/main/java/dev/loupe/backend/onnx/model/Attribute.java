@@ -1,8 +1,10 @@
 package dev.loupe.backend.onnx.model;
 
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** A named setting of a node. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public sealed interface Attribute {
 
     /** The name. */

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
+import org.apiguardian.api.API;
 
 /**
  * Builds an ONNX model node by node. Values are named by strings; a node's outputs get names of their own.
@@ -24,6 +25,7 @@ import java.util.function.Function;
  *
  * <p>Field numbers are those of {@code onnx.proto}.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class ModelBuilder {
 
     /** Every runtime from ONNX Runtime 1.14 on runs this version of the operators. */

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Sizes are rounded up to one of eight steps between powers of two.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class MemoryPool {
 
     private static final int SMALLEST = 256;

@@ -11,8 +11,10 @@ import dev.loupe.backend.TensorHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apiguardian.api.API;
 
 /** A tensor in direct memory, together with the runtime's view of it. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class OnnxHandle implements TensorHandle {
 
     // Copying a small tensor out costs little, and its memory can be used again at once.

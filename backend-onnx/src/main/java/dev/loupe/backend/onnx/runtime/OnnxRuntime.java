@@ -6,8 +6,10 @@ import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtProvider;
 import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.providers.OrtCUDAProviderOptions;
+import org.apiguardian.api.API;
 
 /** What all sessions of one backend share: the process' environment, threads, memory. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class OnnxRuntime {
 
     // The environment is the process' own: whoever makes it first decides on the threads that sessions can share.

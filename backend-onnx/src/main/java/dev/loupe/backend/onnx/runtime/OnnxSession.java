@@ -7,8 +7,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apiguardian.api.API;
 
 /** A model that is ready to run, from many threads at once. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class OnnxSession implements AutoCloseable {
 
     private final Model model;

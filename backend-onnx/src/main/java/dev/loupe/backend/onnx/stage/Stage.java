@@ -3,8 +3,10 @@ package dev.loupe.backend.onnx.stage;
 import dev.loupe.backend.Segment;
 import java.util.ArrayList;
 import java.util.List;
+import org.apiguardian.api.API;
 
 /** A part of a segment that is carried out in one go. */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public sealed interface Stage {
 
     /** Slots that it reads. */

@@ -11,6 +11,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeMap;
+import org.apiguardian.api.API;
 
 /**
  * Cuts a segment into stages.
@@ -18,6 +19,7 @@ import java.util.TreeMap;
  * <p>Every step gets a time: groups run at even times, everything else at odd ones, each step at the earliest
  * time at which what it reads is there. The steps of one even time are a group.
  */
+@API(status = API.Status.INTERNAL, since = "0.1")
 public final class StageDivision {
 
     private static final int AT_ONCE = -1;
