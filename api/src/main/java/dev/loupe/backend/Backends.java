@@ -162,7 +162,9 @@ public final class Backends {
 
     private static String report(List<Seen> all) {
         if (all.isEmpty()) {
-            return "No backend providers are on the class path.";
+            return "No backend providers are on the class path. If their jars were joined into one, the files in"
+                    + " META-INF/services must be merged, not overwritten: with the Shade plugin's"
+                    + " ServicesResourceTransformer, or mergeServiceFiles() of Gradle's Shadow.";
         }
         StringBuilder text = new StringBuilder("Backends on the class path:");
         all.forEach(seen -> text.append("\n  ").append(line(seen)));

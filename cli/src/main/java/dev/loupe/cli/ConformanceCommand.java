@@ -1,6 +1,7 @@
 package dev.loupe.cli;
 
 import dev.loupe.conformance.ConformanceRunner;
+import dev.loupe.conformance.kit.Reproduction;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -48,6 +49,7 @@ final class ConformanceCommand implements Callable<Integer> {
     public Integer call() {
         ConformanceRunner.Result result = ConformanceRunner.run(
                 new ConformanceRunner.Request(backend, device, report, seed, only),
+                command(),
                 spec.commandLine().getOut());
         spec.commandLine()
                 .getOut()
@@ -56,5 +58,18 @@ final class ConformanceCommand implements Callable<Integer> {
                         backend, result.passed(), result.failed(), result.deviations(), report));
         spec.commandLine().getOut().flush();
         return result.conforms() ? 0 : 1;
+    }
+
+    /** How this command was called, for the line that reproduces a failure. */
+    private String command() {
+        StringBuilder line = new StringBuilder("loupe conformance --backend ")
+                .append(Reproduction.quoted(backend))
+                .append(" --device ")
+                .append(Reproduction.quoted(device));
+        Main.of(spec)
+                .plugins()
+                .files()
+                .forEach(jar -> line.append(" --plugins ").append(Reproduction.quoted(jar.toString())));
+        return line.toString();
     }
 }

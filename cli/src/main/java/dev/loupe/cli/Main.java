@@ -42,6 +42,7 @@ public final class Main implements Runnable {
             AblateCommand.class,
             SteerCommand.class,
             ConformanceCommand.class,
+            GoldensCommand.class,
             ModelsCommand.class,
             DescribeCommand.class,
             GraphCommand.class,

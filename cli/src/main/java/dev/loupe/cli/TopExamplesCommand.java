@@ -118,13 +118,14 @@ final class TopExamplesCommand implements Callable<Integer> {
             if (maxTokens != null) {
                 harvest.maxTokens(maxTokens);
             }
+            // Asked before anything is computed.
+            harvest.listener(new HarvestListener() {
+                @Override
+                public void begun(HarvestPlan plan) {
+                    check(point, plan.layout());
+                }
+            });
             Layout layout = harvest.run().layout();
-            if (layout.points().size() != 1) {
-                throw new IllegalArgumentException("'" + point + "' stands for "
-                        + layout.points().size()
-                        + " points; name one of "
-                        + layout.points().stream().map(Layout.Point::name).toList());
-            }
             TopExamples found = new TopExamples(layout, top);
             found.merge(HarvestedActivations.results(where, found.id()));
             show(
@@ -141,9 +142,10 @@ final class TopExamplesCommand implements Callable<Integer> {
 
     private void check(String asked, Layout layout) {
         if (layout.points().size() != 1) {
-            throw new IllegalArgumentException("'" + asked + "' stands for " + layout.points().size()
-                    + " points; name one of "
-                    + layout.points().stream().map(Layout.Point::name).toList());
+            throw new IllegalArgumentException(
+                    "'" + asked + "' stands for " + layout.points().size()
+                            + " points; name one of "
+                            + layout.points().stream().map(Layout.Point::name).toList());
         }
         Layout.Point point = layout.points().get(0);
         for (int unit : units) {

@@ -24,7 +24,8 @@ class GraphCommandTest {
         Cli before = Cli.run("graph", "--backend", "reference", "--after", "feed", "--intervene", change);
         Cli after = Cli.run("graph", "--backend", "reference", "--after", "splice", "--intervene", change);
         assertThat(after.exitCode()).as(after.err()).isZero();
-        assertThat(after.out().lines().count()).isGreaterThan(before.out().lines().count());
+        assertThat(after.out().lines().count())
+                .isGreaterThan(before.out().lines().count());
     }
 
     @Test
@@ -38,6 +39,7 @@ class GraphCommandTest {
     void aStepThatTheRunDoesNotHaveIsNamedWithThoseThatItHas() {
         Cli wrong = Cli.run("graph", "--backend", "reference", "--after", "splyce");
         assertThat(wrong.exitCode()).isEqualTo(2);
-        assertThat(wrong.err()).contains("'splyce'", "given, feed, splice, shortcuts, keep", "nearest name is 'splice'");
+        assertThat(wrong.err())
+                .contains("'splyce'", "given, feed, splice, shortcuts, keep", "nearest name is 'splice'");
     }
 }

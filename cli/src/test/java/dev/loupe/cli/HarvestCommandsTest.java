@@ -27,8 +27,19 @@ class HarvestCommandsTest {
     void aHarvestIsWrittenAndGoneOnWith() throws IOException {
         String out = folder.resolve("out").toString();
         String[] some = {
-            "harvest", "--tokens-file", Files.writeString(folder.resolve("ids.txt"), "1 2 3\n\n4,5\n6 7 8 9\n").toString(),
-            "--names", "blocks.*.hook_resid_post", "--out", out, "--backend", "reference", "--max-tokens", "4", "--json"
+            "harvest",
+            "--tokens-file",
+            Files.writeString(folder.resolve("ids.txt"), "1 2 3\n\n4,5\n6 7 8 9\n")
+                    .toString(),
+            "--names",
+            "blocks.*.hook_resid_post",
+            "--out",
+            out,
+            "--backend",
+            "reference",
+            "--max-tokens",
+            "4",
+            "--json"
         };
         Cli first = Cli.run(some);
         assertThat(first.exitCode()).as(first.err()).isZero();
@@ -44,7 +55,8 @@ class HarvestCommandsTest {
         try (SafetensorsFile shard = SafetensorsFile.open(folder.resolve("out/shard-00000.safetensors"))) {
             assertThat(shard.read("document").toLongArray()).containsExactly(0, 0, 0, 2, 2, 3, 3, 3, 3);
             assertThat(shard.read("position").toLongArray()).containsExactly(0, 1, 2, 0, 1, 0, 1, 2, 3);
-            assertThat(shard.tensor("blocks.3.hook_resid_post").shape().toArray()).containsExactly(9, 128);
+            assertThat(shard.tensor("blocks.3.hook_resid_post").shape().toArray())
+                    .containsExactly(9, 128);
         }
     }
 
@@ -89,9 +101,18 @@ class HarvestCommandsTest {
         JsonNode places = units.get(0).get("places");
         assertThat(places.size()).isBetween(1, 2);
         assertThat(places.get(0).get("value").asDouble())
-                .isGreaterThanOrEqualTo(places.get(places.size() - 1).get("value").asDouble());
+                .isGreaterThanOrEqualTo(
+                        places.get(places.size() - 1).get("value").asDouble());
         Cli outside = Cli.run(
-                "top-examples", "--text", corpus().toString(), "--at", "post0", "--unit", "9999", "--backend", "reference");
+                "top-examples",
+                "--text",
+                corpus().toString(),
+                "--at",
+                "post0",
+                "--unit",
+                "9999",
+                "--backend",
+                "reference");
         assertThat(outside.exitCode()).isEqualTo(2);
         assertThat(outside.err()).contains("has the units 0 to 511");
     }

@@ -3,6 +3,7 @@ package dev.loupe.conformance;
 import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.conformance.kit.ArchitectureBench;
 import dev.loupe.conformance.kit.Deviations;
+import dev.loupe.conformance.kit.Reproduction;
 import dev.loupe.conformance.kit.Session;
 import dev.loupe.conformance.report.Report;
 import dev.loupe.conformance.report.ReportWriter;
@@ -85,7 +86,7 @@ public abstract class ArchitectureConformanceKit {
 
     /** How a failure is seen again. */
     Session.Reproduce reproduce(KitSettings.Settings settings) {
-        return Session.Reproduce.byClass(getClass());
+        return Reproduction.ofClass(getClass());
     }
 
     /** Section 7, first part: what the provider says. */

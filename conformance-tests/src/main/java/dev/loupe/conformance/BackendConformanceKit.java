@@ -6,6 +6,7 @@ import dev.loupe.backend.BackendProvider;
 import dev.loupe.conformance.kit.Bench;
 import dev.loupe.conformance.kit.Deviations;
 import dev.loupe.conformance.kit.Models;
+import dev.loupe.conformance.kit.Reproduction;
 import dev.loupe.conformance.kit.Session;
 import dev.loupe.conformance.report.Report;
 import dev.loupe.conformance.report.ReportWriter;
@@ -104,7 +105,7 @@ public abstract class BackendConformanceKit {
 
     /** How a failure is seen again. */
     Session.Reproduce reproduce(KitSettings.Settings settings) {
-        return Session.Reproduce.byClass(getClass());
+        return Reproduction.ofClass(getClass());
     }
 
     /** Section 1 of the specification. */

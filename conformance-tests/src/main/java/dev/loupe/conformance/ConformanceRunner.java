@@ -3,8 +3,14 @@ package dev.loupe.conformance;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
 import dev.loupe.conformance.kit.Session;
+import dev.loupe.conformance.report.Causes;
 import java.io.PrintWriter;
+import java.nio.charset.Charset;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.apiguardian.api.API;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
@@ -58,20 +64,82 @@ public final class ConformanceRunner {
      * @throws IllegalArgumentException if there is no such backend; lists those that there are
      */
     public static Result run(Request request, PrintWriter out) {
+        return run(request, "", out);
+    }
+
+    /**
+     * The same for a command line tool, whose own line a failure names as the way to see it again.
+     *
+     * @param command how the tool was called, all but what selects tests and the seed
+     */
+    public static Result run(Request request, String command, PrintWriter out) {
         String id = NamedBackendConformance.find(request.backend()).id();
+        return run(
+                NamedBackendConformance.class,
+                request,
+                out,
+                Map.of(KitSettings.BACKEND, id, KitSettings.COMMAND, command));
+    }
+
+    private static Result run(Class<?> kit, Request request, PrintWriter out, Map<String, String> more) {
         LauncherDiscoveryRequest discovery = LauncherDiscoveryRequestBuilder.request()
-                .selectors(selectClass(NamedBackendConformance.class))
-                .configurationParameter(KitSettings.BACKEND, id)
+                .selectors(selectClass(kit))
                 .configurationParameter(KitSettings.DEVICE, request.device())
                 .configurationParameter(
                         KitSettings.REPORT, request.reportFolder().toString())
                 .configurationParameter(KitSettings.SEED, Long.toString(request.seed()))
                 .configurationParameter(KitSettings.ONLY, request.only())
+                .configurationParameters(more)
                 .build();
         Printer printer = new Printer(out);
         LauncherFactory.create().execute(discovery, printer);
+        Causes.inWords(printer.broken).ifPresent(cause -> out.println("Look first at " + cause));
         out.flush();
         return new Result(printer.passed, printer.failed, printer.deviations);
+    }
+
+    /**
+     * Runs a kit without any build tool: {@code --kit CLASS} for a class that extends {@link BackendConformanceKit} or
+     * {@link ArchitectureConformanceKit}, or {@code --backend ID}; then {@code --device}, {@code --only}, {@code --seed}
+     * and {@code --report}, each with a value. Ends the process with 0 if all rules hold, 1 if not, 2 if it was called
+     * wrongly.
+     */
+    public static void main(String[] arguments) {
+        PrintWriter out = new PrintWriter(System.out, true, Charset.defaultCharset());
+        System.exit(run(arguments, out));
+    }
+
+    static int run(String[] arguments, PrintWriter out) {
+        Map<String, String> given = new HashMap<>();
+        for (int i = 0; i + 1 < arguments.length; i += 2) {
+            given.put(arguments[i], arguments[i + 1]);
+        }
+        List<String> known = List.of("--kit", "--backend", "--device", "--only", "--seed", "--report");
+        boolean one = given.containsKey("--kit") != given.containsKey("--backend");
+        if (arguments.length % 2 != 0 || !one || !known.containsAll(given.keySet())) {
+            out.println("Usage: ConformanceRunner (--kit CLASS | --backend ID) [--device cpu] [--only RULES] [--seed N]"
+                    + " [--report DIR], not " + String.join(" ", arguments));
+            return 2;
+        }
+        try {
+            Request request = new Request(
+                    given.getOrDefault("--backend", ""),
+                    given.getOrDefault("--device", given.containsKey("--kit") ? "" : "cpu"),
+                    Path.of(given.getOrDefault("--report", "target")),
+                    Long.parseLong(given.getOrDefault("--seed", "1")),
+                    given.getOrDefault("--only", ""));
+            Result result = given.containsKey("--backend")
+                    ? run(request, out)
+                    : run(Class.forName(given.get("--kit")), request, out, Map.of());
+            out.println(result.passed() + " passed, " + result.failed() + " failed, " + result.deviations()
+                    + " known deviations; the report is in " + request.reportFolder());
+            return result.conforms() ? 0 : 1;
+        } catch (ClassNotFoundException e) {
+            out.println("There is no class " + e.getMessage() + " on the class path");
+        } catch (IllegalArgumentException e) {
+            out.println(e.getMessage());
+        }
+        return 2;
     }
 
     /** Counts, and prints what fails. */
@@ -80,6 +148,7 @@ public final class ConformanceRunner {
         private long passed;
         private long failed;
         private long deviations;
+        private final List<String> broken = new ArrayList<>();
 
         Printer(PrintWriter out) {
             this.out = out;
@@ -101,6 +170,7 @@ public final class ConformanceRunner {
                 case ABORTED -> deviations++;
                 case FAILED -> {
                     failed++;
+                    broken.add(test.getDisplayName().replaceFirst(" .*", ""));
                     out.println(test.getDisplayName());
                     result.getThrowable().ifPresent(thrown -> out.println(Session.describe(thrown) + "\n"));
                     out.flush();

@@ -2,6 +2,7 @@ package dev.loupe.conformance;
 
 import dev.loupe.conformance.kit.Selection;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
@@ -15,6 +16,7 @@ final class KitSettings implements BeforeAllCallback {
     static final String REPORT = "loupe.report";
     static final String DEVICE = "loupe.device";
     static final String BACKEND = "loupe.backend";
+    static final String COMMAND = "loupe.command";
 
     private static final long DEFAULT_SEED = 1;
 
@@ -26,19 +28,22 @@ final class KitSettings implements BeforeAllCallback {
      * @param reportFolder where the report goes, if somebody said
      * @param device the device, or empty for the kit's own choice
      * @param backend id of a backend, for the kit that takes any
+     * @param command how that kit was begun, without what selects tests; empty for the class that runs it
      */
-    record Settings(long seed, Selection only, Optional<Path> reportFolder, String device, String backend) {}
+    record Settings(
+            long seed, Selection only, Optional<Path> reportFolder, String device, String backend, String command) {}
 
     KitSettings() {}
 
     @Override
     public void beforeAll(ExtensionContext context) {
         Settings settings = new Settings(
-                context.getConfigurationParameter(SEED, Long::valueOf).orElse(DEFAULT_SEED),
-                Selection.parse(context.getConfigurationParameter(ONLY).orElse("")),
-                context.getConfigurationParameter(REPORT).map(Path::of),
-                context.getConfigurationParameter(DEVICE).orElse(""),
-                context.getConfigurationParameter(BACKEND).orElse(""));
+                setting(context, SEED).map(Long::valueOf).orElse(DEFAULT_SEED),
+                Selection.parse(setting(context, ONLY).orElse("")),
+                setting(context, REPORT).map(Path::of),
+                setting(context, DEVICE).orElse(""),
+                context.getConfigurationParameter(BACKEND).orElse(""),
+                context.getConfigurationParameter(COMMAND).orElse(""));
         Object kit = context.getRequiredTestInstance();
         if (kit instanceof BackendConformanceKit backendKit) {
             backendKit.start(settings);
@@ -47,6 +52,12 @@ final class KitSettings implements BeforeAllCallback {
         } else {
             throw new IllegalStateException(kit.getClass() + " is no conformance kit");
         }
+    }
+
+    /** A parameter of JUnit's, a system property, or a variable of the environment: loupe.only is LOUPE_ONLY there. */
+    private static Optional<String> setting(ExtensionContext context, String name) {
+        String variable = System.getenv(name.toUpperCase(Locale.ROOT).replace('.', '_'));
+        return context.getConfigurationParameter(name).or(() -> Optional.ofNullable(variable));
     }
 
     /** What {@code start} made. */

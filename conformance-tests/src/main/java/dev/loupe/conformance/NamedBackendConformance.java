@@ -2,6 +2,7 @@ package dev.loupe.conformance;
 
 import dev.loupe.backend.BackendProvider;
 import dev.loupe.backend.Backends;
+import dev.loupe.conformance.kit.Reproduction;
 import dev.loupe.conformance.kit.Session;
 import org.jspecify.annotations.Nullable;
 
@@ -23,7 +24,10 @@ final class NamedBackendConformance extends BackendConformanceKit {
 
     @Override
     Session.Reproduce reproduce(KitSettings.Settings settings) {
-        String command = "loupe conformance --backend " + settings.backend() + " --device " + settings.device();
+        String command = settings.command();
+        if (command.isEmpty()) {
+            return Reproduction.ofBackend(settings.backend(), settings.device());
+        }
         return (only, seed) -> command + " --only " + only + " --seed " + seed;
     }
 

@@ -41,7 +41,41 @@ class ConformanceRunnerTest {
         assertThat(result.conforms()).isFalse();
         assertThat(result.failed()).isPositive();
         assertThat(printed.toString())
-                .contains("Rule 3.11 MUST", "intent:", "loupe conformance --backend mutant --device cpu --only 3.11/");
+                .contains("Rule 3.11 MUST", "intent:", "ConformanceRunner --backend mutant --device cpu --only 3.11/");
+    }
+
+    @Test
+    void aToolsOwnLineIsNamedToSeeAFailureAgain() {
+        MutantProvider.inflict(new OperationFaults.NegativeIndicesWrap());
+        ConformanceRunner.Request request = new ConformanceRunner.Request("mutant", "cpu", reports, 3, "3.11");
+        ConformanceRunner.run(request, "acme conformance --plugins acme.jar", new PrintWriter(printed, true));
+        assertThat(printed.toString()).contains("reproduce: acme conformance --plugins acme.jar --only 3.11/");
+    }
+
+    @Test
+    void theLineThatReproducesAFailureWorksAsItIsPrinted() {
+        MutantProvider.inflict(new OperationFaults.NegativeIndicesWrap());
+        run("mutant", "3.11");
+        String line = printed.toString()
+                .replaceAll("(?s).*?reproduce: java -cp \\S+ \\S+ConformanceRunner ([^\n]*)\n.*", "$1");
+        StringWriter again = new StringWriter();
+        String[] arguments = (line.strip() + " --report " + reports).split(" ", -1);
+        assertThat(ConformanceRunner.run(arguments, new PrintWriter(again, true)))
+                .isEqualTo(1);
+        assertThat(again.toString()).contains("0 passed, 1 failed");
+    }
+
+    @Test
+    void aKitIsRunByItsClassWithoutABuildTool() {
+        String[] arguments = {
+            "--kit", ReferenceConformanceTest.class.getName(), "--only", "1.1", "--report", reports.toString()
+        };
+        assertThat(ConformanceRunner.run(arguments, new PrintWriter(printed, true)))
+                .isZero();
+        assertThat(printed.toString()).contains("1 passed, 0 failed");
+        assertThat(ConformanceRunner.run(new String[] {"--kit"}, new PrintWriter(printed, true)))
+                .isEqualTo(2);
+        assertThat(printed.toString()).contains("Usage: ");
     }
 
     @Test

@@ -2,6 +2,8 @@ package dev.loupe.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -99,6 +101,57 @@ class MutantsTest {
                 mutant("9.1", "layer_norm_gradient", GradientFaults.NormForgetsToCentre::new),
                 mutant("9.2/cumsum", "cumsum", GradientFaults.SumsForwardsOnly::new),
                 mutant("9.3", "relu at 0", GradientFaults.GreaterOrEqual::new),
+                mutant("3.26/softmax", "softmax", SizeFaults.SoftmaxOfOneTile::new),
+                mutant("3.26/log_softmax", "log_softmax", SizeFaults.LogSoftmaxSumsOneTile::new),
+                mutant("3.26/layer_norm", "layer_norm", SizeFaults.LayerNormOfOneTile::new),
+                mutant("3.26/rms_norm", "rms_norm", SizeFaults.RmsNormOfOneTile::new),
+                mutant("3.26/reduce_min", "reduce_min", SizeFaults.LargestOfOneTile::new),
+                mutant("3.26/topk", "topk", SizeFaults.TopOfOneTile::new),
+                mutant("3.26/matmul", "matmul", SizeFaults.ProductWithoutItsTail::new),
+                mutant("3.26/exp", "exp", SizeFaults.ExpOfOneTile::new),
+                mutant("3.26/transpose", "transpose", SizeFaults.CopiesOneTile::new),
+                mutant("3.26/reduce_sum", "reduce_sum", SizeFaults.SumsIn16Bits::new),
+                mutant("3.26/linear", "linear", SizeFaults.LinearInPiecesOf16Bits::new),
+                mutant("3.26/cumsum", "cumsum", SizeFaults.RunningSumsBeginAnew::new),
+                mutant("3.26/gather", "gather", SizeFaults.RowsIn16Bits::new),
+                mutant("3.26/gather_elements", "gather_elements", SizeFaults.PlacesIn16Bits::new),
+                mutant("3.26/scatter_elements", "scatter_elements", SizeFaults.PlacesInHalfPrecision::new),
+                mutant("3.26/argmax", "argmax", SizeFaults.BestIn15Bits::new),
+                mutant("3.26/concat", "concat", SizeFaults.JoinsEight::new),
+                mutant("3.26/attention", "attention", SizeFaults.GroupsOfTwo::new),
+                mutant("3.26/matmul", "matmul", SizeFaults.ProductsFourByFour::new),
+                mutant("3.26/rotate", "rotate", SizeFaults.RotatesFourByFour::new),
+                mutant("3.26/slice_scatter", "slice_scatter", SizeFaults.SliceCountsToOneTile::new),
+                mutant("8.4", "max", () -> new SizeFaults.ThroughDouble("max")),
+                mutant("8.4", "min", () -> new SizeFaults.ThroughDouble("min")),
+                mutant("8.4", "lt", () -> new SizeFaults.ThroughDouble("lt")),
+                mutant("8.4", "le", () -> new SizeFaults.ThroughDouble("le")),
+                mutant("8.4", "gt", () -> new SizeFaults.ThroughDouble("gt")),
+                mutant("8.4", "ge", () -> new SizeFaults.ThroughDouble("ge")),
+                mutant("8.4", "eq", () -> new SizeFaults.ThroughDouble("eq")),
+                mutant("8.4", "ne", () -> new SizeFaults.ThroughDouble("ne")),
+                mutant("8.4", "mul", () -> new SizeFaults.ThroughDouble("mul")),
+                mutant("8.4", "abs", () -> new SizeFaults.ThroughDouble("abs")),
+                mutant("8.4", "reduce_prod", () -> new SizeFaults.ThroughDouble("reduce_prod")),
+                mutant("8.4", "reduce_max", () -> new SizeFaults.ThroughDouble("reduce_max")),
+                mutant("8.4", "argmin", () -> new SizeFaults.ThroughDouble("argmin")),
+                mutant("8.4", "topk", () -> new SizeFaults.ThroughDouble("topk")),
+                mutant("8.4", "cumsum", () -> new SizeFaults.ThroughDouble("cumsum")),
+                mutant("8.4", "scatter_add", () -> new SizeFaults.ThroughDouble("scatter_add")),
+                mutant("8.4", "scatter_elements", () -> new SizeFaults.ThroughDouble("scatter_elements")),
+                mutant("8.4", "gather", () -> new SizeFaults.ThroughDouble("gather")),
+                mutant("8.4", "where", () -> new SizeFaults.ThroughDouble("where")),
+                mutant("8.4", "concat", () -> new SizeFaults.ThroughDouble("concat")),
+                mutant("8.4", "expand", () -> new SizeFaults.ThroughDouble("expand")),
+                mutant("6.9/closedGraphsKeepNotEvenAKibibyte", "KiB", MemoryFaults.KeepsARecordOfEachGraph::new),
+                mutant("6.14/succeeding/small", "KiB", MemoryFaults.KeepsARecordOfEachRun::new),
+                mutant("6.14/succeeding/small", "KiB", MemoryFaults.KeepsOutputsOfRuns::new),
+                mutant("6.14/succeeding/large", "MiB", MemoryFaults.KeepsInputsOfRuns::new),
+                mutant("6.14/failing/small", "KiB", MemoryFaults.KeepsWhatAFailedRunMade::new),
+                mutant("6.14/failing/large", "MiB", MemoryFaults.KeepsWhatAFailedRunMade::new),
+                mutant("4.2", "wanted", MemoryFaults.OwnOrderForAll::new),
+                mutant("4.2", "wanted", MemoryFaults.SwapsTheLastOfThree::new),
+                mutant("4.2", "wanted", MemoryFaults.SwapsOutputs::new),
                 mutant("9.4/gpt2/raw", "the derivative at", GradientFaults.SoftmaxWithoutItsSum::new));
     }
 
@@ -126,6 +179,16 @@ class MutantsTest {
         assertThat(run.failures).isEmpty();
         assertThat(run.passed).hasSizeGreaterThan(700);
         assertThat(reports).isDirectoryContaining("glob:**conformance-report.{json,md,html}");
+    }
+
+    @Test
+    void theRuleThatNamesTheCauseComesFirst() throws IOException {
+        inflict(new MemoryFaults.SwapsOutputs());
+        KitRun run = KitRun.of(MutantConformance.class, "3.8,3.24,4.1,4.2,4.6,4.7,8.5", reports);
+        assertThat(run.failures).hasSizeGreaterThan(5);
+        String report = Files.readString(reports.resolve("conformance-report.md"));
+        assertThat(report).contains("- look first at: rule 4.2, ", "may follow from it");
+        assertThat(report.substring(report.indexOf("## Failures"))).matches("(?s)[^R]*Those[^R]*Rule 4\\.2 .*");
     }
 
     @Test

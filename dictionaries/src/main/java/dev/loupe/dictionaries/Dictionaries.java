@@ -3,17 +3,13 @@ package dev.loupe.dictionaries;
 import dev.loupe.architectures.files.DirectoryFiles;
 import dev.loupe.architectures.files.HubFiles;
 import dev.loupe.architectures.files.ModelFiles;
+import dev.loupe.architectures.files.ResourceFiles;
 import dev.loupe.architectures.hub.HubClient;
 import dev.loupe.architectures.hub.HubSettings;
 import dev.loupe.architectures.hub.Repository;
 import dev.loupe.array.Nearest;
-import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.dictionaries.formats.DictionaryFormats;
-import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.net.URL;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -32,6 +28,8 @@ public final class Dictionaries {
             "resid_post_1.jumprelu",
             "resid_post_2.topk",
             "resid_pre_3.standard");
+
+    private static final String RESOURCES = "/dev/loupe/dictionaries/bundled/";
 
     /** The name of the bundled transcoders, one for each layer of {@code toy-gpt2}. */
     public static final String BUNDLED_SET = "toy-gpt2.transcoders";
@@ -61,7 +59,7 @@ public final class Dictionaries {
      */
     public static Dictionary load(String name, @Nullable String at) {
         if (BUNDLED.contains(name)) {
-            return DictionaryFormats.read(new BundledDictionary(name), "", name, at);
+            return DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at);
         }
         Place place = place(name, "dictionary", BUNDLED, false);
         return DictionaryFormats.read(place.files(), place.folder(), name, at);
@@ -129,49 +127,6 @@ public final class Dictionaries {
             return name.isBlank() ? Optional.empty() : Optional.of(Path.of(name));
         } catch (InvalidPathException e) {
             return Optional.empty();
-        }
-    }
-
-    /** Files among the resources of this module. */
-    private static final class BundledDictionary implements ModelFiles {
-        private final String name;
-
-        BundledDictionary(String name) {
-            this.name = name;
-        }
-
-        @Override
-        public String source() {
-            return name;
-        }
-
-        private @Nullable URL url(String file) {
-            return Dictionaries.class.getResource("bundled/" + name + "/" + file);
-        }
-
-        @Override
-        public boolean has(String file) {
-            return url(file) != null;
-        }
-
-        @Override
-        public byte[] read(String file) {
-            URL url = url(file);
-            if (url == null) {
-                throw new IllegalArgumentException(name + " has no file " + file);
-            }
-            try (InputStream in = url.openStream()) {
-                return in.readAllBytes();
-            } catch (IOException e) {
-                throw new UncheckedIOException("Can't read " + file + " of " + name, e);
-            }
-        }
-
-        @Override
-        public SafetensorsFile openTensors(String file) {
-            byte[] content = read(file);
-            ByteBuffer direct = ByteBuffer.allocateDirect(content.length);
-            return SafetensorsFile.of(name + "/" + file, direct.put(content).flip());
         }
     }
 }

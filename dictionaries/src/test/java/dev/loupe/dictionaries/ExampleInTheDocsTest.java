@@ -3,8 +3,6 @@ package dev.loupe.dictionaries;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.loupe.architecture.LoadOptions;
-import dev.loupe.dictionaries.FeatureReading.Feature;
-import dev.loupe.dictionaries.FeatureReading.TokenFeatures;
 import dev.loupe.dictionaries.attribution.AttributionGraph;
 import dev.loupe.dictionaries.attribution.GraphPruning;
 import dev.loupe.model.HookedTransformer;
@@ -30,8 +28,8 @@ class ExampleInTheDocsTest {
             try (HookedTransformer with = model.with(dictionary)) {
                 Tokens tokens = with.toTokens("When Mary and John went to the store, John gave a drink to");
                 Metric metric = Metric.logitDifference(with, " Mary", " John");
-                List<TokenFeatures> places = FeatureReading.read(with, dictionary, tokens, 5, metric);
-                Feature strongest =
+                List<FeatureReading.TokenFeatures> places = FeatureReading.read(with, dictionary, tokens, 5, metric);
+                FeatureReading.Feature strongest =
                         places.get(tokens.positions() - 1).features().get(0);
                 Tensor without = with.runWith(tokens, dictionary.ablate(strongest.feature()));
                 Tensor steered = with.runWith(tokens, dictionary.steer(strongest.feature(), 10));

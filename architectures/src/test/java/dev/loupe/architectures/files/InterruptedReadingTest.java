@@ -47,9 +47,9 @@ class InterruptedReadingTest {
     void aStreamOutOfAJarIsReadWhole() throws Exception {
         byte[] bytes = new byte[200_000];
         new Random(3).nextBytes(bytes);
-        ByteBuffer content = interrupted(() -> BundledFiles.content(new ByteArrayInputStream(bytes), bytes.length));
+        ByteBuffer content = interrupted(() -> ResourceFiles.content(new ByteArrayInputStream(bytes), bytes.length));
         assertThat(content).isEqualTo(ByteBuffer.wrap(bytes));
-        assertThat(BundledFiles.content(new ByteArrayInputStream(bytes), bytes.length + 7)
+        assertThat(ResourceFiles.content(new ByteArrayInputStream(bytes), bytes.length + 7)
                         .remaining())
                 .as("what there is of a stream that ends early")
                 .isEqualTo(bytes.length);

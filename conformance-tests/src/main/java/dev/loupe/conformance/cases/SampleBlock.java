@@ -25,26 +25,39 @@ import org.apiguardian.api.API;
 public final class SampleBlock {
 
     public static final int WIDTH = 24;
-    private static final int HEADS = 4;
-    private static final int KV_HEADS = 2;
     private static final int DEPTH = 6;
     private static final int HIDDEN = 31;
 
     private final DType type;
+    private final int heads;
+    private final int keyValueHeads;
     private final Segment segment;
     private final Map<String, Shape> weightShapes = new LinkedHashMap<>();
 
+    /** With four heads, two of keys and values. */
     public SampleBlock(DType type) {
+        this(type, 4, 2);
+    }
+
+    /**
+     * A block.
+     *
+     * @param heads heads of queries
+     * @param keyValueHeads heads of keys and values
+     */
+    public SampleBlock(DType type, int heads, int keyValueHeads) {
         this.type = type;
+        this.heads = heads;
+        this.keyValueHeads = keyValueHeads;
         GraphBuilder b = new GraphBuilder().region("blocks.0");
         Dim batch = Dim.symbol("batch");
         Dim pos = Dim.symbol("pos");
         Value x = b.input("x", type, batch, pos, Dim.of(WIDTH));
         Value mask = b.input("mask", DType.BOOL, batch, Dim.of(1), pos, pos);
         Value normal = b.apply(new Op.LayerNorm(1e-5), x, weight(b, "ln1.w", WIDTH), weight(b, "ln1.b", WIDTH));
-        Value q = b.split(project(b, normal, "Q", HEADS * DEPTH), 2, HEADS, DEPTH);
-        Value k = b.split(project(b, normal, "K", KV_HEADS * DEPTH), 2, KV_HEADS, DEPTH);
-        Value v = b.split(project(b, normal, "V", KV_HEADS * DEPTH), 2, KV_HEADS, DEPTH);
+        Value q = b.split(project(b, normal, "Q", heads * DEPTH), 2, heads, DEPTH);
+        Value k = b.split(project(b, normal, "K", keyValueHeads * DEPTH), 2, keyValueHeads, DEPTH);
+        Value v = b.split(project(b, normal, "V", keyValueHeads * DEPTH), 2, keyValueHeads, DEPTH);
         Value raw = Decompositions.attentionScores(b, q, k);
         Value scaled = b.mul(raw, b.scalar(1 / Math.sqrt(DEPTH), raw));
         Value scores = b.where(mask, scaled, b.scalar(Double.NEGATIVE_INFINITY, raw));
@@ -140,7 +153,7 @@ public final class SampleBlock {
     }
 
     /** The same block, prepared for the reference in float64. */
-    public static SampleBlock wide() {
-        return new SampleBlock(DType.FLOAT64);
+    public SampleBlock wide() {
+        return new SampleBlock(DType.FLOAT64, heads, keyValueHeads);
     }
 }

@@ -1,5 +1,6 @@
 package dev.loupe.conformance.kit;
 
+import dev.loupe.conformance.report.Causes;
 import dev.loupe.conformance.report.Report;
 import dev.loupe.conformance.report.Spec;
 import dev.loupe.plugin.SpiVersion;
@@ -39,12 +40,6 @@ public final class Session {
     public interface Reproduce {
         /** The line. */
         String line(String only, long seed);
-
-        /** By the class of a kit, with Maven or anything else that runs JUnit. */
-        static Reproduce byClass(Class<?> kit) {
-            return (only, seed) -> "mvn test -Dtest=" + kit.getSimpleName() + " -Dloupe.only=" + only + " -Dloupe.seed="
-                    + seed + "   (or the two properties on any JUnit run)";
-        }
     }
 
     /**
@@ -86,13 +81,15 @@ public final class Session {
         return facts;
     }
 
-    /** The tests of all methods of some objects that bear a {@link Rule}, in the order of the specification. */
+    /** The tests of all methods of some objects that bear a {@link Rule}; what names causes comes first. */
     public Stream<DynamicNode> tests(Object... rules) {
         return Stream.of(rules)
-                .flatMap(one -> ruleMethods(one.getClass()).stream().flatMap(method -> tests(one, method)));
+                .flatMap(one -> ruleMethods(one.getClass()).stream().map(method -> Map.entry(one, method)))
+                .sorted(Comparator.comparing(one -> rule(one.getValue()), Causes.first()))
+                .flatMap(one -> tests(one.getKey(), one.getValue()));
     }
 
-    /** The methods of a class that test rules, in the order of the specification. */
+    /** The methods of a class that test rules, those first that name causes. */
     public static List<Method> ruleMethods(Class<?> type) {
         List<Method> methods = new ArrayList<>();
         for (Method method : type.getDeclaredMethods()) {
@@ -100,9 +97,7 @@ public final class Session {
                 methods.add(method);
             }
         }
-        methods.sort(Comparator.comparingInt((Method m) -> rule(m).section())
-                .thenComparingInt(m -> rule(m).number())
-                .thenComparing(Method::getName));
+        methods.sort(Comparator.comparing(Session::rule, Causes.first()).thenComparing(Method::getName));
         return methods;
     }
 

@@ -11,6 +11,11 @@ import org.apiguardian.api.API;
 @API(status = API.Status.INTERNAL, since = "0.1")
 public record Trial(String subject, Body body) {
 
+    /** Makes the subject fit for a command line, where it selects the test: no spaces, commas or quotes. */
+    public Trial {
+        subject = subject.replaceAll("[^A-Za-z0-9._/+=-]+", "-");
+    }
+
     /** What a test does. */
     @FunctionalInterface
     public interface Body {

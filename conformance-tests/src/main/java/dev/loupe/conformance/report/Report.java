@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.apiguardian.api.API;
 
@@ -97,5 +98,21 @@ public final class Report implements Measurements {
     /** The tests of one rule. */
     public List<Outcome> of(String rule) {
         return outcomes().stream().filter(one -> one.rule().equals(rule)).toList();
+    }
+
+    /** What failed; what explains other failures comes first. */
+    public List<Outcome> failures() {
+        Comparator<Outcome> byCause = Comparator.comparing(
+                (Outcome one) -> one.rule().isEmpty() ? null : Spec.get().rule(one.rule()),
+                Comparator.nullsLast(Causes.first()));
+        return outcomes().stream()
+                .filter(one -> one.result().isBad())
+                .sorted(byCause)
+                .toList();
+    }
+
+    /** Where to begin when several rules are broken, in words. */
+    public Optional<String> cause() {
+        return Causes.inWords(failures().stream().map(Outcome::rule).toList());
     }
 }

@@ -42,6 +42,7 @@ public final class ReportWriter {
         this.report = report;
         this.complete = complete;
         this.facts.put("result", result());
+        report.cause().ifPresent(cause -> this.facts.put("look first at", cause));
         this.facts.put("time", String.format(Locale.ROOT, "%.1f s", seconds()));
     }
 
@@ -77,20 +78,24 @@ public final class ReportWriter {
     }
 
     private List<Line> lines() {
-        return Spec.get().rules().stream().map(this::line).toList();
+        return Spec.get().rules().stream()
+                .filter(rule -> !report.of(rule.id()).isEmpty() || untested(rule))
+                .map(this::line)
+                .toList();
+    }
+
+    /** Whether a rule has no test, and belongs to a section that ran. */
+    private boolean untested(Spec.Entry rule) {
+        return complete
+                && Spec.get().untested().containsKey(rule.id())
+                && report.outcomes().stream().anyMatch(one -> one.rule().startsWith(rule.section() + "."));
     }
 
     private Line line(Spec.Entry rule) {
         List<Report.Outcome> tests = report.of(rule.id());
         long millis = tests.stream().mapToLong(Report.Outcome::nanos).sum() / 1_000_000;
         if (tests.isEmpty()) {
-            String untested = Spec.get().untested().get(rule.id());
-            if (untested != null) {
-                return new Line(rule, "untested", 0, 0, untested);
-            }
-            return complete
-                    ? new Line(rule, "nothing to test", 0, 0, "what is declared leaves nothing to test here")
-                    : new Line(rule, "not run", 0, 0, "");
+            return new Line(rule, "untested", 0, 0, Spec.get().untested().getOrDefault(rule.id(), ""));
         }
         String outcome = "passed";
         for (Report.Result worse :
@@ -107,7 +112,7 @@ public final class ReportWriter {
     }
 
     private List<Report.Outcome> failures() {
-        return report.outcomes().stream().filter(one -> one.result().isBad()).toList();
+        return report.failures();
     }
 
     private String json() throws IOException {
@@ -204,7 +209,7 @@ public final class ReportWriter {
                     worst.error() == 0 ? "" : cell(worst.where())));
         }
         if (!failures().isEmpty()) {
-            text.append("\n## Failures\n");
+            text.append("\n## Failures\n\nThose first that explain others.\n");
             failures()
                     .forEach(one -> text.append("\n```\n").append(one.message()).append("\n```\n"));
         }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
+import dev.loupe.backend.Placement;
 import dev.loupe.backend.PreparedGraph;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.Segments;
@@ -77,6 +78,55 @@ public final class GraphRules {
         });
     }
 
+    @Rule("4.2")
+    Stream<Trial> outputsComeInEveryOrder() {
+        return eachType((type, attempt) -> {
+            TensorType x = TensorType.of(type, Dim.symbol("batch"), Dim.of(6));
+            List<Op.UnaryKind> kinds =
+                    List.of(Op.UnaryKind.NEG, Op.UnaryKind.ABS, Op.UnaryKind.RELU, Op.UnaryKind.SIGN);
+            List<Segment.Step> steps = new ArrayList<>();
+            for (int i = 0; i < kinds.size(); i++) {
+                steps.add(new Segment.Step(new Op.Unary(kinds.get(i)), List.of(0), List.of(i + 1)));
+            }
+            List<Integer> outputs = List.of(1, 2, 3, 4);
+            Segment segment = new Segment(
+                    "order", Placement.ANYWHERE, false, List.of(x, x, x, x, x), List.of(0), List.of(), steps, outputs);
+            HostTensor data = new Inputs(attempt.random(0), type).normal(3, 6);
+            List<HostTensor> alone = kinds.stream()
+                    .map(kind -> OnBackend.execute(bench.backend(), new Op.Unary(kind), List.of(data))
+                            .get(0))
+                    .toList();
+            try (PreparedGraph graph = bench.backend().prepare(segment, Segments.NO_WEIGHTS)) {
+                attempt.each(orders(outputs), order -> "wanted slots " + order, order -> {
+                    List<HostTensor> found = OnBackend.run(bench.backend(), graph, List.of(data), order);
+                    assertThat(found)
+                            .as("results of a run for the slots %s", order)
+                            .hasSameSizeAs(order);
+                    for (int i = 0; i < order.size(); i++) {
+                        Comparison.of(found.get(i), alone.get(order.get(i) - 1), null)
+                                .check("slot " + order.get(i) + ", wanted " + order);
+                    }
+                });
+            }
+        });
+    }
+
+    /** Every choice of some slots, in every order. */
+    private static List<List<Integer>> orders(List<Integer> slots) {
+        List<List<Integer>> all = new ArrayList<>();
+        for (Integer slot : slots) {
+            all.add(List.of(slot));
+            List<Integer> others =
+                    slots.stream().filter(other -> !other.equals(slot)).toList();
+            for (List<Integer> rest : orders(others)) {
+                List<Integer> one = new ArrayList<>(List.of(slot));
+                one.addAll(rest);
+                all.add(one);
+            }
+        }
+        return all;
+    }
+
     @Rule("4.3")
     Stream<Trial> aRunComputesFromItsOwnInputs() {
         return eachType((type, attempt) -> {
@@ -122,14 +172,7 @@ public final class GraphRules {
                 new Segment.Step(new Op.Slice(1, 0, Op.Slice.TO_END, 1), List.of(1), List.of(2)),
                 new Segment.Step(new Op.Cast(type), List.of(0), List.of(3)));
         return new Segment(
-                "",
-                dev.loupe.backend.Placement.ANYWHERE,
-                false,
-                List.of(x, x, x, x),
-                List.of(0),
-                List.of(),
-                steps,
-                List.of(1, 2, 3));
+                "", Placement.ANYWHERE, false, List.of(x, x, x, x), List.of(0), List.of(), steps, List.of(1, 2, 3));
     }
 
     private void leavesInputs(PreparedGraph graph, List<HostTensor> inputs, List<Integer> wanted) {
@@ -203,6 +246,20 @@ public final class GraphRules {
         });
     }
 
+    @Rule("4.7")
+    Stream<Trial> aBlockOfALargeModelGivesTheReferencesValues() {
+        return bench.floats().stream()
+                .map(type -> new Trial("groups-of-four/" + type.label(), attempt -> {
+                    SampleBlock block = new SampleBlock(type, 32, 8);
+                    try (Pair pair = new Pair(block, attempt.random(0))) {
+                        pair.check(
+                                block.inputs(attempt.random(1), 5, 7),
+                                block.segment().outputs(),
+                                attempt);
+                    }
+                }));
+    }
+
     @Rule("4.8")
     void graphsOfOneSegmentAreIndependent(Attempt attempt) {
         SampleBlock block = new SampleBlock(DType.FLOAT32);
@@ -224,7 +281,7 @@ public final class GraphRules {
         TensorType rows = TensorType.of(DType.FLOAT32, Dim.symbol("pos"), Dim.of(4));
         Segment segment = new Segment(
                 "embed",
-                dev.loupe.backend.Placement.ANYWHERE,
+                Placement.ANYWHERE,
                 true,
                 List.of(table, ids, rows, rows),
                 List.of(0, 1),
@@ -273,7 +330,7 @@ public final class GraphRules {
             Map<String, HostTensor> wide = new java.util.LinkedHashMap<>();
             weights.forEach((name, weight) -> wide.put(name, weight.to(DType.FLOAT64)));
             mine = new PreparedBlock(bench.backend(), block.segment(), weights);
-            truth = new PreparedBlock(bench.reference(), SampleBlock.wide().segment(), wide);
+            truth = new PreparedBlock(bench.reference(), block.wide().segment(), wide);
         }
 
         void check(List<HostTensor> inputs, List<Integer> wanted, Attempt attempt) {

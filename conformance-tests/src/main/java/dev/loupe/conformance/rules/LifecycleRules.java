@@ -9,6 +9,7 @@ import dev.loupe.backend.Backend;
 import dev.loupe.backend.Placement;
 import dev.loupe.backend.PreparedGraph;
 import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.conformance.cases.Inputs;
 import dev.loupe.conformance.cases.Inputs.Domain;
@@ -29,7 +30,9 @@ import dev.loupe.conformance.measures.PreparedBlock;
 import dev.loupe.conformance.measures.Refusal;
 import dev.loupe.conformance.measures.Trace;
 import dev.loupe.conformance.measures.Traces;
+import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
@@ -58,6 +61,7 @@ public final class LifecycleRules {
     private static final Shape LARGE = Shape.of(1024, 1024);
     private static final long LARGE_BYTES = 4L << 20;
     private static final int ROUNDS = 64;
+    private static final long KIBIBYTE = 1024;
 
     private final Bench bench;
     private final Models models;
@@ -312,11 +316,77 @@ public final class LifecycleRules {
         }
     }
 
+    @Rule("6.9")
+    void closedGraphsKeepNotEvenAKibibyte(Attempt attempt) throws Exception {
+        Segment segment = withAGather(attempt.path());
+        HostTensor x = new Inputs(attempt.random(0), DType.FLOAT32).normal(4, 64);
+        List<HostTensor> inputs = List.of(x, HostTensor.of(Shape.of(1), 2L));
+        MemoryUse.check("preparing, running and closing a small graph", 512, KIBIBYTE, usesNativeMemory(), () -> {
+            try (PreparedGraph graph = bench.backend().prepare(segment, Segments.NO_WEIGHTS)) {
+                OnBackend.run(bench.backend(), graph, inputs, segment.outputs());
+            }
+        });
+    }
+
+    @Rule("6.14")
+    Stream<Trial> runsOfOneGraphKeepNoMemory() {
+        // Four rows of 64 numbers are a kibibyte, four thousand and ninety-six a mebibyte.
+        return Stream.of(true, false)
+                .flatMap(succeeding -> Stream.of(4, 4096)
+                        .map(rows -> new Trial(
+                                (succeeding ? "succeeding/" : "failing/") + (rows == 4 ? "small" : "large"),
+                                attempt -> keepsNothing(succeeding, rows, attempt))));
+    }
+
+    private void keepsNothing(boolean succeeding, int rows, Attempt attempt) throws Exception {
+        HostTensor x = new Inputs(attempt.random(0), DType.FLOAT32).normal(rows, 64);
+        HostTensor index = HostTensor.of(Shape.of(1), succeeding ? rows - 1L : rows);
+        Segment segment = withAGather(attempt.path());
+        // Failures are slow on some engines: each has a message with its own story.
+        int rounds = rows > 4 ? 48 : succeeding ? 3000 : 400;
+        String what = succeeding ? "a prepared graph" : "a prepared graph, with an index out of range";
+        try (PreparedGraph graph = bench.backend().prepare(segment, Segments.NO_WEIGHTS)) {
+            MemoryUse.check("running " + what, rounds, rows * 256L, usesNativeMemory(), () -> {
+                if (succeeding) {
+                    OnBackend.run(bench.backend(), graph, List.of(x, index), segment.outputs());
+                } else {
+                    Refusal.of(
+                            "a run that gathers row " + rows + " of " + rows,
+                            RuntimeException.class,
+                            () -> OnBackend.run(bench.backend(), graph, List.of(x, index), segment.outputs()));
+                }
+            });
+        }
+    }
+
+    /** A graph that computes something of its first input and gathers rows of that, by its second. */
+    private static Segment withAGather(String name) {
+        Dim rows = Dim.symbol("rows");
+        TensorType x = TensorType.of(DType.FLOAT32, rows, Dim.of(64));
+        return new Segment(
+                name,
+                Placement.ANYWHERE,
+                false,
+                List.of(
+                        x,
+                        TensorType.of(DType.INT64, Shape.of(1)),
+                        x,
+                        TensorType.of(DType.FLOAT32, Shape.of(1, 64)),
+                        x),
+                List.of(0, 1),
+                List.of(),
+                List.of(
+                        new Segment.Step(new Op.Unary(Op.UnaryKind.NEG), List.of(0), List.of(2)),
+                        new Segment.Step(new Op.Gather(0), List.of(2, 1), List.of(3)),
+                        new Segment.Step(new Op.Unary(Op.UnaryKind.TANH), List.of(2), List.of(4))),
+                List.of(3, 4));
+    }
+
     private static Segment withLargeWeight() {
-        List<dev.loupe.graph.TensorType> types = List.of(
-                dev.loupe.graph.TensorType.of(DType.FLOAT32, Shape.of(1, 1024)),
-                dev.loupe.graph.TensorType.of(DType.FLOAT32, Shape.of(1024, 1024)),
-                dev.loupe.graph.TensorType.of(DType.FLOAT32, Shape.of(1, 1024)));
+        List<TensorType> types = List.of(
+                TensorType.of(DType.FLOAT32, Shape.of(1, 1024)),
+                TensorType.of(DType.FLOAT32, Shape.of(1024, 1024)),
+                TensorType.of(DType.FLOAT32, Shape.of(1, 1024)));
         return new Segment(
                 "blocks.0",
                 Placement.ANYWHERE,

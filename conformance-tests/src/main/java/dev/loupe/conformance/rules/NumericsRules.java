@@ -10,6 +10,7 @@ import dev.loupe.conformance.cases.Inputs.Pattern;
 import dev.loupe.conformance.cases.OpCase;
 import dev.loupe.conformance.cases.Precision;
 import dev.loupe.conformance.cases.SampleBlock;
+import dev.loupe.conformance.cases.WholeNumberCases;
 import dev.loupe.conformance.kit.Attempt;
 import dev.loupe.conformance.kit.Bench;
 import dev.loupe.conformance.kit.Rule;
@@ -132,24 +133,7 @@ public final class NumericsRules {
 
     @Rule("8.4")
     Stream<Trial> int64IsExact() {
-        long big = (1L << 53) + 1;
-        HostTensor x = HostTensor.of(Shape.of(6), big, -big, (1L << 61) + 3, 1L << 60, -(1L << 61) - 5, 7);
-        HostTensor y = HostTensor.of(Shape.of(6), 2L, -2L, 4L, big, -1L, big + 1);
-        List<OpCase> cases = List.of(
-                new OpCase(new Op.Binary(Op.BinaryKind.ADD), List.of(x, y), ""),
-                new OpCase(new Op.Binary(Op.BinaryKind.SUB), List.of(x, y), ""),
-                new OpCase(new Op.Binary(Op.BinaryKind.MAX), List.of(x, y), ""),
-                new OpCase(new Op.Binary(Op.BinaryKind.EQ), List.of(x, HostTensor.of(Shape.of(1), big - 1)), ""),
-                new OpCase(new Op.Binary(Op.BinaryKind.GT), List.of(x, HostTensor.of(Shape.of(1), big - 1)), ""),
-                new OpCase(new Op.Unary(Op.UnaryKind.NEG), List.of(x), ""),
-                new OpCase(new Op.Unary(Op.UnaryKind.ABS), List.of(x), ""),
-                new OpCase(new Op.Reduce(Op.ReduceKind.SUM, List.of(0), false), List.of(y), ""),
-                new OpCase(new Op.Reduce(Op.ReduceKind.MAX, List.of(0), false), List.of(y), ""),
-                new OpCase(new Op.CumSum(0), List.of(y), ""),
-                new OpCase(new Op.ArgReduce(true, 0, false), List.of(y), ""),
-                new OpCase(new Op.TopK(3, 0, true), List.of(y), ""),
-                new OpCase(new Op.Where(), List.of(HostTensor.of(Shape.of(1), true), x, y), ""),
-                new OpCase(new Op.Concat(0), List.of(x, y), ""));
+        List<OpCase> cases = WholeNumberCases.all();
         return cases.stream()
                 .map(one -> new Trial(one.op().name() + "-" + cases.indexOf(one), attempt -> {
                     List<HostTensor> found = OnBackend.execute(bench.backend(), one.op(), one.inputs());

@@ -14,6 +14,7 @@ import dev.loupe.conformance.cases.FusedCases;
 import dev.loupe.conformance.cases.Inputs;
 import dev.loupe.conformance.cases.Inputs.Pattern;
 import dev.loupe.conformance.cases.OpCase;
+import dev.loupe.conformance.cases.SizeCases;
 import dev.loupe.conformance.kit.Attempt;
 import dev.loupe.conformance.kit.Bench;
 import dev.loupe.conformance.kit.Rule;
@@ -28,7 +29,9 @@ import dev.loupe.graph.Op.BinaryKind;
 import dev.loupe.graph.Op.UnaryKind;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.apiguardian.api.API;
 
@@ -303,5 +306,20 @@ public final class OperationEdgeRules {
             tensor.setDouble(i, values[i]);
         }
         return tensor;
+    }
+
+    @Rule("3.26")
+    Stream<Trial> sizesOfRealModels() {
+        return bench.floats().stream()
+                .flatMap(type -> SizeCases.of(type, new SplittableRandom(0)).keySet().stream()
+                        .map(operation -> new Trial(operation + "/" + type.label(), attempt -> {
+                            List<OpCase> cases = Objects.requireNonNull(
+                                    SizeCases.of(type, attempt.random(0)).get(operation));
+                            attempt.each(cases, OpCase::describe, one -> {
+                                List<HostTensor> found = OnBackend.execute(bench.backend(), one.op(), one.inputs());
+                                OnBackend.checkTypes(one, found);
+                                OperationRules.compare(one, found, bench.oracle(), attempt.report());
+                            });
+                        })));
     }
 }
