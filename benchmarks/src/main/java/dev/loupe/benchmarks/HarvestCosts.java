@@ -26,7 +26,7 @@ import java.util.Random;
  * What a harvest costs beside its runs: the same batches run by hand, their activations copied to Java's memory and
  * dropped, against the harvest of them with its files. Both take turns, and the medians are compared.
  *
- * <p>{@code HarvestCosts BACKEND [toy-gpt2|gpt2-small] [TURNS]}
+ * <p>{@code HarvestCosts BACKEND [toy-gpt2|gpt2-small] [TURNS] [ROWS]}
  */
 public final class HarvestCosts {
 
@@ -39,7 +39,7 @@ public final class HarvestCosts {
         String backend = args[0];
         boolean small = args.length > 1 && args[1].equals("gpt2-small");
         int turns = args.length > 2 ? Integer.parseInt(args[2]) : 7;
-        int rows = small ? 64 : 1024;
+        int rows = args.length > 3 ? Integer.parseInt(args[3]) : small ? 64 : 1024;
         LoadOptions options = LoadOptions.defaults().withBackend(backend);
         try (HookedTransformer model =
                 small ? Gpt2Small.model(backend, 0) : HookedTransformer.fromPretrained("toy-gpt2", options)) {
