@@ -8,8 +8,8 @@ function Fail([string] $Message) {
     exit 1
 }
 
-$modules = @('api', 'architectures', 'analysis', 'dictionaries', 'backend-reference', 'backend-pytorch',
-    'backend-onnx', 'conformance-tests', 'cli')
+$modules = @('api', 'architectures', 'analysis', 'dictionaries', 'harvest', 'backend-reference',
+    'backend-pytorch', 'backend-onnx', 'conformance-tests', 'cli')
 $built = Join-Path $Out 'loupe-built'
 $classpath = Join-Path $Out 'classpath'
 

@@ -61,6 +61,12 @@ final class CodeBlocks {
     private static final String CONTEXT = """
             HookedTransformer model;
             Tokens tokens;
+            Tokens clean;
+            Tokens corrupt;
+            Metric metric;
+            EdgeAttribution edges;
+            Path corpus;
+            Path folder;
             Tensor direction;
             ActivationCache cache;
             List<TensorType> inputTypes;
