@@ -31,6 +31,9 @@ public final class OpTable<C, R> {
 
     private final Map<Class<? extends Op>, Line<? extends Op, C, R>> lines = new HashMap<>();
 
+    /** An empty table. */
+    public OpTable() {}
+
     /**
      * Enters the line for a kind of operation.
      *

@@ -66,7 +66,7 @@ final class ModelRuns implements AutoCloseable {
             Geometry geometry = inputs.geometry();
             HookContext context = new RunContext(geometry, request.state());
             RunEdits edits = edits(request, modelHooks, graph, span, geometry, context);
-            Optional<PlanRequest> plan = plan(request, graph, span, results, inputs, edits);
+            Optional<PlanRequest> plan = plan(request, span, results, inputs, edits);
             if (plan.isEmpty()) {
                 return new RunResult(
                         null,
@@ -97,7 +97,7 @@ final class ModelRuns implements AutoCloseable {
         try (RunInputs inputs = new RunInputs(request, model, graph, span)) {
             HookContext context = new RunContext(inputs.geometry(), request.state());
             RunEdits edits = edits(request, modelHooks, graph, span, inputs.geometry(), context);
-            return plan(request, graph, span, results, inputs, edits)
+            return plan(request, span, results, inputs, edits)
                     .map(plan -> plan.explain(graph, !model.backend().compiles()))
                     .orElse(Map.of());
         }
@@ -127,7 +127,7 @@ final class ModelRuns implements AutoCloseable {
 
     /** What a request asks of the graph, with what it needs for that among the inputs; empty if it asks for nothing. */
     private Optional<PlanRequest> plan(
-            RunRequest request, Graph graph, RunSpan span, RunOutputs results, RunInputs inputs, RunEdits edits) {
+            RunRequest request, RunSpan span, RunOutputs results, RunInputs inputs, RunEdits edits) {
         HookNames names = model.hookNames();
         Set<String> observed = observed(request, names, span);
         Set<String> outputs = results.wanted();

@@ -31,6 +31,9 @@ public final class SafetensorsWriter {
     private final Map<String, Pending> tensors = new LinkedHashMap<>();
     private final Map<String, String> metadata = new LinkedHashMap<>();
 
+    /** A writer with nothing to write yet. */
+    public SafetensorsWriter() {}
+
     /** Adds a text to be stored beside the tensors. */
     public SafetensorsWriter metadata(String key, String value) {
         metadata.put(key, value);
