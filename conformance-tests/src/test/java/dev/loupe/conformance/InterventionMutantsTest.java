@@ -7,7 +7,8 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.BackendOptions;
-import dev.loupe.backend.reference.ReferenceBackendProvider;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.Backends;
 import dev.loupe.conformance.kit.Bench;
 import dev.loupe.conformance.kit.Models;
 import dev.loupe.conformance.kit.Models.Kind;
@@ -28,6 +29,7 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -50,7 +52,13 @@ class InterventionMutantsTest {
 
     @BeforeAll
     static void open() {
-        bench = new Bench(new ReferenceBackendProvider(), BackendOptions.DEFAULT);
+        BackendProvider reference = Backends.all().stream()
+                .filter(seen -> seen.id().equals("reference"))
+                .map(Backends.Seen::provider)
+                .filter(Objects::nonNull)
+                .findFirst()
+                .orElseThrow();
+        bench = new Bench(reference, BackendOptions.DEFAULT);
         models = new Models(bench, 1);
         pair = models.pair(new Kind("gpt2", false), DType.FLOAT32);
         tokens = Traces.tokens(pair.mine(), new SplittableRandom(2), false);
