@@ -142,7 +142,11 @@ final class AttributeCommand implements Callable<Integer> {
             }
             Path page = html;
             if (page != null) {
-                HtmlPage.of(title(), views).write(page);
+                HtmlPage.of(title(), views)
+                        .from(options.provenance(model)
+                                .prompt("clean", PromptOptions.text(model, right))
+                                .prompt("corrupted", PromptOptions.text(model, other)))
+                        .write(page);
                 if (!json) {
                     spec.commandLine().getOut().println("The page is in " + page);
                 }

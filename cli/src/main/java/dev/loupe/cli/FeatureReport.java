@@ -26,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * What {@code loupe features} found, as text, JSON and a page.
@@ -253,7 +254,7 @@ record FeatureReport(
     private String promotes(Shown one) {
         long[] ids =
                 one.feature().promotes().stream().mapToLong(Long::longValue).toArray();
-        return String.join(",", TokenTexts.of(with, ids)).strip();
+        return TokenTexts.of(with, ids).stream().map(String::strip).collect(Collectors.joining(", "));
     }
 
     private DataTable table(List<Shown> shown) {

@@ -140,7 +140,13 @@ final class FeaturesCommand implements Callable<Integer> {
                 List<TokenFeatures> places = chosen(FeatureReading.read(with, spliced, tokens, top, metric), tokens);
                 FeatureReport found = new FeatureReport(
                         options.model, with, name, spliced, tokens, places, ofText(model, spliced, places));
-                report.tell(found::json, found::print, () -> found.page(prompt.title()));
+                report.tell(
+                        found::json,
+                        found::print,
+                        () -> found.page(prompt.title())
+                                .from(options.provenance(model)
+                                        .fact("dictionary", name)
+                                        .prompt(PromptOptions.text(model, tokens))));
             } else {
                 spec.commandLine().getOut().println("Wrote features, output and logits of " + name + " to " + file);
                 spec.commandLine().getOut().flush();

@@ -8,6 +8,7 @@ import dev.loupe.model.HookedTransformer;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.apiguardian.api.API;
 
 /**
@@ -63,7 +64,7 @@ public record GraphLabels(List<String> tokens, List<String> logits, Map<Attribut
         long[] ids = FeatureReading.promotes(model, layer, feature).stream()
                 .mapToLong(Long::longValue)
                 .toArray();
-        return String.join(",", TokenTexts.of(model, ids)).strip();
+        return TokenTexts.of(model, ids).stream().map(String::strip).collect(Collectors.joining(", "));
     }
 
     /** What a node is, in a few words. */
