@@ -52,7 +52,7 @@ public final class MemoryUse {
         long limit = rounds * bytes / 2;
         List<Long> heaps = new ArrayList<>();
         List<Long> processes = new ArrayList<>();
-        for (int batch = 0; batch < BATCHES; batch++) {
+        for (int batch = 0; batch < BATCHES && !wouldFillTheHeap(heaps, limit); batch++) {
             long heap = heapAndBuffers();
             long process = resident();
             long outside = process - Runtime.getRuntime().totalMemory();
@@ -68,10 +68,18 @@ public final class MemoryUse {
                 return;
             }
         }
-        throw new AssertionError(rounds + " rounds of " + what + ", " + BATCHES + " times, kept " + inWords(heaps)
+        throw new AssertionError(rounds + " rounds of " + what + ", " + heaps.size() + " times, kept " + inWords(heaps)
                 + " in the heap and direct buffers, " + inWords(processes)
                 + " outside; a round that frees what it should keeps nothing, one that frees nothing keeps "
                 + inWords(bytes));
+    }
+
+    /** Whether so much is reachable after every batch that a few more would end the process rather than the test. */
+    private static boolean wouldFillTheHeap(List<Long> heaps, long limit) {
+        long kept = heaps.stream().mapToLong(Long::longValue).sum();
+        return heaps.size() >= 2
+                && heaps.stream().allMatch(bytes -> bytes > limit)
+                && kept > Runtime.getRuntime().maxMemory() / 4;
     }
 
     /** Whether two batches kept nothing: one may have met with memory that was given back by others. */
