@@ -10,7 +10,6 @@ final class Installation {
 
     private static final String ARTIFACT = "com.microsoft.onnxruntime:onnxruntime";
     private static final String WANTED = "1.28.0";
-    private static final String NATIVE_FOLDER_PROPERTY = "onnxruntime.native.path";
 
     private final ClassLoader loader;
 
@@ -39,11 +38,11 @@ final class Installation {
                     null);
         }
         String platform = platform();
-        if (System.getProperty(NATIVE_FOLDER_PROPERTY) == null && !hasNatives(platform)) {
+        if (!UnpackedLibraries.areElsewhere() && !hasNatives(platform)) {
             return new Availability.Unavailable(
                     Availability.Reason.UNSUPPORTED_PLATFORM,
                     "ONNX Runtime " + version + " brings no native library for " + platform,
-                    "build one for this platform and name its folder by -D" + NATIVE_FOLDER_PROPERTY
+                    "build one for this platform and name its folder by -D" + UnpackedLibraries.PROPERTY
                             + ", or choose another backend",
                     null);
         }

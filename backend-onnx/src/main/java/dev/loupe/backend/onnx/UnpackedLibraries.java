@@ -32,6 +32,9 @@ final class UnpackedLibraries {
     /** Where ONNX Runtime looks first. */
     static final String PROPERTY = "onnxruntime.native.path";
 
+    /** What this class has set it to: a property too, because class loaders may have this class several times. */
+    private static final String OURS = "loupe.onnxruntime.unpacked";
+
     private static final String[] LIBRARIES = {"onnxruntime", "onnxruntime4j_jni"};
     private static final int BUFFER = 1 << 20;
 
@@ -50,8 +53,17 @@ final class UnpackedLibraries {
                     .flatMap(
                             new UnpackedLibraries(OnnxBackendProvider.class.getClassLoader(), Installation.platform())
                                     ::in)
-                    .ifPresent(folder -> System.setProperty(PROPERTY, folder.toString()));
+                    .ifPresent(folder -> {
+                        System.setProperty(OURS, folder.toString());
+                        System.setProperty(PROPERTY, folder.toString());
+                    });
         }
+    }
+
+    /** Whether somebody else has said where the libraries are. */
+    static boolean areElsewhere() {
+        String said = System.getProperty(PROPERTY);
+        return said != null && !said.equals(System.getProperty(OURS));
     }
 
     /** The folder for what can be made again: that of LOUPE_CACHE, or where the system keeps such things. */
