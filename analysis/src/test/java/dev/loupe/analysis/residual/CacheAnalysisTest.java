@@ -340,7 +340,10 @@ class CacheAnalysisTest {
             assertThat(lens.topStrTokens(4, 0, tokens.positions() - 1)).startsWith(" Paris");
             String html =
                     lens.view(0, toy.toStrTokens("The capital of France is")).toHtml();
-            assertThat(html).contains("Paris").contains("0_pre, after");
+            assertThat(html)
+                    .contains("Paris")
+                    .contains(lens.labels().get(0), lens.labels().get(4));
+            assertThat(lens.labels()).startsWith("0_pre").doesNotHaveDuplicates();
         }
     }
 
