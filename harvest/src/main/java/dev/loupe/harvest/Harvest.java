@@ -224,6 +224,7 @@ public final class Harvest {
                     index.shards().size(),
                     index.tokens()));
             if (index.complete()) {
+                checkDocuments(index);
                 return index;
             }
             open.restore(reducers);
@@ -243,6 +244,23 @@ public final class Harvest {
             }
         } catch (IOException e) {
             throw new UncheckedIOException(message(e) + kept(), e);
+        }
+    }
+
+    /** Throws unless a complete harvest was made of these documents, and of all of them. */
+    private void checkDocuments(HarvestIndex index) throws IOException {
+        try (DocumentChain documents = new DocumentChain(source.open())) {
+            if (index.documents() > 0) {
+                documents.skip(index.documents(), index.documentsSha256(), source.name());
+                if (documents.next() != null) {
+                    throw new IllegalArgumentException("The harvest in " + folder + " is complete with the "
+                            + index.documents() + " documents that " + source.name()
+                            + " had; now there are more. Harvest those into another folder");
+                }
+            } else if (!index.shards().isEmpty()) {
+                Entry last = index.shards().get(index.shards().size() - 1);
+                documents.skip(last.next().document(), last.documentsSha256(), source.name());
+            }
         }
     }
 

@@ -68,8 +68,8 @@ final class HarvestFolder implements AutoCloseable {
         }
         try {
             if (Files.exists(folder.resolve(HarvestIndex.FILE))) {
-                if (!resume) {
-                    HarvestIndex there = HarvestIndex.read(folder);
+                HarvestIndex there = HarvestIndex.read(folder);
+                if (!resume && !isBarelyBegun(there)) {
                     throw new IllegalArgumentException(String.format(
                             Locale.ROOT,
                             "%s has a harvest already, %s, of %,d tokens; go on with it (--resume), or choose another"
@@ -97,7 +97,7 @@ final class HarvestFolder implements AutoCloseable {
             }
             refuseOther(folder, resume);
             HarvestIndex index = asked;
-            if (Files.exists(folder.resolve(HarvestIndex.FILE))) {
+            if (Files.exists(folder.resolve(HarvestIndex.FILE)) && !isBarelyBegun(HarvestIndex.read(folder))) {
                 HarvestIndex there = HarvestIndex.read(folder);
                 refuseDifferent(folder, there, asked);
                 index = cut(there, mostTokens);
@@ -112,6 +112,11 @@ final class HarvestFolder implements AutoCloseable {
             channel.close();
             throw e;
         }
+    }
+
+    /** Whether a harvest failed before its first shard: nothing is lost if another takes the folder. */
+    private static boolean isBarelyBegun(HarvestIndex there) {
+        return !there.complete() && there.shards().isEmpty();
     }
 
     private static boolean isEmpty(Path folder, Predicate<String> expected) throws IOException {

@@ -408,6 +408,45 @@ class ResumeTest {
     }
 
     @Test
+    void aCompleteHarvestIsOfItsDocumentsAndOfNoOthers() {
+        harvest("out").run();
+        assertThat(harvest("out").run().complete()).isTrue();
+        List<Document> others = rows();
+        others.set(1, Document.tokens(1, "row 1", 9, 9, 9));
+        assertThatThrownBy(() -> Harvest.of(job(), Sources.of("rows", others))
+                        .model(model)
+                        .into(folder.resolve("out"))
+                        .resume(true)
+                        .run())
+                .hasMessageContaining("aren't those that the harvest has read");
+        List<Document> more = rows();
+        more.add(Document.tokens(more.size(), "one more", 1, 2, 3));
+        assertThatThrownBy(() -> Harvest.of(job(), Sources.of("rows", more))
+                        .model(model)
+                        .into(folder.resolve("out"))
+                        .resume(true)
+                        .run())
+                .hasMessageContaining("is complete with the 45 documents")
+                .hasMessageContaining("another folder");
+    }
+
+    @Test
+    void aFolderInWhichAHarvestFailedBeforeItsFirstShardMayBeTakenByAnother() {
+        List<Document> bad = rows();
+        bad.set(0, Document.tokens(0, "row 0", 999_999));
+        assertThatThrownBy(() -> Harvest.of(job(), Sources.of("rows", bad))
+                        .model(model)
+                        .into(folder.resolve("out"))
+                        .run())
+                .hasMessageContaining("999999");
+        HarvestIndex index = Harvest.of(job().withSizes(48, 61), source())
+                .model(model)
+                .into(folder.resolve("out"))
+                .run();
+        assertThat(index.complete()).isTrue();
+    }
+
+    @Test
     void stoppedAfterSomeTokensAndGoneOnWithItIsTheSame() throws IOException {
         HarvestIndex some = harvest("out").maxTokens(100).run();
         assertThat(some.tokens()).isEqualTo(100);
