@@ -24,5 +24,7 @@ rem PowerShell knows what this language doesn't: which of two files is newer.
 powershell -NoProfile -ExecutionPolicy Bypass -File "%LOUPE_HOME%cli\src\main\windows\prepare.ps1" "%LOUPE_HOME%." "%LOUPE_OUT%" "%LOUPE_JAVA%" "%LOUPE_LIBTORCH%"
 if errorlevel 1 exit /b 1
 
+rem libtorch's threads would spin while they wait, which makes a run many times slower beside other programs.
+if not defined OMP_WAIT_POLICY set "OMP_WAIT_POLICY=PASSIVE"
 "%LOUPE_JAVA%" "@%LOUPE_OUT%\loupe-args" %LOUPE_JAVA_OPTS% dev.loupe.cli.Main %*
 exit /b %ERRORLEVEL%

@@ -33,6 +33,15 @@ public interface Backend extends AutoCloseable {
     }
 
     /**
+     * Bytes that all tensors of this backend together may take, where something else than the device's memory sets the
+     * limit: Java's heap, say. {@link Long#MAX_VALUE} if nothing does.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    default long memoryLimit() {
+        return Long.MAX_VALUE;
+    }
+
+    /**
      * Whether {@link #prepare} compiles: the planner then hands over whole regions in few standard forms. If
      * not, it hands over just what a run needs, with fused ops where nobody looks inside.
      */

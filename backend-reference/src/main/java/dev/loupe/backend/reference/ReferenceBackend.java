@@ -122,6 +122,12 @@ final class ReferenceBackend extends InterpretingBackend {
         return ReferenceBackendProvider.DEVICE;
     }
 
+    /** Tensors are Java arrays. */
+    @Override
+    public long memoryLimit() {
+        return Runtime.getRuntime().maxMemory();
+    }
+
     @Override
     public Capabilities capabilities() {
         return CAPABILITIES;
