@@ -48,7 +48,16 @@ public interface Backend extends AutoCloseable {
     boolean compiles();
 
     /**
-     * Takes data in. The data may be kept: whoever calls won't write to it again.
+     * Whether {@link #upload} may keep the data itself. Where it always makes a copy, the memory can be used again as soon
+     * as it returns, so that a model is loaded through the same few buffers.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    default boolean keepsUploads() {
+        return true;
+    }
+
+    /**
+     * Takes data in. The data may be kept, unless {@link #keepsUploads} denies it: whoever calls won't write to it again.
      *
      * @param placement where the data is needed, for backends with several devices
      * @throws UnsupportedOperationException if the data type is not among the capabilities; names it

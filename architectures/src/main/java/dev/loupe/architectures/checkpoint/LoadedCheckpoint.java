@@ -87,9 +87,20 @@ final class LoadedCheckpoint implements Checkpoint {
         WeightReader reader = new WeightReader(tensors, rules, wanted, read, handover, partBytes);
         try (Progress bar = Progress.of("Loading " + shortName(), total, progress)) {
             processing.run(reader, (name, weight) -> {
-                HostTensor converted = weight.to(dtype);
+                HostTensor converted = weight;
+                if (weight.dtype() != dtype) {
+                    converted = reader.allocate(dtype, weight.shape());
+                    weight.copyTo(converted);
+                }
                 consumer.accept(name, converted);
-                handover.done(weight, converted);
+                if (consumer.keeps()) {
+                    handover.done(weight, converted);
+                } else {
+                    reader.recycle(weight);
+                    if (converted != weight) {
+                        reader.recycle(converted);
+                    }
+                }
                 bar.add(Math.min(converted.bytes(), total - bar.done()));
             });
             bar.add(total - bar.done());

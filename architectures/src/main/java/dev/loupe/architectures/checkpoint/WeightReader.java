@@ -9,7 +9,10 @@ import dev.loupe.array.Shape;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayDeque;
 import java.util.Collections;
+import java.util.Deque;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,8 +20,9 @@ import java.util.Set;
 
 /**
  * Reads tensors of a checkpoint as weights of the graph: arranged by their rules' layouts, in one data type.
- * Besides the weight that is being read nothing is held but one buffer of the size of the largest tensor that
- * is not stored as the graph wants it. Used by one thread.
+ * Besides the weights that are being read nothing is held but one buffer of the size of the largest tensor that
+ * is not stored as the graph wants it, and the memory of weights that were {@linkplain #recycle given back}. Used by one
+ * thread.
  */
 final class WeightReader implements RawWeights {
 
@@ -33,6 +37,7 @@ final class WeightReader implements RawWeights {
     private final DType dtype;
     private final Handover handover;
     private final int mostBytes;
+    private final Map<Long, Deque<ByteBuffer>> idle = new HashMap<>();
     private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
 
     /**
@@ -87,7 +92,7 @@ final class WeightReader implements RawWeights {
                 .orElseThrow(() -> new IllegalArgumentException(tensors.source() + " has none of " + rule.sources()));
         SafetensorsFile file = tensors.holder(source);
         handover.expect(shape(weight).elements() * dtype.bytes());
-        HostTensor result = HostTensor.allocate(dtype, shape(weight), mostBytes);
+        HostTensor result = allocate(dtype, shape(weight));
         long[] stored = sizes(rule);
         if (rule.layout() == Layout.AS_IS) {
             file.copy(source, 0, result.shape().elements(), result, 0);
@@ -100,6 +105,21 @@ final class WeightReader implements RawWeights {
             scale(rule, result);
         }
         return result;
+    }
+
+    /** Memory for a weight, with anything in it: used before, if there is such. */
+    HostTensor allocate(DType type, Shape shape) {
+        Deque<ByteBuffer> sameSize = idle.get(shape.elements() * type.bytes());
+        ByteBuffer buffer = sameSize == null ? null : sameSize.poll();
+        return buffer == null ? HostTensor.allocate(type, shape, mostBytes) : new HostTensor(type, shape, buffer);
+    }
+
+    /** Takes the memory of a weight back, which nobody reads any more, for others of the same size. */
+    void recycle(HostTensor weight) {
+        if (weight.parts().size() == 1) {
+            idle.computeIfAbsent(weight.bytes(), size -> new ArrayDeque<>())
+                    .push(weight.parts().get(0));
+        }
     }
 
     private static void scale(Rule rule, HostTensor result) {

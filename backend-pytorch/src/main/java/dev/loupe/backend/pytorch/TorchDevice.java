@@ -1,6 +1,7 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.Device;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
@@ -12,6 +13,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -43,6 +45,7 @@ final class TorchDevice implements AutoCloseable {
     private final AtomicLong users = new AtomicLong();
     private final AtomicBoolean closed = new AtomicBoolean();
     private volatile @Nullable Managers open;
+    private volatile @Nullable PtNDArray staging;
 
     /** The manager of the device's arrays, and that of arrays on the CPU, the same on a CPU. */
     private record Managers(PtNDManager own, PtNDManager host) {}
@@ -99,6 +102,7 @@ final class TorchDevice implements AutoCloseable {
         if (users.get() == 0 && last != null) {
             open = null;
             scalars.clear();
+            staging = null;
             last.own().close();
         }
     }
@@ -174,6 +178,36 @@ final class TorchDevice implements AutoCloseable {
             }
         }
         return Torch.full(manager(), TorchTypes.carrier(dtype), shape.toArray(), value);
+    }
+
+    /**
+     * Does something with memory that is kept for the next who asks, one at a time, until {@link #forgetStaging}.
+     *
+     * @param elements how many it holds at least
+     */
+    synchronized PtNDArray staged(DataType type, long elements, Function<PtNDArray, PtNDArray> use) {
+        PtNDArray kept = staging;
+        if (kept == null || kept.getDataType() != type || kept.getShape().size() < elements) {
+            forgetStaging();
+            kept = (PtNDArray) manager().create(new ai.djl.ndarray.types.Shape(elements), type);
+            staging = kept;
+        }
+        return use.apply(kept);
+    }
+
+    /** Frees what {@link #staged} keeps, if anything. */
+    void forgetStaging() {
+        if (staging != null) {
+            dropStaging();
+        }
+    }
+
+    private synchronized void dropStaging() {
+        PtNDArray kept = staging;
+        staging = null;
+        if (kept != null) {
+            kept.close();
+        }
     }
 
     /** Runs one of the functions in {@code ops.py}. */

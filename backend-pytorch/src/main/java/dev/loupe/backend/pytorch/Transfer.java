@@ -23,6 +23,9 @@ final class Transfer {
     private Transfer() {}
 
     static PtNDArray upload(TorchDevice device, HostTensor data, boolean columnsInRows) {
+        if (columnsInRows && data.parts().size() == 1) {
+            return uploadFactor(device, data);
+        }
         PtNDArray array = filled(device.host(), data, TorchTypes.carrier(data.dtype()));
         if (!device.isCpu()) {
             try (PtNDArray staged = array) {
@@ -40,6 +43,27 @@ final class Transfer {
         try (PtNDArray rows = array) {
             return device.call("columns_in_a_row", rows);
         }
+    }
+
+    /**
+     * A matrix on the CPU, with its columns in rows: by way of memory that serves one after the other, since fresh memory
+     * for each, given back at once, leaves holes that nothing fits into.
+     */
+    private static PtNDArray uploadFactor(TorchDevice device, HostTensor data) {
+        long elements = data.shape().elements();
+        DataType carrier = TorchTypes.carrier(data.dtype());
+        return device.staged(carrier, elements, staging -> {
+            Torch.fill(staging, data.parts().get(0).duplicate().clear());
+            try (PtNDArray part = Torch.slice(staging, 0, 0, elements, 1);
+                    PtNDArray matrix = Torch.reshape(part, data.shape().toArray())) {
+                if (data.dtype() != DType.BFLOAT16) {
+                    return device.call("columns_in_a_row", matrix);
+                }
+                try (PtNDArray columns = device.call("columns_in_a_row", matrix)) {
+                    return device.call("bits_as_bfloat16", columns);
+                }
+            }
+        });
     }
 
     /** A copy on a device of an array from anywhere. */

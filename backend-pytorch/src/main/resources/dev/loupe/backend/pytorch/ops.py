@@ -12,12 +12,14 @@ class Ops(Module):
     return torch._safe_softmax(x, dim)
   def layer_norm(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
     return torch.layer_norm(x, [torch.size(x, -1)], None, None, eps)
+  def inverse_rms(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
+    length = torch.linalg_vector_norm(x, 2, [-1], True)
+    mean_square = torch.div(torch.mul(length, length), torch.size(x, -1))
+    return torch.rsqrt(torch.add(mean_square, eps))
   def rms_norm(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
-    mean_square = torch.mean(torch.mul(x, x), [-1], True)
-    return torch.mul(x, torch.rsqrt(torch.add(mean_square, eps)))
+    return torch.mul(x, (self).inverse_rms(x, eps, ))
   def rms_norm_weighted(self: __torch__.Ops, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    mean_square = torch.mean(torch.mul(x, x), [-1], True)
-    return torch.mul(torch.mul(x, torch.rsqrt(torch.add(mean_square, eps))), weight)
+    return torch.mul(torch.mul(x, (self).inverse_rms(x, eps, )), weight)
   def rotate(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     c = torch.unsqueeze(cos, 2)
     s = torch.unsqueeze(sin, 2)
@@ -131,9 +133,9 @@ class Ops(Module):
   def to_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
     return torch.to(x, 15)
   def bits_as_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
-    return torch.view_copy(x, 15)
+    return torch.view(x, 15)
   def bits_as_float16(self: __torch__.Ops, x: Tensor) -> Tensor:
-    return torch.view_copy(x, 5)
+    return torch.view(x, 5)
   def is_bfloat16(self: __torch__.Ops, x: Tensor) -> bool:
     return torch.eq(ops.prim.dtype(x), 15)
   def columns_in_a_row(self: __torch__.Ops, x: Tensor) -> Tensor:

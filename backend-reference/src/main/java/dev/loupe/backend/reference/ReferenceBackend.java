@@ -122,6 +122,11 @@ final class ReferenceBackend extends InterpretingBackend {
         return ReferenceBackendProvider.DEVICE;
     }
 
+    @Override
+    public boolean keepsUploads() {
+        return false;
+    }
+
     /** Tensors are Java arrays. */
     @Override
     public long memoryLimit() {
