@@ -162,7 +162,7 @@ public final class TensorRules {
             used.data().put(0, data.data(), 0, data.data().capacity());
             TensorHandle handle = bench.backend().upload(used, new Placement(0, 1, factor));
             try {
-                used.data().put(new byte[used.data().capacity()]);
+                used.data().put(0, new byte[used.data().capacity()]);
                 Comparison.of(bench.backend().download(handle), data, null)
                         .check("what came back once the buffer that was uploaded was used for something else");
             } finally {
