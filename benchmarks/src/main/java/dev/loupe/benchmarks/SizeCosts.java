@@ -61,7 +61,7 @@ public final class SizeCosts {
             }
             List<String> command = new ArrayList<>(List.of(
                     Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                    "-Xmx1g",
+                    "-Xmx2g",
                     "-cp",
                     System.getProperty("java.class.path"),
                     SizeCosts.class.getName(),
@@ -94,7 +94,7 @@ public final class SizeCosts {
         try (HookedTransformer toy = HookedTransformer.fromPretrained("toy-llama", options)) {
             toy.forward(tokens(toy, 4)).close();
         }
-        System.gc();
+        settle();
         long before = ProcessMemory.resident();
         report("with the engine and a toy model closed again", before, 0);
         ProcessMemory.forgetPeak();
@@ -112,7 +112,7 @@ public final class SizeCosts {
                     weights / MEGABYTE,
                     seconds);
             long peak = ProcessMemory.peak();
-            System.gc();
+            settle();
             report("peak while loading", peak, weights);
             report("stays after loading", ProcessMemory.resident(), weights);
             run(model, weights, oneLayer);
@@ -138,7 +138,7 @@ public final class SizeCosts {
             model.forward(prompt).close();
             System.out.printf(Locale.ROOT, "forward 1x64: %.0f ms%n", millis(start));
         }
-        System.gc();
+        settle();
         long stays = ProcessMemory.resident();
         report("stays after running", stays, weights);
         ProcessMemory.forgetPeak();
@@ -160,7 +160,7 @@ public final class SizeCosts {
                     peak / MEGABYTE,
                     peak / (double) (weights + cached));
         }
-        System.gc();
+        settle();
         report("stays after the cached run", ProcessMemory.resident(), weights);
     }
 
@@ -177,6 +177,17 @@ public final class SizeCosts {
                 weights == 0 ? "" : String.format(Locale.ROOT, ", %.2f times the weights", bytes / (double) weights),
                 ProcessMemory.own() / MEGABYTE,
                 Runtime.getRuntime().totalMemory() / MEGABYTE);
+    }
+
+    // Memory outside of the heap is freed by a thread of Java's own, a little later than the collection that found it.
+    private static void settle() {
+        System.gc();
+        try {
+            Thread.sleep(500);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        System.gc();
     }
 
     private static double millis(long start) {

@@ -29,6 +29,9 @@ final class WeightReader implements RawWeights {
     /** Rows that are transposed at a time: enough for whole cache lines on both sides. */
     private static final int BAND = 64;
 
+    /** Columns of a band that are turned at once. */
+    private static final int TILE = 32;
+
     /** Where a weight comes from and the shape it has here. */
     private record Entry(Rule rule, Shape shape) {}
 
@@ -147,13 +150,100 @@ final class WeightReader implements RawWeights {
             HostTensor some = scratch(Shape.of(band, columns));
             file.copy(source, (long) first * columns, (long) band * columns, some, 0);
             ByteBuffer from = some.data();
-            for (int column = 0; column < result.shape().size(0); column++) {
-                ByteBuffer to = result.from((long) column * rows + first);
-                for (int row = 0; row < band; row++) {
-                    copyElement(from, row * columns + column, to, row, width);
-                }
+            switch (width) {
+                case 2 -> tiles(result, rows, first, band, columns, shorts(from, band, columns));
+                case 4 -> tiles(result, rows, first, band, columns, ints(from, band, columns));
+                default -> tiles(result, rows, first, band, columns, longs(from, band, columns));
             }
         }
+    }
+
+    /** Copies part of a stored row to where its elements belong in a tile that holds columns one after the other. */
+    private interface Tile {
+
+        /** Fills the tile: all rows of the band, so many columns from one on. */
+        void fill(int column, int count);
+
+        /** Writes one column of the tile. */
+        void write(int column, ByteBuffer to);
+    }
+
+    // A tile's lines stay in the nearest cache, which strides through a whole band would leave at every step.
+    private static void tiles(HostTensor result, int rows, int first, int band, int columns, Tile tile) {
+        int kept = (int) Math.min(columns, result.shape().size(0));
+        for (int column = 0; column < kept; column += TILE) {
+            int count = Math.min(TILE, kept - column);
+            tile.fill(column, count);
+            for (int i = 0; i < count; i++) {
+                tile.write(i, result.from((long) (column + i) * rows + first));
+            }
+        }
+    }
+
+    private static Tile shorts(ByteBuffer from, int band, int columns) {
+        short[] stored = new short[band * columns];
+        from.asShortBuffer().get(stored);
+        short[] tile = new short[TILE * band];
+        return new Tile() {
+            @Override
+            public void fill(int column, int count) {
+                for (int row = 0; row < band; row++) {
+                    int at = row * columns + column;
+                    for (int i = 0; i < count; i++) {
+                        tile[i * band + row] = stored[at + i];
+                    }
+                }
+            }
+
+            @Override
+            public void write(int column, ByteBuffer to) {
+                to.asShortBuffer().put(tile, column * band, band);
+            }
+        };
+    }
+
+    private static Tile ints(ByteBuffer from, int band, int columns) {
+        int[] stored = new int[band * columns];
+        from.asIntBuffer().get(stored);
+        int[] tile = new int[TILE * band];
+        return new Tile() {
+            @Override
+            public void fill(int column, int count) {
+                for (int row = 0; row < band; row++) {
+                    int at = row * columns + column;
+                    for (int i = 0; i < count; i++) {
+                        tile[i * band + row] = stored[at + i];
+                    }
+                }
+            }
+
+            @Override
+            public void write(int column, ByteBuffer to) {
+                to.asIntBuffer().put(tile, column * band, band);
+            }
+        };
+    }
+
+    private static Tile longs(ByteBuffer from, int band, int columns) {
+        long[] stored = new long[band * columns];
+        from.asLongBuffer().get(stored);
+        long[] tile = new long[TILE * band];
+        return new Tile() {
+            @Override
+            public void fill(int column, int count) {
+                for (int row = 0; row < band; row++) {
+                    int at = row * columns + column;
+                    for (int i = 0; i < count; i++) {
+                        tile[i * band + row] = stored[at + i];
+                    }
+                }
+            }
+
+            @Override
+            public void write(int column, ByteBuffer to) {
+                to.asLongBuffer().put(tile, column * band, band);
+            }
+        };
     }
 
     /** Element by element, with the whole stored tensor at hand. */

@@ -1,7 +1,6 @@
 package dev.loupe.backend.pytorch;
 
 import ai.djl.Device;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
@@ -180,16 +179,23 @@ final class TorchDevice implements AutoCloseable {
         return Torch.full(manager(), TorchTypes.carrier(dtype), shape.toArray(), value);
     }
 
+    /** An array with anything in it, on a manager's device: on the CPU for bfloat16. */
+    PtNDArray empty(PtNDManager where, DType type, long... sizes) {
+        return type == DType.BFLOAT16
+                ? call("empty_bfloat16", scalar(DType.FLOAT32, 0), (Object) sizes)
+                : (PtNDArray) where.create(new ai.djl.ndarray.types.Shape(sizes), TorchTypes.carrier(type));
+    }
+
     /**
      * Does something with memory that is kept for the next who asks, one at a time, until {@link #forgetStaging}.
      *
      * @param elements how many it holds at least
      */
-    synchronized PtNDArray staged(DataType type, long elements, Function<PtNDArray, PtNDArray> use) {
+    synchronized PtNDArray staged(DType type, long elements, Function<PtNDArray, PtNDArray> use) {
         PtNDArray kept = staging;
-        if (kept == null || kept.getDataType() != type || kept.getShape().size() < elements) {
+        if (kept == null || TorchTypes.of(kept) != type || kept.getShape().size() < elements) {
             forgetStaging();
-            kept = (PtNDArray) manager().create(new ai.djl.ndarray.types.Shape(elements), type);
+            kept = empty(manager(), type, elements);
             staging = kept;
         }
         return use.apply(kept);

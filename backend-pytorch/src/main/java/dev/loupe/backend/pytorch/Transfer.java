@@ -1,8 +1,6 @@
 package dev.loupe.backend.pytorch;
 
-import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
-import ai.djl.pytorch.engine.PtNDManager;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
@@ -26,15 +24,23 @@ final class Transfer {
         if (columnsInRows && data.parts().size() == 1) {
             return uploadFactor(device, data);
         }
-        PtNDArray array = filled(device.host(), data, TorchTypes.carrier(data.dtype()));
-        if (!device.isCpu()) {
+        boolean direct = device.isCpu();
+        PtNDArray array = filled(
+                data,
+                direct
+                        ? device.empty(device.host(), data.dtype(), data.shape().toArray())
+                        : (PtNDArray) device.host()
+                                .create(
+                                        new ai.djl.ndarray.types.Shape(data.shape().toArray()),
+                                        TorchTypes.carrier(data.dtype())));
+        if (!direct) {
             try (PtNDArray staged = array) {
                 array = Torch.move(staged, device.manager());
             }
-        }
-        if (data.dtype() == DType.BFLOAT16) {
-            try (PtNDArray bits = array) {
-                array = device.call("bits_as_bfloat16", bits);
+            if (data.dtype() == DType.BFLOAT16) {
+                try (PtNDArray bits = array) {
+                    array = device.call("bits_as_bfloat16", bits);
+                }
             }
         }
         if (!columnsInRows) {
@@ -51,17 +57,11 @@ final class Transfer {
      */
     private static PtNDArray uploadFactor(TorchDevice device, HostTensor data) {
         long elements = data.shape().elements();
-        DataType carrier = TorchTypes.carrier(data.dtype());
-        return device.staged(carrier, elements, staging -> {
+        return device.staged(data.dtype(), elements, staging -> {
             Torch.fill(staging, data.parts().get(0).duplicate().clear());
             try (PtNDArray part = Torch.slice(staging, 0, 0, elements, 1);
                     PtNDArray matrix = Torch.reshape(part, data.shape().toArray())) {
-                if (data.dtype() != DType.BFLOAT16) {
-                    return device.call("columns_in_a_row", matrix);
-                }
-                try (PtNDArray columns = device.call("columns_in_a_row", matrix)) {
-                    return device.call("bits_as_bfloat16", columns);
-                }
+                return device.call("columns_in_a_row", matrix);
             }
         });
     }
@@ -77,9 +77,7 @@ final class Transfer {
         }
     }
 
-    private static PtNDArray filled(PtNDManager host, HostTensor data, DataType type) {
-        PtNDArray array =
-                host.create(new ai.djl.ndarray.types.Shape(data.shape().toArray()), type);
+    private static PtNDArray filled(HostTensor data, PtNDArray array) {
         boolean done = false;
         try {
             List<ByteBuffer> parts = data.parts();
@@ -105,7 +103,7 @@ final class Transfer {
         HostTensor into = shape.elements() * dtype.bytes() < LARGE
                 ? HostTensor.allocateHeap(dtype, shape)
                 : HostTensor.allocate(dtype, shape);
-        if (dtype == DType.BFLOAT16) {
+        if (dtype == DType.BFLOAT16 && !device.isCpu()) {
             try (PtNDArray bits = device.call("bits_as_float16", array)) {
                 read(device, bits, into);
             }

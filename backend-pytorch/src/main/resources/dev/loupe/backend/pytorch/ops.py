@@ -132,10 +132,12 @@ class Ops(Module):
     return torch.to(torch.clamp(whole, -2147483648, 2147483647), 3)
   def to_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
     return torch.to(x, 15)
+  def empty_bfloat16(self: __torch__.Ops, any: Tensor, sizes: List[int]) -> Tensor:
+    return torch.empty(sizes, dtype=15)
   def bits_as_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
-    return torch.view(x, 15)
+    return torch.view_copy(x, 15)
   def bits_as_float16(self: __torch__.Ops, x: Tensor) -> Tensor:
-    return torch.view(x, 5)
+    return torch.view_copy(x, 5)
   def is_bfloat16(self: __torch__.Ops, x: Tensor) -> bool:
     return torch.eq(ops.prim.dtype(x), 15)
   def columns_in_a_row(self: __torch__.Ops, x: Tensor) -> Tensor:

@@ -228,6 +228,11 @@ public final class OnnxHandle implements TensorHandle {
         return place;
     }
 
+    /** Whether the numbers lie here, and not elsewhere only. */
+    public boolean isHere() {
+        return content != null;
+    }
+
     /** Whether this may {@linkplain #letGo let go} of its numbers. */
     public boolean isReplaceable() {
         return replaceable;
