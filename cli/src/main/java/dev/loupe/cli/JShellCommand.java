@@ -29,6 +29,7 @@ final class JShellCommand implements Callable<Integer> {
             "dev.loupe.hook",
             "dev.loupe.model",
             "dev.loupe.tensor",
+            "dev.loupe.analysis.attribution",
             "dev.loupe.analysis.factored",
             "dev.loupe.analysis.heads",
             "dev.loupe.analysis.pages",

@@ -9,8 +9,11 @@ import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -75,40 +78,61 @@ class FirstHourTest {
         assertThat(Cli.run("classpath", "--backend", "referense").err()).contains("reference");
     }
 
-    @Test
-    void theShellHasAModelAtHand(@TempDir Path preferences) throws Exception {
-        Process process = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-XX:TieredStopAtLevel=1",
-                        // Where the shell keeps its history.
-                        "-Djava.util.prefs.userRoot=" + preferences,
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        Main.class.getName(),
-                        "jshell",
-                        "--backend",
-                        "reference",
-                        "--intervene",
-                        "resid_post 0 = 0",
-                        "--",
-                        "-s")
-                .redirectErrorStream(true)
-                .start();
-        process.getOutputStream()
-                .write(("System.out.println(\"layers: \" + model.config().nLayers())\n"
-                                + "System.out.println(model.runWithCache(model.toTokens(\"a\")).cache()"
-                                + ".get(\"resid_post\", 0).abs().max().item())\n"
-                                + "System.out.println(Sweep.of(\"resid_pre\"))\n/exit\n")
-                        .getBytes(StandardCharsets.UTF_8));
+    /** The lines of a shell that reads snippets; its errors among them. */
+    private static List<String> shell(Path preferences, String snippets, String... options) throws Exception {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                // Where the shell keeps its history.
+                "-Djava.util.prefs.userRoot=" + preferences,
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName(),
+                "jshell",
+                "--backend",
+                "reference"));
+        command.addAll(List.of(options));
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        process.getOutputStream().write(snippets.getBytes(StandardCharsets.UTF_8));
         process.getOutputStream().close();
         List<String> lines = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8)
                 .lines()
                 .toList();
         assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        return lines;
+    }
+
+    @Test
+    void theShellHasAModelAtHand(@TempDir Path preferences) throws Exception {
+        List<String> lines = shell(
+                preferences,
+                "System.out.println(\"layers: \" + model.config().nLayers())\n"
+                        + "System.out.println(model.runWithCache(model.toTokens(\"a\")).cache()"
+                        + ".get(\"resid_post\", 0).abs().max().item())\n"
+                        + "System.out.println(Sweep.of(\"resid_pre\"))\n/exit\n",
+                "--intervene",
+                "resid_post 0 = 0",
+                "--",
+                "-s");
         assertThat(lines).anyMatch(line -> line.startsWith("'model' is"));
         // Without a terminal the shell's prompts stand before the answers.
         assertThat(String.join("\n", lines))
                 .containsSubsequence("layers: 4", "0.0", "RESID_PRE")
                 .doesNotContain("Error");
+    }
+
+    /** As a reader would: one block of the page after the other, with what the shell has imported. */
+    @Test
+    void theTutorialRunsInTheShell(@TempDir Path preferences) throws Exception {
+        String page = Files.readString(Path.of("..", "docs", "tutorial.md"));
+        StringBuilder snippets = new StringBuilder();
+        Matcher block = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL).matcher(page);
+        while (block.find()) {
+            snippets.append(block.group(1));
+        }
+        List<String> lines = shell(preferences, snippets.append("/exit\n").toString(), "--", "-s");
+        assertThat(String.join("\n", lines))
+                .contains("The residual stream before each layer at each position")
+                .doesNotContain("Error", "Exception");
     }
 }

@@ -3,11 +3,14 @@ package dev.loupe.harvest;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.fail;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.HostTensor;
+import dev.loupe.harvest.job.AttentionStatistic;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.harvest.job.Packing;
+import dev.loupe.harvest.job.Positions;
 import dev.loupe.harvest.source.Document;
 import dev.loupe.harvest.source.DocumentSource;
 import dev.loupe.harvest.source.Sources;
@@ -22,6 +25,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is in a harvest's shards. */
 class HarvestTest {
@@ -123,6 +128,52 @@ class HarvestTest {
         var cache = model.runWithCache(Tokens.of(tokens(row)), HookFilter.names(POINT, "z0"))
                 .cache();
         return new HostTensor[] {cache.get(POINT).toHost(), cache.get("z0").toHost()};
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"1:", "-1", "2:5", "1:-1", "-3:"})
+    void keptPositionsHaveTheNumbersOfThosePositions(String slice) {
+        List<Document> rows = rows(12, 4);
+        String pattern = "blocks.0.attn.hook_pattern";
+        HarvestJob job = job(POINT, pattern)
+                .withAttention(AttentionStatistic.FIRST)
+                .withPositions(Positions.parse(slice))
+                .withSizes(64, 20);
+        harvest(job, Sources.of("rows", rows));
+        List<double[]> found = new ArrayList<>();
+        for (HarvestedActivations.ShardFile shard : HarvestedActivations.open(folder.resolve("out"))) {
+            try (shard) {
+                float[] residuals = shard.floats(POINT, 0, shard.tokens());
+                HostTensor first = shard.read(pattern);
+                for (int i = 0; i < shard.tokens(); i++) {
+                    found.add(new double[] {
+                        shard.documents()[i], shard.positions()[i], residuals[i * 128 + 5], first.getDouble(i * 4L + 3)
+                    });
+                }
+            }
+        }
+        List<double[]> expected = new ArrayList<>();
+        for (Document row : rows) {
+            int length = tokens(row).length;
+            for (int position = Positions.parse(slice).begin(length);
+                    position < Positions.parse(slice).end(length);
+                    position++) {
+                var cache = model.runWithCache(Tokens.of(tokens(row)), HookFilter.names(POINT, pattern))
+                        .cache();
+                expected.add(new double[] {
+                    row.id(),
+                    position,
+                    cache.get(POINT).toHost().getDouble(position * 128L + 5),
+                    cache.get(pattern).toHost().getDouble(((long) 3 * length + position) * length)
+                });
+            }
+        }
+        assertThat(found).hasSameSizeAs(expected).hasSizeGreaterThan(5);
+        for (int i = 0; i < expected.size(); i++) {
+            assertThat(found.get(i))
+                    .as("document, position, residual and attention to the first token, kept token %d", i)
+                    .containsExactly(expected.get(i), within(1e-4));
+        }
     }
 
     @Test
