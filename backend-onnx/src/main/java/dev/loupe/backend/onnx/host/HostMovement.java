@@ -68,12 +68,24 @@ final class HostMovement {
     /** Fills a tensor with what lies at the given distances. */
     private static void read(HostTensor from, int first, long[] strides, HostTensor to) {
         Strided.copy(
-                from, first, strides, to, 0, Strided.strides(to.shape()), to.shape().toArray());
+                from,
+                first,
+                strides,
+                to,
+                0,
+                Strided.strides(to.shape()),
+                to.shape().toArray());
     }
 
     /** Puts the whole of a tensor at the given distances. */
     private static void write(HostTensor from, HostTensor to, int first, long[] strides) {
         Strided.copy(
-                from, 0, Strided.strides(from.shape()), to, first, strides, from.shape().toArray());
+                from,
+                0,
+                Strided.strides(from.shape()),
+                to,
+                first,
+                strides,
+                from.shape().toArray());
     }
 }
