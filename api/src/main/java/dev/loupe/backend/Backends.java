@@ -51,14 +51,7 @@ public final class Backends {
         try {
             return new Seen(discovered.id(), provider, provider.probe());
         } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
-            return new Seen(
-                    discovered.id(),
-                    null,
-                    new Availability.Unavailable(
-                            Availability.Reason.BROKEN_PROVIDER,
-                            "the provider failed: " + e,
-                            "tell its makers, or take it off the class path",
-                            e));
+            return new Seen(discovered.id(), null, unavailable(Discovered.Problem.broken(e)));
         }
     }
 

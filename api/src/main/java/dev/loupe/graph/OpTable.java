@@ -42,9 +42,8 @@ public final class OpTable<C, R> {
      * @return this table
      * @throws IllegalStateException if the kind has a line
      */
-    public <T extends Op> OpTable<C, R> line(Class<T> kind, Line<? super T, C, R> line) {
-        Line<T, C, R> own = line::apply;
-        if (lines.put(kind, own) != null) {
+    public <T extends Op> OpTable<C, R> line(Class<T> kind, Line<T, C, R> line) {
+        if (lines.put(kind, line) != null) {
             throw new IllegalStateException("The table has two lines for " + kind.getSimpleName());
         }
         return this;

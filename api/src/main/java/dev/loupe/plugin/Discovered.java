@@ -31,7 +31,17 @@ public record Discovered<P extends Plugin>(
             Kind kind,
             String detail,
             String remedy,
-            @Nullable Throwable cause) {}
+            @Nullable Throwable cause) {
+
+        /** That of a plugin that failed to load or to answer. */
+        public static Problem broken(Throwable failure) {
+            return new Problem(
+                    Kind.BROKEN,
+                    "the provider failed: " + failure,
+                    "tell its makers, or take it off the class path",
+                    failure);
+        }
+    }
 
     /** Kinds of problems. */
     public enum Kind {

@@ -96,15 +96,7 @@ public final class Plugins {
     }
 
     private static <P extends Plugin> Discovered<P> broken(String id, String className, Throwable e) {
-        return new Discovered<>(
-                id,
-                className,
-                null,
-                new Discovered.Problem(
-                        Discovered.Kind.BROKEN,
-                        "the provider failed: " + e,
-                        "tell its makers, or take it off the class path",
-                        e));
+        return new Discovered<>(id, className, null, Discovered.Problem.broken(e));
     }
 
     /** Classes that are listed under the interface's former name, which nothing would load. */
