@@ -99,8 +99,8 @@ public final class LensPage {
         List<LogitDifference.Part> parts = LogitDifference.parts(run.cache(), 0, answer, wrong);
         Tensor last = run.logits().get(0, -1);
         double total = last.item(answer) - last.item(wrong);
-        double rest = total
-                - parts.stream().mapToDouble(LogitDifference.Part::value).sum();
+        double rest =
+                total - parts.stream().mapToDouble(LogitDifference.Part::value).sum();
 
         List<String> names = TokenTexts.of(model, new long[] {answer, wrong});
         String title = "Who speaks for “" + names.get(0) + "” against “" + names.get(1) + "”";
@@ -119,8 +119,7 @@ public final class LensPage {
                                 : ""))
                 .unit("logits")
                 .most(14);
-        double[][] byHead =
-                new double[model.config().nLayers()][model.config().nHeads()];
+        double[][] byHead = new double[model.config().nLayers()][model.config().nHeads()];
         for (LogitDifference.Part part : parts) {
             bars.bar(part.name(), part.value(), part.layer(), part.head());
             if (part.head() >= 0) {

@@ -3,7 +3,6 @@ package dev.loupe.analysis.residual;
 import dev.loupe.architecture.BlockSpec;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.model.ActivationCache;
-
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;

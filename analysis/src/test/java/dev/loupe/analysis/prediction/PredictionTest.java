@@ -114,8 +114,9 @@ class PredictionTest {
                 Tensor last = run.logits().get(row, -1);
                 assertThat(parts.stream().mapToDouble(Part::value).sum())
                         .isCloseTo(last.item(17) - last.item(23), within(1e-3));
-                assertThat(parts).filteredOn(part -> part.head() >= 0).allSatisfy(part -> assertThat(part.name())
-                        .isEqualTo("L" + part.layer() + "H" + part.head()));
+                assertThat(parts)
+                        .filteredOn(part -> part.head() >= 0)
+                        .allSatisfy(part -> assertThat(part.name()).isEqualTo("L" + part.layer() + "H" + part.head()));
                 assertThat(parts)
                         .filteredOn(part -> part.head() < 0 && part.layer() >= 0)
                         .hasSize(4)

@@ -50,8 +50,7 @@ final class Tracing {
             List<Next> next = run.next(ids, reads);
             int[] last = new int[ids.length];
             Arrays.fill(last, tokens.positions() - 1);
-            double[][] logitRows =
-                    directions.rows(LocalReplacement.UNEMBEDDED, replacement.layers(), last, reads);
+            double[][] logitRows = directions.rows(LocalReplacement.UNEMBEDDED, replacement.layers(), last, reads);
             Map<Integer, double[]> featureRows = new HashMap<>();
             BitSet chosen = features(run, directions, featureRows, logitRows, next);
             return put(run, chosen, featureRows, next, logitRows);
