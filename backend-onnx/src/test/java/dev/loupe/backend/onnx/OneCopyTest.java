@@ -16,8 +16,8 @@ import dev.loupe.model.Metric;
 import dev.loupe.model.Tokens;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -63,7 +63,7 @@ class OneCopyTest {
                 weights(model).forEach((weight, numbers) -> assertThat(numbers)
                         .as(weight)
                         .usingElementComparator(Float::compare)
-                        .isEqualTo(withoutNegativeZeros(Collections.unmodifiableMap(before), weight)));
+                        .isEqualTo(withoutNegativeZeros(before, weight)));
             }
             model.weightNames().forEach(weight -> assertThat(handle(model, weight).isHere())
                     .as("looking doesn't bring %s here for good", weight)
@@ -139,7 +139,7 @@ class OneCopyTest {
         try (Backend backend = open();
                 HookedTransformer model =
                         HookedTransformer.fromPretrained("toy-gpt2", LoadOptions.defaults(), backend)) {
-            List<Future<float[]>> runs = new java.util.ArrayList<>();
+            List<Future<float[]>> runs = new ArrayList<>();
             for (int i = 0; i < 8; i++) {
                 boolean looks = i % 2 == 1;
                 runs.add(threads.submit(() -> {
