@@ -12,6 +12,8 @@ final class Reading implements AutoCloseable {
 
     private static final int LONGS = 1 << 25;
 
+    static final long BYTES = (long) LONGS * Long.BYTES;
+
     private final int threads = Runtime.getRuntime().availableProcessors();
     private final ExecutorService pool = Executors.newFixedThreadPool(threads);
     private final long[] numbers = new long[LONGS];
@@ -21,17 +23,12 @@ final class Reading implements AutoCloseable {
             numbers[i] = i;
         }
         for (int i = 0; i < 5; i++) {
-            nanos();
+            run();
         }
     }
 
-    /** Milliseconds that reading so many bytes once would take. */
-    double millis(long bytes) {
-        return nanos() / 1e6 * bytes / (LONGS * (double) Long.BYTES);
-    }
-
-    private long nanos() {
-        long start = System.nanoTime();
+    /** Reads {@link #BYTES} once. */
+    void run() {
         List<Future<Long>> sums = new ArrayList<>();
         for (int i = 0; i < threads; i++) {
             int from = (int) ((long) LONGS * i / threads);
@@ -47,7 +44,6 @@ final class Reading implements AutoCloseable {
         } catch (InterruptedException | ExecutionException e) {
             throw new IllegalStateException(e);
         }
-        return System.nanoTime() - start;
     }
 
     private long sum(int from, int to) {

@@ -6,9 +6,10 @@ import dev.loupe.array.Shape;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.Generation;
 import dev.loupe.model.HookedTransformer;
+import com.sun.management.OperatingSystemMXBean;
 import dev.loupe.model.Tokens;
-import dev.loupe.tensor.Tensor;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,6 +17,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.function.IntConsumer;
 
 /**
  * How much longer a model takes than the products of its matrices alone, and decoding than reading its weights once:
@@ -34,10 +36,6 @@ public final class SpeedCosts {
     private static final int THREADS = 2;
 
     private SpeedCosts() {}
-
-    private interface Work {
-        void run();
-    }
 
     /** Runs it. */
     public static void main(String[] arguments) throws IOException {
@@ -98,8 +96,7 @@ public final class SpeedCosts {
         }
     }
 
-    private static void measure(
-            HookedTransformer model, String name, List<Shape> matrices, java.util.function.IntConsumer products) {
+    private static void measure(HookedTransformer model, String name, List<Shape> matrices, IntConsumer products) {
         if (name.equals("decoding")) {
             decoding(model, matrices, products);
             return;
@@ -107,77 +104,93 @@ public final class SpeedCosts {
         int batch = Integer.parseInt(name.substring(0, name.indexOf('x')));
         int positions = Integer.parseInt(name.substring(name.indexOf('x') + 1));
         Tokens tokens = tokens(model, batch, positions);
-        double[] medians = inTurns(() -> model.forward(tokens).close(), () -> products.accept(batch * positions));
+        Times forward = new Times();
+        Times alone = new Times();
+        for (int turn = 0; turn <= TURNS; turn++) {
+            forward.add(1, () -> model.forward(tokens).close());
+            alone.add(1, () -> products.accept(batch * positions));
+        }
         System.out.printf(
                 Locale.ROOT,
-                "%s %s %s: forward %.1f ms, products alone %.1f ms: %.2f times%n",
+                "%s %s %s: forward %s, products alone %s: %s times%n",
                 model.backend().id(),
                 model.options().dtype(),
                 name,
-                medians[0],
-                medians[1],
-                medians[0] / medians[1]);
+                forward,
+                alone,
+                forward.over(alone));
     }
 
-    private static void decoding(
-            HookedTransformer model, List<Shape> matrices, java.util.function.IntConsumer products) {
+    private static void decoding(HookedTransformer model, List<Shape> matrices, IntConsumer products) {
         long bytes = matrices.stream().mapToLong(Shape::elements).sum()
                 * model.options().dtype().bytes();
         Tokens prompt = tokens(model, 1, 32);
+        Times tokens = new Times();
+        Times alone = new Times();
+        Times once = new Times();
         try (Reading reading = new Reading()) {
-            double[] medians = new double[3];
-            List<List<Double>> times = List.of(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
             for (int turn = 0; turn <= TURNS; turn++) {
                 try (Generation generation = model.stream(prompt, GenerateOptions.greedy(TOKENS + 1))) {
                     generation.next();
-                    times.get(0).add(time(() -> generation.forEachRemaining(token -> {})) / TOKENS);
+                    tokens.add(TOKENS, () -> generation.forEachRemaining(token -> {}));
                 }
-                times.get(1)
-                        .add(time(() -> {
-                                    for (int i = 0; i < TOKENS; i++) {
-                                        products.accept(1);
-                                    }
-                                })
-                                / TOKENS);
-                times.get(2).add(reading.millis(bytes));
+                alone.add(TOKENS, () -> {
+                    for (int i = 0; i < TOKENS; i++) {
+                        products.accept(1);
+                    }
+                });
+                once.add(Reading.BYTES / (double) bytes, reading::run);
             }
-            for (int i = 0; i < medians.length; i++) {
-                medians[i] = median(times.get(i));
-            }
-            System.out.printf(
+        }
+        System.out.printf(
+                Locale.ROOT,
+                "%s %s decoding: %s a token, products alone %s: %s times; reading %d MB of weights once %s: %s times%n",
+                model.backend().id(),
+                model.options().dtype(),
+                tokens,
+                alone,
+                tokens.over(alone),
+                bytes / ProcessMemory.MEGABYTE,
+                once,
+                tokens.over(once));
+    }
+
+    /**
+     * What some work took, by the clock and of all processors together: the latter is what counts where others want the
+     * processors, too.
+     */
+    private static final class Times {
+        private static final OperatingSystemMXBean SYSTEM =
+                (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+
+        private final List<Double> clock = new ArrayList<>();
+        private final List<Double> processors = new ArrayList<>();
+
+        void add(double pieces, Runnable work) {
+            long start = System.nanoTime();
+            long used = SYSTEM.getProcessCpuTime();
+            work.run();
+            processors.add((SYSTEM.getProcessCpuTime() - used) / 1e6 / pieces);
+            clock.add((System.nanoTime() - start) / 1e6 / pieces);
+        }
+
+        // Without the first, which prepares.
+        private static double median(List<Double> times) {
+            return times.stream().skip(1).sorted().toList().get(TURNS / 2);
+        }
+
+        String over(Times other) {
+            return String.format(
                     Locale.ROOT,
-                    "%s %s decoding: %.1f ms a token, products alone %.1f ms: %.2f times; reading %d MB of weights once"
-                            + " %.1f ms: %.2f times%n",
-                    model.backend().id(),
-                    model.options().dtype(),
-                    medians[0],
-                    medians[1],
-                    medians[0] / medians[1],
-                    bytes / ProcessMemory.MEGABYTE,
-                    medians[2],
-                    medians[0] / medians[2]);
+                    "%.2f (processors: %.2f)",
+                    median(clock) / median(other.clock),
+                    median(processors) / median(other.processors));
         }
-    }
 
-    private static double[] inTurns(Work one, Work other) {
-        List<Double> first = new ArrayList<>();
-        List<Double> second = new ArrayList<>();
-        for (int turn = 0; turn <= TURNS; turn++) {
-            first.add(time(one));
-            second.add(time(other));
+        @Override
+        public String toString() {
+            return String.format(Locale.ROOT, "%.1f ms (processors: %.1f)", median(clock), median(processors));
         }
-        return new double[] {median(first), median(second)};
-    }
-
-    private static double time(Work work) {
-        long start = System.nanoTime();
-        work.run();
-        return (System.nanoTime() - start) / 1e6;
-    }
-
-    // Without the first, which prepares.
-    private static double median(List<Double> times) {
-        return times.stream().skip(1).sorted().toList().get(TURNS / 2);
     }
 
     private static Tokens tokens(HookedTransformer model, int batch, int positions) {
