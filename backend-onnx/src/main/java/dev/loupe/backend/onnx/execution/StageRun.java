@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
@@ -11,6 +11,7 @@ import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.backend.onnx.lowering.BlockedAttention;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.OnnxSession;
+import dev.loupe.backend.onnx.stage.Schedule;
 import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.backend.onnx.stage.StageDivision;
 import dev.loupe.graph.Dim;

@@ -1,7 +1,6 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.stage;
 
 import dev.loupe.backend.Segment;
-import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
@@ -12,13 +11,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import org.apiguardian.api.API;
 
 /**
  * The stages that one choice of outputs needs, and for each what it is asked for and what nobody reads after it.
  *
  * @param calls in the order in which they run
  */
-record Schedule(List<Call> calls) {
+@API(status = API.Status.INTERNAL, since = "0.1")
+public record Schedule(List<Call> calls) {
 
     // What a group computes for nothing is left alone unless it is a good part of the work: one session then
     // serves many choices of outputs.
@@ -31,9 +32,15 @@ record Schedule(List<Call> calls) {
      * @param outputs slots that are wanted of it
      * @param freed slots that nobody reads afterwards
      */
-    record Call(Stage stage, List<Integer> outputs, List<Integer> freed) {}
+    public record Call(Stage stage, List<Integer> outputs, List<Integer> freed) {}
 
-    static Schedule of(Segment segment, List<Stage> stages, List<Integer> wanted) {
+    /**
+     * What a choice of outputs needs.
+     *
+     * @param stages of the segment, in an order in which they can run
+     * @param wanted slots
+     */
+    public static Schedule of(Segment segment, List<Stage> stages, List<Integer> wanted) {
         BitSet needed = new BitSet();
         wanted.forEach(needed::set);
         List<Stage> kept = new ArrayList<>();
