@@ -8,6 +8,7 @@ import dev.loupe.architectures.hub.HubClient;
 import dev.loupe.architectures.hub.HubSettings;
 import dev.loupe.architectures.hub.Repository;
 import dev.loupe.array.Nearest;
+import dev.loupe.dictionaries.formats.DictionaryFile;
 import dev.loupe.dictionaries.formats.DictionaryFormats;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -61,10 +62,14 @@ public final class Dictionaries {
      */
     public static Dictionary load(String name, @Nullable String at) {
         if (BUNDLED.contains(name)) {
-            return DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at);
+            return dictionary(DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at));
         }
         Place place = place(name, "dictionary", BUNDLED, false);
-        return DictionaryFormats.read(place.files(), place.folder(), name, at);
+        return dictionary(DictionaryFormats.read(place.files(), place.folder(), name, at));
+    }
+
+    private static Dictionary dictionary(DictionaryFile file) {
+        return new Dictionary(file.config(), file.weights());
     }
 
     /**
@@ -80,7 +85,9 @@ public final class Dictionaries {
                     .toList();
         }
         Place place = place(name, "set of transcoders", List.of(BUNDLED_SET), true);
-        return DictionaryFormats.readSet(place.files(), place.folder(), name);
+        return DictionaryFormats.readSet(place.files(), place.folder(), name).stream()
+                .map(Dictionaries::dictionary)
+                .toList();
     }
 
     /**
