@@ -1,5 +1,6 @@
 package dev.loupe.backend;
 
+import dev.loupe.graph.pass.Uses;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -112,17 +113,14 @@ final class InterpretedGraph implements PreparedGraph {
         wanted.forEach(kept::set);
         segment.inputs().forEach(kept::set);
         segment.weights().forEach(weight -> kept.set(weight.slot()));
-        List<int[]> freedAfter = new ArrayList<>();
-        for (int i = steps.size() - 1; i >= 0; i--) {
-            Segment.Step step = steps.get(i);
-            BitSet free = new BitSet();
-            step.inputs().forEach(free::set);
-            step.outputs().forEach(free::set);
-            free.andNot(kept);
-            kept.or(free);
-            freedAfter.add(0, free.stream().toArray());
+        List<BitSet> touched = new ArrayList<>();
+        for (Segment.Step step : steps) {
+            BitSet slots = new BitSet();
+            step.inputs().forEach(slots::set);
+            step.outputs().forEach(slots::set);
+            touched.add(slots);
         }
-        return new Schedule(steps, freedAfter);
+        return new Schedule(steps, Uses.freedAfter(touched, kept));
     }
 
     /** Nothing was prepared that needs freeing: the weights belong to the model. */

@@ -16,6 +16,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
@@ -23,14 +24,12 @@ import org.jspecify.annotations.Nullable;
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Dictionaries {
 
-    private static final List<String> BUNDLED = List.of(
-            "mlp_0.transcoder",
-            "mlp_1.transcoder",
-            "mlp_2.transcoder",
-            "mlp_3.transcoder",
-            "resid_post_1.jumprelu",
-            "resid_post_2.topk",
-            "resid_pre_3.standard");
+    private static final List<String> TRANSCODERS =
+            List.of("mlp_0.transcoder", "mlp_1.transcoder", "mlp_2.transcoder", "mlp_3.transcoder");
+
+    private static final List<String> BUNDLED = Stream.concat(
+                    TRANSCODERS.stream(), Stream.of("resid_post_1.jumprelu", "resid_post_2.topk", "resid_pre_3.standard"))
+            .toList();
 
     private static final String RESOURCES = "/dev/loupe/dictionaries/bundled/";
 
@@ -79,10 +78,7 @@ public final class Dictionaries {
      */
     public static List<Dictionary> loadSet(String name) {
         if (name.equals(BUNDLED_SET)) {
-            return BUNDLED.stream()
-                    .filter(bundled -> bundled.endsWith(".transcoder"))
-                    .map(Dictionaries::load)
-                    .toList();
+            return TRANSCODERS.stream().map(Dictionaries::load).toList();
         }
         Place place = place(name, "set of transcoders", List.of(BUNDLED_SET), true);
         return DictionaryFormats.readSet(place.files(), place.folder(), name).stream()

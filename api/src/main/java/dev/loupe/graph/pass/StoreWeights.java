@@ -39,7 +39,7 @@ public record StoreWeights(DType stored) implements Pass {
         Set<Value> others = new HashSet<>(graph.outputs().values());
         for (Value value : graph.values()) {
             boolean product = value.source() instanceof Value.Result result
-                    && (result.op() instanceof Op.MatMul || result.op() instanceof Op.Linear);
+                    && result.op().isProduct();
             for (int i = 0; i < value.operands().size(); i++) {
                 (product && i == 1 ? factors : others).add(value.operands().get(i));
             }

@@ -2,9 +2,10 @@ package dev.loupe.backend.onnx.stage;
 
 import dev.loupe.backend.Segment;
 import dev.loupe.graph.Dim;
-import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
+import dev.loupe.graph.pass.Uses;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -55,15 +56,23 @@ public record Schedule(List<Call> calls) {
         wanted.forEach(alive::set);
         segment.inputs().forEach(alive::set);
         segment.weights().forEach(weight -> alive.set(weight.slot()));
+        List<List<Integer>> outputs = new ArrayList<>();
+        List<BitSet> touched = new ArrayList<>();
+        for (Stage stage : kept) {
+            List<Integer> given = stage.outputs().stream().filter(needed::get).toList();
+            BitSet slots = new BitSet();
+            stage.inputs().forEach(slots::set);
+            given.forEach(slots::set);
+            outputs.add(given);
+            touched.add(slots);
+        }
+        List<int[]> freed = Uses.freedAfter(touched, alive);
         List<Call> calls = new ArrayList<>();
-        for (int i = kept.size() - 1; i >= 0; i--) {
-            Stage stage = kept.get(i);
-            List<Integer> outputs = stage.outputs().stream().filter(needed::get).toList();
-            Set<Integer> freed = new LinkedHashSet<>(stage.inputs());
-            freed.addAll(outputs);
-            freed.removeIf(alive::get);
-            freed.forEach(alive::set);
-            calls.add(0, new Call(stage, outputs, List.copyOf(freed)));
+        for (int i = 0; i < kept.size(); i++) {
+            calls.add(new Call(
+                    kept.get(i),
+                    outputs.get(i),
+                    Arrays.stream(freed.get(i)).boxed().toList()));
         }
         return new Schedule(List.copyOf(calls));
     }
@@ -100,7 +109,7 @@ public record Schedule(List<Call> calls) {
         for (int slot : step.outputs()) {
             work += elements(segment.types().get(slot));
         }
-        if (step.op() instanceof Op.MatMul || step.op() instanceof Op.Linear) {
+        if (step.op().isProduct()) {
             TensorType left = segment.types().get(step.inputs().get(0));
             work *= size(left.dim(-1));
         }
