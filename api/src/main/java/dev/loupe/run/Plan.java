@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -105,22 +106,22 @@ record Plan(
         return List.copyOf(done);
     }
 
-    /** Of each action, the observed points that it is the last to read or write, but for those that are outputs too. */
+    /**
+     * Of each action, the observed points that it is the last to read or write, but for those whose value is an output or
+     * observed under another name too.
+     */
     static List<List<String>> settled(
             List<Action> actions, Map<String, Integer> observed, Collection<Integer> outputs) {
-        List<List<String>> settled = new ArrayList<>();
-        actions.forEach(action -> settled.add(new ArrayList<>()));
-        observed.forEach((name, place) -> {
-            int last = actions.size() - 1;
-            while (last >= 0 && !actions.get(last).touched().get(place)) {
-                last--;
-            }
-            boolean alone = observed.values().stream().filter(place::equals).count() == 1;
-            if (last >= 0 && alone && !outputs.contains(place)) {
-                settled.get(last).add(name);
-            }
-        });
-        return settled;
+        Map<Integer, List<String>> names = new HashMap<>();
+        observed.forEach((name, place) ->
+                names.computeIfAbsent(place, key -> new ArrayList<>()).add(name));
+        return withFreedPlaces(actions, List.copyOf(outputs)).stream()
+                .map(action -> Arrays.stream(action.freed())
+                        .mapToObj(place -> names.getOrDefault(place, List.of()))
+                        .filter(known -> known.size() == 1)
+                        .flatMap(List::stream)
+                        .toList())
+                .toList();
     }
 
     /** A segment with its hash code, which is costly, computed once. */

@@ -115,11 +115,14 @@ public final class CacheAnalysis {
     private ResidualStack finish(ResidualStack stack, int layer, StackOptions options) {
         ResidualStack finished =
                 options.has(Option.APPLY_LN) ? applyLnToStack(stack, layer, options.has(Option.MLP_INPUT)) : stack;
-        Tensor onto = options.directions(model, false);
-        return onto == null ? finished : withoutSoleDirection(projected(finished, onto), options);
+        return project(finished, options);
     }
 
-    /** The same for what is projected already, onto directions that were centred for the norm. */
+    private ResidualStack project(ResidualStack stack, StackOptions options) {
+        return withoutSoleDirection(projected(stack, options.directions(model, false)), options);
+    }
+
+    /** As {@link #finish} for what is projected already, onto directions that were centred for the norm. */
     private ResidualStack finishProjected(ResidualStack stack, int layer, StackOptions options) {
         ResidualStack finished = options.has(Option.APPLY_LN)
                 ? stack.with(stack.values().div(scale(layer, options.has(Option.MLP_INPUT), stack.positions())))
@@ -179,9 +182,7 @@ public final class CacheAnalysis {
         if (!options.has(Option.APPLY_LN) || !end) {
             return finish(stack, layer, options);
         }
-        ResidualStack normed = stack.with(finalNorm(stack.values()));
-        Tensor onto = options.directions(model, false);
-        return onto == null ? normed : withoutSoleDirection(projected(normed, onto), options);
+        return project(stack.with(finalNorm(stack.values())), options);
     }
 
     /** What reads the residual stream at the end: the final norm with its parameters, by each vector's own statistics. */
