@@ -4,6 +4,8 @@ import dev.loupe.graph.Graph;
 import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.Value;
+import dev.loupe.graph.pass.Feed;
+import dev.loupe.graph.pass.TakeShortcuts;
 import dev.loupe.graph.pass.Uses;
 import dev.loupe.model.HookedTransformer;
 import java.util.BitSet;
@@ -19,14 +21,38 @@ final class Continuations {
 
     private final Graph graph;
     private final HookNames names;
-    private final Uses uses;
+    private final Way plain;
+    private final BitSet onPlainWay;
     private final Map<String, Continuation> known = new HashMap<>();
     private final Map<Integer, Set<String>> keySides = new HashMap<>();
 
     Continuations(HookedTransformer model) {
         graph = model.graph();
         names = model.hookNames();
-        uses = Uses.of(graph);
+        plain = Way.of(graph, Set.of());
+        onPlainWay = Uses.above(plain.graph().outputs().values());
+    }
+
+    /** The way that a run takes. */
+    private record Way(Graph graph, Uses uses) {
+
+        static Way of(Graph graph, Set<String> fed) {
+            Graph taken = new TakeShortcuts(Set.of(), false).apply(new Feed(fed).apply(graph));
+            return new Way(taken, Uses.of(taken));
+        }
+
+        Value value(String point) {
+            return Objects.requireNonNull(graph.hooks().get(point), point);
+        }
+
+        /** What is made from a point, itself included. */
+        BitSet below(String point) {
+            return uses.below(List.of(value(point)));
+        }
+
+        boolean has(BitSet values, String point) {
+            return values.get(value(point).id());
+        }
     }
 
     /**
@@ -44,34 +70,27 @@ final class Continuations {
     }
 
     private Continuation find(String name) {
-        HookPoint point = names.resolve(name);
-        Value value = value(name);
-        BitSet below = below(name);
-        List<String> beside = uses.frontier(value, other -> !other.optional()).stream()
+        // Who changes an optional point takes the way on which it lies.
+        Way way = plain.has(onPlainWay, name) ? plain : Way.of(graph, Set.of(name));
+        BitSet below = way.below(name);
+        List<String> beside = way.uses().frontier(way.value(name), point -> !point.optional()).stream()
                 .map(HookPoint::name)
                 .toList();
-        int layer = point.layer();
-        boolean local = false;
-        boolean pastAttention = false;
-        if (layer >= 0) {
-            pastAttention = isPastAttention(name, layer, below);
-            local = keySide(layer).stream()
-                    .noneMatch(key -> below.get(value(key).id()));
-        } else {
-            layer = graph.hookPoints().stream()
-                    .filter(other -> below.get(value(other.name()).id()))
+        int layer = names.resolve(name).layer();
+        if (layer < 0) {
+            int first = graph.hookPoints().stream()
+                    .filter(point -> way.has(below, point.name()))
                     .mapToInt(HookPoint::layer)
                     .filter(block -> block >= 0)
                     .min()
                     .orElse(-1);
+            return new Continuation(name, beside, first, false, false);
         }
-        return new Continuation(name, beside, layer, local, pastAttention);
-    }
-
-    /** What attention makes isn't made from the point, or is the point itself. */
-    private boolean isPastAttention(String name, int layer, BitSet below) {
+        boolean local = keySide(layer).stream().noneMatch(key -> way.has(below, key));
         String heads = heads(layer);
-        return heads.equals(name) || names.has(heads) && !below.get(value(heads).id());
+        // What attention makes isn't made from the point, or is the point itself.
+        boolean pastAttention = heads.equals(name) || names.has(heads) && !way.has(below, heads);
+        return new Continuation(name, beside, layer, local, pastAttention);
     }
 
     /** Whether an activation spans earlier positions too when a run has a past: what is made from keys does. */
@@ -89,40 +108,29 @@ final class Continuations {
     }
 
     private Set<String> findKeySide(int layer) {
-        BitSet looked = new BitSet();
+        List<HookPoint> points = graph.hookPoints().stream()
+                .filter(point -> point.layer() == layer)
+                .toList();
         BitSet made = new BitSet();
-        for (String source : List.of(BaseRun.keys(layer), BaseRun.values(layer))) {
-            if (names.has(source)) {
-                made.or(below(source));
+        BitSet looked = new BitSet();
+        for (HookPoint point : points) {
+            String name = point.name();
+            if (name.equals(BaseRun.keys(layer)) || name.equals(BaseRun.values(layer))) {
+                made.or(plain.below(name));
+            } else if (name.equals(heads(layer)) || point.isAttention()) {
+                looked.or(plain.below(name));
             }
         }
-        if (names.has(heads(layer))) {
-            looked.or(below(heads(layer)));
-        }
-        for (HookPoint point : graph.hookPoints()) {
-            if (point.layer() == layer && point.isAttention()) {
-                looked.or(below(point.name()));
-            }
-        }
+        made.andNot(looked);
         Set<String> side = new HashSet<>();
-        for (HookPoint point : graph.hookPoints()) {
-            int id = value(point.name()).id();
-            if (point.layer() == layer && made.get(id) && !looked.get(id)) {
-                side.add(point.name());
-            }
-        }
+        points.stream()
+                .map(HookPoint::name)
+                .filter(name -> plain.has(made, name))
+                .forEach(side::add);
         return side;
     }
 
     private static String heads(int layer) {
         return "blocks." + layer + ".attn.hook_z";
-    }
-
-    private BitSet below(String point) {
-        return uses.below(List.of(value(point)));
-    }
-
-    private Value value(String point) {
-        return Objects.requireNonNull(graph.hooks().get(point), point);
     }
 }
