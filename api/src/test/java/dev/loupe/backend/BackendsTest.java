@@ -102,7 +102,8 @@ class BackendsTest {
             assertThat(first).isNotDone();
             SLOW.countDown();
             Backend slow = first.get(30, TimeUnit.SECONDS);
-            assertThat(in(loader, () -> Backends.onDevice(backend("cpu"), "slow")).call())
+            assertThat(in(loader, () -> Backends.onDevice(backend("cpu"), "slow"))
+                            .call())
                     .isSameAs(slow);
             assertThat(OPENED).hasValue(65);
         } finally {
@@ -114,8 +115,7 @@ class BackendsTest {
     private static ClassLoader registered(Path folder) throws IOException {
         Path services = Files.createDirectories(folder.resolve("META-INF/services"));
         Files.writeString(services.resolve(BackendProvider.class.getName()), Waiting.class.getName() + "\n");
-        return new URLClassLoader(
-                new URL[] {folder.toUri().toURL()}, BackendsTest.class.getClassLoader());
+        return new URLClassLoader(new URL[] {folder.toUri().toURL()}, BackendsTest.class.getClassLoader());
     }
 
     private static <T> Callable<T> in(ClassLoader loader, Callable<T> work) {

@@ -28,7 +28,8 @@ public final class Dictionaries {
             List.of("mlp_0.transcoder", "mlp_1.transcoder", "mlp_2.transcoder", "mlp_3.transcoder");
 
     private static final List<String> BUNDLED = Stream.concat(
-                    TRANSCODERS.stream(), Stream.of("resid_post_1.jumprelu", "resid_post_2.topk", "resid_pre_3.standard"))
+                    TRANSCODERS.stream(),
+                    Stream.of("resid_post_1.jumprelu", "resid_post_2.topk", "resid_pre_3.standard"))
             .toList();
 
     private static final String RESOURCES = "/dev/loupe/dictionaries/bundled/";
@@ -61,7 +62,8 @@ public final class Dictionaries {
      */
     public static Dictionary load(String name, @Nullable String at) {
         if (BUNDLED.contains(name)) {
-            return dictionary(DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at));
+            return dictionary(
+                    DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at));
         }
         Place place = place(name, "dictionary", BUNDLED, false);
         return dictionary(DictionaryFormats.read(place.files(), place.folder(), name, at));

@@ -225,13 +225,13 @@ public final class CacheAnalysis {
             parts.add(
                     options.expandsNeurons()
                             ? neurons.upTo(layer, mlps, onto)
-                            : StackEnd.projected(decomposeResid(mlps.mode(Mode.MLP).withoutEmbeds()), onto));
+                            : StackEnd.projected(
+                                    decomposeResid(mlps.mode(Mode.MLP).withoutEmbeds()), onto));
         }
         ResidualStack embeddings = stacks.choose().embeddings().read("getFullResidDecomposition", positions);
         parts.add(StackEnd.projected(embeddings, onto));
         Tensor like = embeddings.values().select(0, 0);
-        Tensor bias = like.mul(0)
-                .add(biases.asTheyReached(layer, mlpInput, options.expandsNeurons(), like, positions));
+        Tensor bias = like.mul(0).add(biases.asTheyReached(layer, mlpInput, options.expandsNeurons(), like, positions));
         parts.add(StackEnd.projected(new ResidualStack(bias.unsqueeze(0), List.of("bias"), positions), onto));
         List<Tensor> values = parts.stream()
                 .filter(part -> part.size() > 0)

@@ -39,15 +39,13 @@ final class NeuronStacks {
         for (int l = 0; l < layer && weights != null; l++) {
             Tensor activations = cache.atPositions(cache.get("post", l), -2, options.positions())
                     .pick(-1, neurons);
-            Tensor written =
-                    written(activations, weights.select(0, l).pick(0, neurons), l, options.positions(), onto);
+            Tensor written = written(activations, weights.select(0, l).pick(0, neurons), l, options.positions(), onto);
             parts.add(CachedStacks.componentsFirst(written, activations.rank() - 1));
             for (long neuron : neurons) {
                 labels.add("L" + l + "N" + neuron);
             }
         }
-        ResidualStack stack =
-                new ResidualStack(stacks.joined(parts, options.positions()), labels, options.positions());
+        ResidualStack stack = new ResidualStack(stacks.joined(parts, options.positions()), labels, options.positions());
         // A stack without components has the width of the residual stream, of which it is made.
         return stack.size() == 0 ? StackEnd.projected(stack, onto) : stack;
     }
@@ -62,8 +60,7 @@ final class NeuronStacks {
         if (onto == null) {
             return norms.share(each.mul(rows), layer, NormsBehind.MLP, positions);
         }
-        Tensor projected =
-                norms.unscaledShare(rows, layer, NormsBehind.MLP).matmul(onto);
+        Tensor projected = norms.unscaledShare(rows, layer, NormsBehind.MLP).matmul(onto);
         return norms.scaled(each.mul(projected), layer, NormsBehind.MLP, positions);
     }
 

@@ -45,7 +45,8 @@ final class StackEnd {
     }
 
     /** The directions onto which a stack can be projected before its norm; null for none. */
-    @Nullable Tensor directionsBeforeNorm(StackOptions options) {
+    @Nullable
+    Tensor directionsBeforeNorm(StackOptions options) {
         return options.directions(
                 model, options.has(Option.APPLY_LN) && config.normalization().centres());
     }
