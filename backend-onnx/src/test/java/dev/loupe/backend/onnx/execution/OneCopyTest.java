@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -8,6 +8,7 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.onnx.OnnxBackendProvider;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.GradientRun;
