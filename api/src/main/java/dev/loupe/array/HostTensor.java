@@ -282,9 +282,8 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
             int some = Math.min(wide.length, Math.min(from.remaining(), to.remaining()));
             from.get(wide, 0, some);
             for (int i = 0; i < some; i++) {
-                narrow[i] = target.dtype == DType.BFLOAT16
-                        ? HalfFloats.toBfloat16(wide[i])
-                        : HalfFloats.toFloat16(wide[i]);
+                narrow[i] =
+                        target.dtype == DType.BFLOAT16 ? HalfFloats.toBfloat16(wide[i]) : HalfFloats.toFloat16(wide[i]);
             }
             to.put(narrow, 0, some);
             at += some;

@@ -37,8 +37,8 @@ final class Products implements AutoCloseable {
         this.dtype = dtype;
         for (Shape shape : matrices) {
             long width = shape.size(1);
-            TensorHandle matrix = backend.upload(
-                    random(dtype, Shape.of(width, shape.size(0))), new Placement(0, 1, true));
+            TensorHandle matrix =
+                    backend.upload(random(dtype, Shape.of(width, shape.size(0))), new Placement(0, 1, true));
             TensorType x = TensorType.of(dtype, ROWS, Dim.of(width));
             TensorType product = TensorType.of(dtype, ROWS, Dim.of(shape.size(0)));
             Segment segment = new Segment(
@@ -67,8 +67,7 @@ final class Products implements AutoCloseable {
     void run(int rows) {
         for (Product product : products) {
             TensorHandle x = activations.computeIfAbsent(
-                    Shape.of(rows, product.width()),
-                    shape -> backend.upload(random(dtype, shape), Placement.ANYWHERE));
+                    Shape.of(rows, product.width()), shape -> backend.upload(random(dtype, shape), Placement.ANYWHERE));
             product.graph().run(List.of(x), List.of(2)).forEach(TensorHandle::close);
         }
     }

@@ -127,7 +127,8 @@ public final class RandomLlama {
     /** Shapes of the matrices by which activations are multiplied, as stored: {@code [out, in]}. */
     List<Shape> matrices() {
         return tensors.entrySet().stream()
-                .filter(tensor -> tensor.getValue().rank() == 2 && !tensor.getKey().contains("embed"))
+                .filter(tensor ->
+                        tensor.getValue().rank() == 2 && !tensor.getKey().contains("embed"))
                 .map(Map.Entry::getValue)
                 .toList();
     }
@@ -203,7 +204,14 @@ public final class RandomLlama {
                         + " \"num_hidden_layers\": %d, \"num_attention_heads\": %d, \"num_key_value_heads\": %d,"
                         + " \"vocab_size\": %d, \"rms_norm_eps\": 1e-5, \"max_position_embeddings\": %d,"
                         + " \"tie_word_embeddings\": false, \"hidden_act\": \"silu\", \"torch_dtype\": \"%s\"}",
-                size.width, size.mlp, layers, size.heads, size.keyValueHeads, VOCABULARY, CONTEXT, dtype);
+                size.width,
+                size.mlp,
+                layers,
+                size.heads,
+                size.keyValueHeads,
+                VOCABULARY,
+                CONTEXT,
+                dtype);
     }
 
     /** Deletes a folder with all that is in it. */

@@ -73,7 +73,8 @@ public class SixteenBitsBenchmark {
         }
         // Loads libtorch in the way that Loupe does, whatever the model's backend is.
         HookedTransformer.fromPretrained(
-                        "toy-llama", LoadOptions.defaults().withBackend("pytorch").withThreads(2))
+                        "toy-llama",
+                        LoadOptions.defaults().withBackend("pytorch").withThreads(2))
                 .close();
         products = new TorchProducts(type, llama.matrices());
         long[] ids = new long[POSITIONS];

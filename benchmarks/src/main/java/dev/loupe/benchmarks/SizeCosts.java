@@ -54,9 +54,8 @@ public final class SizeCosts {
             if (made) {
                 RandomLlama.Size size = RandomLlama.Size.parse(what);
                 DType stored = given.size() > 3 ? DType.parse(given.get(3)) : DType.BFLOAT16;
-                RandomLlama llama = given.size() > 4
-                        ? new RandomLlama(size, Integer.parseInt(given.get(4)))
-                        : RandomLlama.of(size);
+                RandomLlama llama =
+                        given.size() > 4 ? new RandomLlama(size, Integer.parseInt(given.get(4))) : RandomLlama.of(size);
                 llama.write(folder, stored);
             }
             List<String> command = new ArrayList<>(List.of(
@@ -147,7 +146,9 @@ public final class SizeCosts {
                 oneLayer ? HookFilter.glob("blocks." + model.config().nLayers() / 2 + ".*") : HookFilter.standard();
         long start = System.nanoTime();
         try (CachedRun run = model.runWithCache(tokens, filter)) {
-            long cached = run.cache().items().values().stream().mapToLong(SizeCosts::bytes).sum()
+            long cached = run.cache().items().values().stream()
+                            .mapToLong(SizeCosts::bytes)
+                            .sum()
                     + bytes(run.logits());
             long peak = ProcessMemory.peak();
             System.out.printf(

@@ -1,12 +1,12 @@
 package dev.loupe.benchmarks;
 
+import com.sun.management.OperatingSystemMXBean;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.Generation;
 import dev.loupe.model.HookedTransformer;
-import com.sun.management.OperatingSystemMXBean;
 import dev.loupe.model.Tokens;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -46,10 +46,8 @@ public final class SpeedCosts {
         List<String> cases = arguments.length > 4
                 ? Arrays.asList(arguments).subList(4, arguments.length)
                 : List.of("1x64", "8x64", "1x512", "decoding");
-        LoadOptions options = LoadOptions.noProcessing()
-                .withBackend(backend)
-                .withDType(dtype)
-                .withThreads(THREADS);
+        LoadOptions options =
+                LoadOptions.noProcessing().withBackend(backend).withDType(dtype).withThreads(THREADS);
         if (size.equals("gpt2")) {
             try (HookedTransformer model = Gpt2Small.model(backend, THREADS)) {
                 measure(model, gpt2(), cases);

@@ -29,8 +29,7 @@ import java.util.zip.ZipOutputStream;
  */
 final class TorchProducts implements AutoCloseable {
 
-    private static final String SOURCE =
-            """
+    private static final String SOURCE = """
             class Products(Module):
               __parameters__ = []
               __buffers__ = []
@@ -83,8 +82,8 @@ final class TorchProducts implements AutoCloseable {
     }
 
     private PtNDArray random(Shape shape) {
-        PtNDArray wide = (PtNDArray) manager.randomUniform(
-                -0.02f, 0.02f, new ai.djl.ndarray.types.Shape(shape.toArray()), DataType.FLOAT32);
+        PtNDArray wide = (PtNDArray)
+                manager.randomUniform(-0.02f, 0.02f, new ai.djl.ndarray.types.Shape(shape.toArray()), DataType.FLOAT32);
         if (dtype == DType.FLOAT32) {
             return wide;
         }

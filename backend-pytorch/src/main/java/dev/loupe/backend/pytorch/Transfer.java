@@ -31,7 +31,8 @@ final class Transfer {
                         ? device.empty(device.host(), data.dtype(), data.shape().toArray())
                         : (PtNDArray) device.host()
                                 .create(
-                                        new ai.djl.ndarray.types.Shape(data.shape().toArray()),
+                                        new ai.djl.ndarray.types.Shape(
+                                                data.shape().toArray()),
                                         TorchTypes.carrier(data.dtype())));
         if (!direct) {
             try (PtNDArray staged = array) {

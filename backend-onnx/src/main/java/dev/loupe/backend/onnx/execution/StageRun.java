@@ -149,7 +149,8 @@ abstract sealed class StageRun {
         }
 
         private ReferenceCountedCache.Lease<OnnxSession> acquire(OnnxHandle weight) {
-            return backend().sessions()
+            return backend()
+                    .sessions()
                     .acquire(
                             Stages.key(product, weight),
                             key -> new OnnxSession(

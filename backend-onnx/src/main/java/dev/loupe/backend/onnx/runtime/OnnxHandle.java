@@ -75,8 +75,7 @@ public final class OnnxHandle implements TensorHandle {
 
     private Content content(Memory memory, ByteBuffer data) {
         try {
-            OnnxTensor tensor =
-                    OnnxTensor.createTensor(runtime.environment(), data, shape.toArray(), javaType(dtype));
+            OnnxTensor tensor = OnnxTensor.createTensor(runtime.environment(), data, shape.toArray(), javaType(dtype));
             return new Content(memory, data, tensor);
         } catch (OrtException e) {
             memory.release();

@@ -10,12 +10,12 @@ import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.onnx.OnnxBackendProvider;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
+import dev.loupe.hook.HookFilter;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.GradientRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
 import dev.loupe.model.Tokens;
-import dev.loupe.hook.HookFilter;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,10 +25,10 @@ import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.junit.jupiter.api.Test;
 
 /** Matrices that are in memory once, in the form in which their products read them. */
 class OneCopyTest {
@@ -61,14 +61,16 @@ class OneCopyTest {
             Map<String, float[]> before = weights(model);
             model.forward(TOKENS).close();
             for (int look = 0; look < 2; look++) {
-                weights(model).forEach((weight, numbers) -> assertThat(numbers)
-                        .as(weight)
-                        .usingElementComparator(Float::compare)
-                        .isEqualTo(withoutNegativeZeros(before, weight)));
+                weights(model)
+                        .forEach((weight, numbers) -> assertThat(numbers)
+                                .as(weight)
+                                .usingElementComparator(Float::compare)
+                                .isEqualTo(withoutNegativeZeros(before, weight)));
             }
-            model.weightNames().forEach(weight -> assertThat(handle(model, weight).isHere())
-                    .as("looking doesn't bring %s here for good", weight)
-                    .isEqualTo(!isFactor(weight)));
+            model.weightNames()
+                    .forEach(weight -> assertThat(handle(model, weight).isHere())
+                            .as("looking doesn't bring %s here for good", weight)
+                            .isEqualTo(!isFactor(weight)));
         }
     }
 
@@ -113,9 +115,12 @@ class OneCopyTest {
                 HookedTransformer model =
                         HookedTransformer.fromPretrained("toy-gpt2", LoadOptions.noProcessing(), backend)) {
             Map<String, HostTensor> weights = new HashMap<>();
-            model.weightNames().forEach(name -> weights.put(name, model.weight(name).toHost().to(DType.FLOAT64)));
+            model.weightNames()
+                    .forEach(name ->
+                            weights.put(name, model.weight(name).toHost().to(DType.FLOAT64)));
             String broken = "blocks.2.mlp.W_in";
-            HostTensor copy = HostTensor.allocate(DType.FLOAT64, weights.get(broken).shape());
+            HostTensor copy =
+                    HostTensor.allocate(DType.FLOAT64, weights.get(broken).shape());
             copy.data().put(0, weights.get(broken).data(), 0, copy.data().capacity());
             copy.setDouble(7, Double.POSITIVE_INFINITY);
             weights.put(broken, copy);
