@@ -31,7 +31,8 @@ import java.util.function.IntConsumer;
  */
 public final class SpeedCosts {
 
-    private static final int TURNS = 9;
+    private static final int TURNS = 15;
+    private static final int WARMUP = 5;
     private static final int TOKENS = 16;
     private static final int THREADS = 2;
 
@@ -104,7 +105,7 @@ public final class SpeedCosts {
         Tokens tokens = tokens(model, batch, positions);
         Times forward = new Times();
         Times alone = new Times();
-        for (int turn = 0; turn <= TURNS; turn++) {
+        for (int turn = 0; turn < WARMUP + TURNS; turn++) {
             forward.add(1, () -> model.forward(tokens).close());
             alone.add(1, () -> products.accept(batch * positions));
         }
@@ -127,7 +128,7 @@ public final class SpeedCosts {
         Times alone = new Times();
         Times once = new Times();
         try (Reading reading = new Reading()) {
-            for (int turn = 0; turn <= TURNS; turn++) {
+            for (int turn = 0; turn < WARMUP + TURNS; turn++) {
                 try (Generation generation = model.stream(prompt, GenerateOptions.greedy(TOKENS + 1))) {
                     generation.next();
                     tokens.add(TOKENS, () -> generation.forEachRemaining(token -> {}));
@@ -172,9 +173,9 @@ public final class SpeedCosts {
             clock.add((System.nanoTime() - start) / 1e6 / pieces);
         }
 
-        // Without the first, which prepares.
+        // Without the first, which prepare and are compiled meanwhile.
         private static double median(List<Double> times) {
-            return times.stream().skip(1).sorted().toList().get(TURNS / 2);
+            return times.stream().skip(WARMUP).sorted().toList().get(TURNS / 2);
         }
 
         String over(Times other) {
