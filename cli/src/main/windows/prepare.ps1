@@ -44,10 +44,10 @@ $fetchedLibtorch = Join-Path $Out 'loupe-libtorch'
 $fetchedParquet = Join-Path $Out 'loupe-parquet'
 $libtorch = 'later'
 if (Test-Path $fetchedLibtorch) { $libtorch = 'fetched' }
-elseif (-not $env:PYTORCH_LIBRARY_PATH -and $asked -match '--backend[= ]\s*"?pytorch') { $libtorch = 'now' }
+elseif (-not $env:PYTORCH_LIBRARY_PATH -and $asked -match '--backend"?[= ]\s*"?pytorch') { $libtorch = 'now' }
 $parquet = 'later'
 if (Test-Path $fetchedParquet) { $parquet = 'fetched' }
-elseif ($asked -match '--format[= ]\s*"?parquet|\.parquet"?(\s|$)') { $parquet = 'now' }
+elseif ($asked -match '--format"?[= ]\s*"?parquet|\.parquet"?(\s|$)') { $parquet = 'now' }
 
 # Is there a build, newer than every source, whose libraries are all still where they were?
 function Test-Current {

@@ -130,7 +130,7 @@ class FirstHourTest {
         snippets.append(others.get(others.size() - 1)).append("System.out.println(test.report());\n");
         List<String> lines = shell(preferences, snippets.append("/exit\n").toString(), "--", "-s");
         assertThat(String.join("\n", lines))
-                .contains("The residual stream before each layer at each position", "The capital of France is")
+                .contains("The residual stream before each layer at each position", "Answer token | Paris|")
                 .doesNotContain("Error", "Exception");
     }
 
