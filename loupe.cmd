@@ -11,7 +11,10 @@ rem PowerShell knows what this language doesn't: which of two files is newer, an
 rem quotation marks in them. It finds them as they stand here, so without quotation marks around them.
 set LOUPE_ARGUMENTS=%*
 powershell -NoProfile -ExecutionPolicy Bypass -File "%LOUPE_HOME%cli\src\main\windows\prepare.ps1" "%LOUPE_HOME%." "%LOUPE_OUT%" "%LOUPE_JAVA%"
-if errorlevel 1 exit /b 1
+set "LOUPE_CODE=%ERRORLEVEL%"
+set "LOUPE_OPTIONS=loupe-args"
+if "%LOUPE_CODE%"=="2" set "LOUPE_OPTIONS=loupe-short"
+if not "%LOUPE_CODE%"=="0" if not "%LOUPE_CODE%"=="2" exit /b 1
 
-"%LOUPE_JAVA%" "@%LOUPE_OUT%\loupe-args" %LOUPE_JAVA_OPTS% dev.loupe.cli.Main %*
+"%LOUPE_JAVA%" "@%LOUPE_OUT%\%LOUPE_OPTIONS%" %LOUPE_JAVA_OPTS% dev.loupe.cli.Main %*
 exit /b %ERRORLEVEL%

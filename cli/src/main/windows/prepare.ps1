@@ -1,5 +1,5 @@
 # Builds Loupe if its sources have changed, and writes what Java needs to know into a file, because a command line of
-# Windows may be shorter than the class path. Called by loupe.cmd; exit code 1 if it can't.
+# Windows may be shorter than the class path. Called by loupe.cmd; exit code 0, 2 for what ends soon, 1 if it can't.
 param([string] $Root, [string] $Out, [string] $Java)
 $ErrorActionPreference = 'Stop'
 
@@ -125,7 +125,9 @@ $classes = @('-XX:+UseSerialGC', '-cp', "`"$path`"")
 $arguments = @('-XX:Tier4InvocationThreshold=50000', '-XX:Tier4MinInvocationThreshold=6000',
     '-XX:Tier4CompileThreshold=150000', '-XX:Tier4BackEdgeThreshold=400000')
 if ($feature -ge 22) { $arguments += '--enable-native-access=ALL-UNNAMED' }
+# Without libtorch nothing asks for GPUs, but the tokenizers do all the same, by way of a library that is unpacked for it.
 if (-not (Test-Path $fetchedLibtorch)) { $arguments += '-Dloupe.libtorch=later' }
+if (-not (Test-Path $fetchedLibtorch) -and -not $env:PYTORCH_LIBRARY_PATH) { $arguments += '-Djna.noclasspath=true' }
 
 function Write-Arguments([string] $Name, [string[]] $Lines) {
     # Written aside and moved, because another start may be reading it.
@@ -161,3 +163,11 @@ if ((Test-Path $archive) -and (Get-Item $archive).Length -gt 0) {
     $arguments += @("`"-XX:SharedArchiveFile=$($archive.Replace('\', '/'))`"", '-Xlog:disable')
 }
 Write-Arguments 'loupe-args' ($classes + $arguments)
+
+# One run of a model that Loupe brings is over before better code would pay. The exit code tells which file is for it.
+$short = @('-XX:TieredStopAtLevel=1', '-XX:Tier3InvocationThreshold=500', '-XX:Tier3MinInvocationThreshold=300',
+    '-XX:Tier3CompileThreshold=3000', '-XX:C1MaxInlineSize=15', '-XX:-UsePerfData')
+Write-Arguments 'loupe-short' ($classes + $arguments + $short)
+if ($asked -match '^\s*("?(lens|logits|attention|heads|graph|models|backends|architectures|classpath)"?(\s|$)|-|$)' -and
+    $asked -notmatch '(^|\s|")(-m|--model|--backend|--plugins)') { exit 2 }
+exit 0

@@ -73,7 +73,8 @@ final class GraphCommand implements Callable<Integer> {
                 if (of == null && DERIVATIVES.contains(after)) {
                     throw new ParameterException(
                             spec.commandLine(),
-                            "'" + after + "' is a step of runs in which something is differentiated. Say what, with --of:"
+                            "'" + after
+                                    + "' is a step of runs in which something is differentiated. Say what, with --of:"
                                     + " --of logit:5, --of diff:5,6 or --of loss");
                 }
                 List<String> steps = new ArrayList<>(passes.keySet());

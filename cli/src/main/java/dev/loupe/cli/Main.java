@@ -18,10 +18,7 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The {@code loupe} command. Exit codes: 0 done, 1 failed, 2 wrong usage. */
-@Command(
-        name = "loupe",
-        mixinStandardHelpOptions = true,
-        description = "Look inside transformer language models.")
+@Command(name = "loupe", mixinStandardHelpOptions = true, description = "Look inside transformer language models.")
 public final class Main implements Runnable {
 
     /** In the order of the help. */
@@ -129,7 +126,9 @@ public final class Main implements Runnable {
         // Asked for with --version alone, of a command too.
         IVersionProvider version = () -> new String[] {"loupe " + Provenance.version()};
         line.getCommandSpec().versionProvider(version);
-        line.getSubcommands().values().forEach(command -> command.getCommandSpec().versionProvider(version));
+        line.getSubcommands()
+                .values()
+                .forEach(command -> command.getCommandSpec().versionProvider(version));
         line.setOut(out);
         line.setErr(err);
         line.setCaseInsensitiveEnumValuesAllowed(true);

@@ -3,12 +3,14 @@ package dev.loupe.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
@@ -42,7 +44,8 @@ class LaunchersTest {
 
     @Test
     void bothGiveJavaTheSameOptions() throws IOException {
-        String options = "-X[XSl][\\w:+-]*(?==|\\b)(=\\w+\\b)?|-Dloupe\\.\\w+=\\w+|--enable-native-access=[A-Z-]+";
+        String options =
+                "-X[XSl][\\w:+-]*(?==|\\b)(=\\w+\\b)?|-D(?:loupe|jna)\\.\\w+=\\w+|--enable-native-access=[A-Z-]+";
         assertThat(all(options, prepare())).isEqualTo(all(options, unix()));
     }
 
@@ -51,7 +54,7 @@ class LaunchersTest {
         String modules = "(?<=modules=\\()[^)]*";
         assertThat(all("[a-z][a-z-]+", String.join(" ", all("(?<=\\$modules = @\\()[^)]*", prepare()))))
                 .isEqualTo(all("[a-z][a-z-]+", String.join(" ", all(modules, unix()))));
-        String maven = "(?<= mvn )[^\\n]*(\\\\\\n[^\\n]*)?";
+        String maven = "(?<= mvn )(?:[^\\n]*\\\\\\n)*[^\\n]*";
         String arguments = "-D[\\w.]+|-P\\w+,\\w+|-pl cli -am \\w+";
         assertThat(all(arguments, String.join(" ", all(maven, prepare()))))
                 .isEqualTo(all(arguments, String.join(" ", all(maven, unix()))));
@@ -73,8 +76,11 @@ class LaunchersTest {
     @Test
     void theCommandFileHandsOverAllArgumentsAndTheExitCode() throws IOException {
         List<String> lines = windows();
-        String run = "\"%LOUPE_JAVA%\" \"@%LOUPE_OUT%\\loupe-args\" %LOUPE_JAVA_OPTS% dev.loupe.cli.Main %*";
-        assertThat(lines).containsSubsequence("if errorlevel 1 exit /b 1", run, "exit /b %ERRORLEVEL%");
+        String run = "\"%LOUPE_JAVA%\" \"@%LOUPE_OUT%\\%LOUPE_OPTIONS%\" %LOUPE_JAVA_OPTS% dev.loupe.cli.Main %*";
+        assertThat(lines)
+                .containsSubsequence(
+                        "if not \"%LOUPE_CODE%\"==\"0\" if not \"%LOUPE_CODE%\"==\"2\" exit /b 1",
+                        run, "exit /b %ERRORLEVEL%");
         assertThat(lines.get(lines.size() - 2)).isEqualTo(run);
         // An exclamation mark in a prompt is one.
         assertThat(lines).contains("setlocal EnableExtensions DisableDelayedExpansion");
@@ -109,14 +115,51 @@ class LaunchersTest {
         assertThat(looked).hasSize(2);
         for (String line : List.of(
                 "lens --backend pytorch \"a prompt\"", "lens --backend=pytorch", "lens \"--backend\" \"pytorch\"")) {
-            assertThat(Pattern.compile(looked.get(0)).matcher(line).find()).as(line).isTrue();
+            assertThat(Pattern.compile(looked.get(0)).matcher(line).find())
+                    .as(line)
+                    .isTrue();
         }
         for (String line : List.of(
-                "harvest --format parquet --out x", "harvest --text a.parquet", "harvest --text \"a b.parquet\" --out x")) {
-            assertThat(Pattern.compile(looked.get(1)).matcher(line).find()).as(line).isTrue();
+                "harvest --format parquet --out x",
+                "harvest --text a.parquet",
+                "harvest --text \"a b.parquet\" --out x")) {
+            assertThat(Pattern.compile(looked.get(1)).matcher(line).find())
+                    .as(line)
+                    .isTrue();
         }
         for (String line : List.of("lens --backend onnx \"pytorch\"", "lens a.parquets")) {
-            assertThat(looked).as(line).noneMatch(one -> Pattern.compile(one).matcher(line).find());
+            assertThat(looked)
+                    .as(line)
+                    .noneMatch(one -> Pattern.compile(one).matcher(line).find());
+        }
+    }
+
+    /** The rule by which a run is taken for short is written twice, in two languages. */
+    @Test
+    void bothTakeTheSameRunsForShort() throws Exception {
+        Matcher rule = Pattern.compile("-match '(\\^[^']*)' -and\\s+\\$asked -notmatch '([^']*)'")
+                .matcher(prepare());
+        assertThat(rule.find()).isTrue();
+        String function = unix().substring(unix().indexOf("isShort() {"), unix().indexOf("# Java starts faster"));
+        for (String line : List.of(
+                "lens prompt",
+                "lens --html x.html prompt",
+                "lens --model gpt2-xl prompt",
+                "lens -m gpt2-xl prompt",
+                "lens -mgpt2-xl prompt",
+                "lens --backend=reference prompt",
+                "lens --backend reference prompt",
+                "heads",
+                "harvest --text x",
+                "patch --clean a",
+                "graph --names x",
+                "--version",
+                "")) {
+            Process shell = new ProcessBuilder("bash", "-c", function + "isShort " + line + "; echo $?").start();
+            String said = new String(shell.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+            boolean windows = Pattern.compile(rule.group(1)).matcher(line).find()
+                    && !Pattern.compile(rule.group(2)).matcher(line).find();
+            assertThat(said).as(line).isEqualTo(windows ? "0" : "1");
         }
     }
 }
