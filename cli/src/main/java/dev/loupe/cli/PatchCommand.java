@@ -1,10 +1,10 @@
 package dev.loupe.cli;
 
 import dev.loupe.analysis.patching.ActivationPatching;
-import dev.loupe.analysis.patching.SweepAxis;
 import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.analysis.patching.PatchingResult;
 import dev.loupe.analysis.patching.Sweep;
+import dev.loupe.analysis.patching.SweepAxis;
 import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;

@@ -31,7 +31,12 @@ final class KitSettings implements BeforeAllCallback {
      * @param command how that kit was begun, without what selects tests; empty for the class that runs it
      */
     record Settings(
-            long seed, TestSelection only, Optional<Path> reportFolder, String device, String backend, String command) {}
+            long seed,
+            TestSelection only,
+            Optional<Path> reportFolder,
+            String device,
+            String backend,
+            String command) {}
 
     KitSettings() {}
 

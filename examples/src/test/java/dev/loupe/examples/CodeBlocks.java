@@ -135,8 +135,8 @@ final class CodeBlocks {
         boolean ofLoops = block.page().endsWith("writing-a-backend.md");
         String packageName =
                 ofLoops ? "dev.loupe.examples.loops" : String.format(Locale.ROOT, "pages.block%02d", index);
-        String head = "package " + packageName + ";\n" + own + "import dev.loupe.dictionaries.Dictionary;\n"
-                + imports + """
+        String head =
+                "package " + packageName + ";\n" + own + "import dev.loupe.dictionaries.Dictionary;\n" + imports + """
                 import static dev.loupe.array.DType.*;
                 import static dev.loupe.array.Index.*;
                 import com.google.auto.service.AutoService;

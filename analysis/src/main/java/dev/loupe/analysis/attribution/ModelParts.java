@@ -61,7 +61,8 @@ final class ModelParts {
             if (names.has(block + "hook_mlp_out")) {
                 List<String> mlp = List.of("m" + layer);
                 writing.add(new PartsAtPoint(block + "hook_mlp_out", mlp, false, 2 * layer + 1, null));
-                reading.add(new PartsAtPoint(block + "hook_mlp_in", mlp, false, parallel ? 2 * layer : 2 * layer + 1, null));
+                reading.add(new PartsAtPoint(
+                        block + "hook_mlp_in", mlp, false, parallel ? 2 * layer : 2 * layer + 1, null));
             }
         }
         reading.add(new PartsAtPoint(names.resolve("resid_post", -1).name(), List.of(LOGITS), false, 2 * layers, null));

@@ -164,7 +164,8 @@ public final class Ablation {
             components.add(Component.head(i / heads, i % heads));
         }
         Tensor values = each(model, tokens, metric, components, progress).reshape(-1, heads);
-        return new PatchingResult(name + " ablation of heads", List.of(SweepAxis.LAYER, SweepAxis.HEAD), values, List.of());
+        return new PatchingResult(
+                name + " ablation of heads", List.of(SweepAxis.LAYER, SweepAxis.HEAD), values, List.of());
     }
 
     /** The metric with the attention and with the MLP of each layer taken out alone: [2, layer]. */
@@ -181,7 +182,10 @@ public final class Ablation {
         }
         Tensor values = each(model, tokens, metric, components, progress).reshape(2, layers);
         return new PatchingResult(
-                name + " ablation of layers", List.of(SweepAxis.KIND, SweepAxis.LAYER), values, List.of("attn_out", "mlp_out"));
+                name + " ablation of layers",
+                List.of(SweepAxis.KIND, SweepAxis.LAYER),
+                values,
+                List.of("attn_out", "mlp_out"));
     }
 
     /** The metric with each of some parts taken out alone: [part]. */

@@ -75,7 +75,8 @@ public final class ActivationPatching {
      * @param metric as it is measured; {@link LogitMetric#normalized(double, double)} is applied here
      * @throws IllegalArgumentException if the prompts differ in shape, or the metric is the same for both
      */
-    public static ActivationPatching between(HookedTransformer model, Tokens clean, Tokens corrupted, LogitMetric metric) {
+    public static ActivationPatching between(
+            HookedTransformer model, Tokens clean, Tokens corrupted, LogitMetric metric) {
         if (clean.batch() != corrupted.batch() || clean.positions() != corrupted.positions()) {
             throw new IllegalArgumentException("The clean prompts are " + clean.batch() + " sequences of "
                     + clean.positions() + " tokens, the corrupted ones " + corrupted.batch() + " of "

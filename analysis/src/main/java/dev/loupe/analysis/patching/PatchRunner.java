@@ -156,7 +156,8 @@ final class PatchRunner {
     }
 
     /** The metric of a run that goes on, on tokens of the same places, from an activation that was cached. */
-    static double measureFrom(HookedTransformer model, Tokens tokens, String point, Tensor activation, LogitMetric metric) {
+    static double measureFrom(
+            HookedTransformer model, Tokens tokens, String point, Tensor activation, LogitMetric metric) {
         return measure(model, RunRequest.of(tokens).modelHooks(false).feed(point, activation), metric.on(tokens));
     }
 

@@ -32,8 +32,9 @@ final class PatchingTable {
         for (int flat = 0; flat < values.length; flat++) {
             for (int axis = 0; axis < indices[flat].length; axis++) {
                 int index = indices[flat][axis];
-                String place =
-                        result.axes().get(axis) == SweepAxis.KIND ? result.kinds().get(index) : Integer.toString(index);
+                String place = result.axes().get(axis) == SweepAxis.KIND
+                        ? result.kinds().get(index)
+                        : Integer.toString(index);
                 out.append(quoted(place)).append(',');
             }
             // Float.toString is the shortest text that reads back as the same number.

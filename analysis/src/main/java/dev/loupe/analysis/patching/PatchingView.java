@@ -28,7 +28,8 @@ final class PatchingView {
         if (axes.size() == 1) {
             return heatMap(result.values().unsqueeze(0), "", List.of(""), axes.get(0));
         }
-        int preferred = axes.contains(SweepAxis.SRC_POS) ? axes.indexOf(SweepAxis.DEST_POS) : axes.indexOf(SweepAxis.LAYER);
+        int preferred =
+                axes.contains(SweepAxis.SRC_POS) ? axes.indexOf(SweepAxis.DEST_POS) : axes.indexOf(SweepAxis.LAYER);
         int column = column(axes, preferred);
         int row = preferred >= 0 ? preferred : column == 0 ? 1 : 0;
         List<Integer> others = new ArrayList<>();
@@ -98,7 +99,10 @@ final class PatchingView {
                 .scale(scale());
         for (int i = 0; i < flat.size(0); i++) {
             panels.panel(
-                    panelName(others, i), index(others, i, SweepAxis.LAYER), index(others, i, SweepAxis.HEAD), flat.select(0, i));
+                    panelName(others, i),
+                    index(others, i, SweepAxis.LAYER),
+                    index(others, i, SweepAxis.HEAD),
+                    flat.select(0, i));
         }
         return panels.build();
     }

@@ -116,7 +116,8 @@ public final class PathPatching {
         }
         double[] metrics = run(senders);
         Tensor values = PatchingResult.tensor(model, metrics, config.nLayers(), config.nHeads());
-        return new PatchingResult("path patching from heads", List.of(SweepAxis.LAYER, SweepAxis.HEAD), values, List.of());
+        return new PatchingResult(
+                "path patching from heads", List.of(SweepAxis.LAYER, SweepAxis.HEAD), values, List.of());
     }
 
     /** The metric with each of some sets of senders. */

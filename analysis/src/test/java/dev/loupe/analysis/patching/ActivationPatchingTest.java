@@ -262,8 +262,8 @@ class ActivationPatchingTest {
 
     @Test
     void aMetricMayLookAtSomeEarlierPositions() {
-        LogitMetric metric =
-                LogitMetric.at(new int[] {-3, 6}, logits -> logits.max(-1).mean().item());
+        LogitMetric metric = LogitMetric.at(
+                new int[] {-3, 6}, logits -> logits.max(-1).mean().item());
         for (Golden golden : List.of(gpt2, llama)) {
             ActivationCache clean = golden.run().cache();
             ActivationPatching patching = ActivationPatching.of(golden.model(), corrupted(golden), clean, metric);
