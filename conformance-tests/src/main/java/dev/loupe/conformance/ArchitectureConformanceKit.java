@@ -2,7 +2,6 @@ package dev.loupe.conformance;
 
 import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.conformance.kit.ArchitectureBench;
-import dev.loupe.conformance.kit.Deviations;
 import dev.loupe.conformance.rules.ArchitectureIdentityRules;
 import dev.loupe.conformance.rules.ArchitectureRules;
 import dev.loupe.conformance.rules.ArchitectureRunRules;

@@ -79,7 +79,10 @@ public abstract class ConformanceKit {
             Map<String, String> facts = facts();
             facts.putAll(session().facts());
             new ReportWriter(
-                            title(), facts, session().report(), session().selection().isEverything())
+                            title(),
+                            facts,
+                            session().report(),
+                            session().selection().isEverything())
                     .write(KitSettings.started(folder));
         } finally {
             close();
