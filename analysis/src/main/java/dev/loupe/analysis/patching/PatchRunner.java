@@ -52,14 +52,14 @@ final class PatchRunner {
 
     private final HookedTransformer model;
     private final Tokens base;
-    private final Metric metric;
+    private final LogitMetric metric;
     private final Continuations continuations;
     private final RunCost cost;
     private final Progress progress;
     private final int lastLayer;
     private final int looksFrom;
 
-    PatchRunner(HookedTransformer model, Tokens base, Metric metric, long memoryBudget, Progress progress) {
+    PatchRunner(HookedTransformer model, Tokens base, LogitMetric metric, long memoryBudget, Progress progress) {
         this.model = model;
         this.base = base;
         this.metric = metric.on(base);
@@ -71,7 +71,7 @@ final class PatchRunner {
     }
 
     /** A position before which the metric doesn't look, and from which on every sequence has a real token. */
-    private static int looksFrom(Tokens base, Metric metric) {
+    private static int looksFrom(Tokens base, LogitMetric metric) {
         int first = base.positions();
         for (int chosen : metric.positions().orElse(new int[] {0})) {
             first = Math.min(first, chosen < 0 ? chosen + base.positions() : chosen);
@@ -141,12 +141,12 @@ final class PatchRunner {
     }
 
     /** The logits that a metric looks at. */
-    static Tensor logits(HookedTransformer model, RunRequest.Builder request, Metric metric) {
+    static Tensor logits(HookedTransformer model, RunRequest.Builder request, LogitMetric metric) {
         metric.positions().ifPresent(request::logitsAt);
         return model.run(request.build()).logits();
     }
 
-    static double measure(HookedTransformer model, Tokens tokens, Metric metric) {
+    static double measure(HookedTransformer model, Tokens tokens, LogitMetric metric) {
         return measure(model, RunRequest.of(tokens), metric.on(tokens));
     }
 
@@ -156,11 +156,12 @@ final class PatchRunner {
     }
 
     /** The metric of a run that goes on, on tokens of the same places, from an activation that was cached. */
-    static double measureFrom(HookedTransformer model, Tokens tokens, String point, Tensor activation, Metric metric) {
+    static double measureFrom(
+            HookedTransformer model, Tokens tokens, String point, Tensor activation, LogitMetric metric) {
         return measure(model, RunRequest.of(tokens).modelHooks(false).feed(point, activation), metric.on(tokens));
     }
 
-    private static double measure(HookedTransformer model, RunRequest.Builder request, Metric there) {
+    private static double measure(HookedTransformer model, RunRequest.Builder request, LogitMetric there) {
         try (TensorScope scope = TensorScope.open()) {
             return there.of(logits(model, request, there));
         }

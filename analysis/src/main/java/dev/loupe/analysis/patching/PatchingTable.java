@@ -27,13 +27,14 @@ final class PatchingTable {
 
     String csv() {
         StringBuilder out = new StringBuilder(
-                result.axes().stream().map(Axis::label).collect(Collectors.joining(",", "", ",value\r\n")));
+                result.axes().stream().map(SweepAxis::label).collect(Collectors.joining(",", "", ",value\r\n")));
         int[][] indices = result.index();
         for (int flat = 0; flat < values.length; flat++) {
             for (int axis = 0; axis < indices[flat].length; axis++) {
                 int index = indices[flat][axis];
-                String place =
-                        result.axes().get(axis) == Axis.KIND ? result.kinds().get(index) : Integer.toString(index);
+                String place = result.axes().get(axis) == SweepAxis.KIND
+                        ? result.kinds().get(index)
+                        : Integer.toString(index);
                 out.append(quoted(place)).append(',');
             }
             // Float.toString is the shortest text that reads back as the same number.
@@ -96,7 +97,7 @@ final class PatchingTable {
         return more == 0 ? lines : lines + System.lineSeparator() + "and " + more + " nearer to zero";
     }
 
-    private String place(Map<Axis, Integer> index) {
+    private String place(Map<SweepAxis, Integer> index) {
         return result.axes().stream()
                 .map(axis -> axis.isPosition()
                         ? axis.label() + " " + index.get(axis)

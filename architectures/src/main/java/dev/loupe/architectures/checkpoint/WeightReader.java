@@ -29,8 +29,8 @@ final class WeightReader implements RawWeights {
     /** Rows that are transposed at a time: enough for whole cache lines on both sides. */
     private static final int BAND = 64;
 
-    /** Columns of a band that are turned at once. */
-    private static final int TILE = 32;
+    /** Fewer elements side by side are cheaper to pick from the whole tensor. */
+    private static final int SHORTEST_RUN = 32;
 
     /** Where a weight comes from and the shape it has here. */
     private record Entry(Rule rule, Shape shape) {}
@@ -144,118 +144,60 @@ final class WeightReader implements RawWeights {
     private void transpose(SafetensorsFile file, String source, long[] stored, HostTensor result) {
         int rows = Math.toIntExact(stored[0]);
         int columns = Math.toIntExact(stored[1]);
-        int width = dtype.bytes();
         for (int first = 0; first < rows; first += BAND) {
             int band = Math.min(BAND, rows - first);
             HostTensor some = scratch(Shape.of(band, columns));
             file.copy(source, (long) first * columns, (long) band * columns, some, 0);
-            ByteBuffer from = some.data();
-            switch (width) {
-                case 2 -> tiles(result, rows, first, band, columns, shorts(from, band, columns));
-                case 4 -> tiles(result, rows, first, band, columns, ints(from, band, columns));
-                default -> tiles(result, rows, first, band, columns, longs(from, band, columns));
-            }
+            TransposedBand.of(dtype.bytes(), some.data(), band, columns).writeTo(result, first, rows);
         }
     }
 
-    /** Copies part of a stored row to where its elements belong in a tile that holds columns one after the other. */
-    private interface Tile {
-
-        /** Fills the tile: all rows of the band, so many columns from one on. */
-        void fill(int column, int count);
-
-        /** Writes one column of the tile. */
-        void write(int column, ByteBuffer to);
-    }
-
-    // A tile's lines stay in the nearest cache, which strides through a whole band would leave at every step.
-    private static void tiles(HostTensor result, int rows, int first, int band, int columns, Tile tile) {
-        int kept = (int) Math.min(columns, result.shape().size(0));
-        for (int column = 0; column < kept; column += TILE) {
-            int count = Math.min(TILE, kept - column);
-            tile.fill(column, count);
-            for (int i = 0; i < count; i++) {
-                tile.write(i, result.from((long) (column + i) * rows + first));
-            }
-        }
-    }
-
-    private static Tile shorts(ByteBuffer from, int band, int columns) {
-        short[] stored = new short[band * columns];
-        from.asShortBuffer().get(stored);
-        short[] tile = new short[TILE * band];
-        return new Tile() {
-            @Override
-            public void fill(int column, int count) {
-                for (int row = 0; row < band; row++) {
-                    int at = row * columns + column;
-                    for (int i = 0; i < count; i++) {
-                        tile[i * band + row] = stored[at + i];
-                    }
-                }
-            }
-
-            @Override
-            public void write(int column, ByteBuffer to) {
-                to.asShortBuffer().put(tile, column * band, band);
-            }
-        };
-    }
-
-    private static Tile ints(ByteBuffer from, int band, int columns) {
-        int[] stored = new int[band * columns];
-        from.asIntBuffer().get(stored);
-        int[] tile = new int[TILE * band];
-        return new Tile() {
-            @Override
-            public void fill(int column, int count) {
-                for (int row = 0; row < band; row++) {
-                    int at = row * columns + column;
-                    for (int i = 0; i < count; i++) {
-                        tile[i * band + row] = stored[at + i];
-                    }
-                }
-            }
-
-            @Override
-            public void write(int column, ByteBuffer to) {
-                to.asIntBuffer().put(tile, column * band, band);
-            }
-        };
-    }
-
-    private static Tile longs(ByteBuffer from, int band, int columns) {
-        long[] stored = new long[band * columns];
-        from.asLongBuffer().get(stored);
-        long[] tile = new long[TILE * band];
-        return new Tile() {
-            @Override
-            public void fill(int column, int count) {
-                for (int row = 0; row < band; row++) {
-                    int at = row * columns + column;
-                    for (int i = 0; i < count; i++) {
-                        tile[i * band + row] = stored[at + i];
-                    }
-                }
-            }
-
-            @Override
-            public void write(int column, ByteBuffer to) {
-                to.asLongBuffer().put(tile, column * band, band);
-            }
-        };
-    }
-
-    /** Element by element, with the whole stored tensor at hand. */
+    /** Row by row, as the layout says: in runs of stored neighbours if there are some, else element by element. */
     private void gather(SafetensorsFile file, String source, long[] stored, Layout layout, HostTensor result) {
+        int columns =
+                result.shape().rank() == 0 ? 1 : Math.toIntExact(result.shape().size(-1));
+        int rows = columns == 0 ? 0 : Math.toIntExact(result.shape().elements() / columns);
+        long[] places = new long[columns];
+        for (int row = 0; row < rows; row++) {
+            for (int column = 0; column < columns; column++) {
+                places[column] = layout.source(row, column, stored);
+            }
+            if (row == 0 && runs(places) > 1 + columns / SHORTEST_RUN) {
+                gatherElements(file, source, stored, layout, result);
+                return;
+            }
+            for (int from = 0, to; from < columns; from = to) {
+                to = endOfRun(places, from);
+                file.copy(source, places[from], to - from, result, (long) row * columns + from);
+            }
+        }
+    }
+
+    private static int endOfRun(long[] places, int from) {
+        int to = from + 1;
+        while (to < places.length && places[to] == places[to - 1] + 1) {
+            to++;
+        }
+        return to;
+    }
+
+    private static int runs(long[] places) {
+        int runs = 0;
+        for (int from = 0; from < places.length; from = endOfRun(places, from)) {
+            runs++;
+        }
+        return runs;
+    }
+
+    /** With the whole stored tensor at hand. */
+    private void gatherElements(SafetensorsFile file, String source, long[] stored, Layout layout, HostTensor result) {
         HostTensor all = scratch(Shape.of(stored));
         file.copy(source, 0, all.shape().elements(), all, 0);
         ByteBuffer elements = all.data();
         int width = dtype.bytes();
-        int columns =
-                result.shape().rank() == 0 ? 1 : Math.toIntExact(result.shape().size(-1));
-        int rows = columns == 0 ? 0 : Math.toIntExact(result.shape().elements() / columns);
-        for (int row = 0; row < rows && columns > 0; row++) {
+        int columns = Math.toIntExact(result.shape().size(-1));
+        int rows = Math.toIntExact(result.shape().elements() / columns);
+        for (int row = 0; row < rows; row++) {
             ByteBuffer to = result.from((long) row * columns);
             for (int column = 0; column < columns; column++) {
                 int from = Math.toIntExact(layout.source(row, column, stored));
