@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -144,7 +145,7 @@ public final class RandomLlama {
             String file = String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
             SafetensorsWriter writer = new SafetensorsWriter();
             for (String name : shards.get(i)) {
-                Shape shape = tensors.get(name);
+                Shape shape = Objects.requireNonNull(tensors.get(name));
                 int shift = index.size();
                 writer.add(name, dtype, shape, () -> part(random, dtype, shape, shift));
                 index.put(name, file);

@@ -122,14 +122,15 @@ final class MappedFile implements Bytes {
         return current.slice(offset, length).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    private @Nullable ByteBuffer map(FileChannel open, long position, long length) throws IOException {
+    /** Nothing, and {@link #isMapped} false, where it can't be mapped. */
+    private ByteBuffer map(FileChannel open, long position, long length) throws IOException {
         try {
             return mapper.map(open, position, length);
         } catch (ClosedChannelException e) {
             throw e;
         } catch (IOException | UnsupportedOperationException e) {
             isMapped = false;
-            return null;
+            return ByteBuffer.allocate(0);
         }
     }
 

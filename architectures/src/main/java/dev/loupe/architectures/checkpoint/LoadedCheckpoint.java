@@ -87,9 +87,9 @@ final class LoadedCheckpoint implements Checkpoint {
         WeightReader reader = new WeightReader(tensors, rules, wanted, read, handover, partBytes);
         try (Progress bar = Progress.of("Loading " + shortName(), total, progress)) {
             processing.run(reader, (name, weight) -> {
-                HostTensor converted = weight;
-                if (weight.dtype() != dtype) {
-                    converted = reader.allocate(dtype, weight.shape());
+                boolean converts = weight.dtype() != dtype;
+                HostTensor converted = converts ? reader.allocate(dtype, weight.shape()) : weight;
+                if (converts) {
                     weight.copyTo(converted);
                 }
                 consumer.accept(name, converted);
@@ -97,7 +97,7 @@ final class LoadedCheckpoint implements Checkpoint {
                     handover.done(weight, converted);
                 } else {
                     reader.recycle(weight);
-                    if (converted != weight) {
+                    if (converts) {
                         reader.recycle(converted);
                     }
                 }

@@ -183,7 +183,7 @@ final class TorchDevice implements AutoCloseable {
     PtNDArray empty(PtNDManager where, DType type, long... sizes) {
         return type == DType.BFLOAT16
                 ? call("empty_bfloat16", scalar(DType.FLOAT32, 0), (Object) sizes)
-                : (PtNDArray) where.create(new ai.djl.ndarray.types.Shape(sizes), TorchTypes.carrier(type));
+                : where.create(new ai.djl.ndarray.types.Shape(sizes), TorchTypes.carrier(type));
     }
 
     /**

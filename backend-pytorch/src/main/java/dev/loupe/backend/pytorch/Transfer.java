@@ -29,7 +29,7 @@ final class Transfer {
                 data,
                 direct
                         ? device.empty(device.host(), data.dtype(), data.shape().toArray())
-                        : (PtNDArray) device.host()
+                        : device.host()
                                 .create(
                                         new ai.djl.ndarray.types.Shape(
                                                 data.shape().toArray()),
