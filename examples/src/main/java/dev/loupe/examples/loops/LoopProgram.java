@@ -70,8 +70,7 @@ final class LoopProgram implements PreparedGraph {
         return value;
     }
 
+    /** The weights belong to the model; there is nothing else. */
     @Override
-    public void close() {
-        // Weights belong to Loupe, and steps need no closing.
-    }
+    public void close() {}
 }
