@@ -45,8 +45,9 @@ public final class ParquetFiles {
         }
         return ServiceLoader.load(ParquetSupport.class, loader)
                 .findFirst()
-                .orElseThrow(() -> new IllegalStateException(
-                        "This loupe-harvest was built without Parquet (-Dparquet=later): build it with"
-                                + " -Dparquet=now, as ./loupe does where a file *.parquet or --format parquet is said"));
+                .orElseThrow(
+                        () -> new IllegalStateException(
+                                "This loupe-harvest was built without Parquet (-Dparquet=later): build it with"
+                                        + " -Dparquet=now, as ./loupe does where a file *.parquet or --format parquet is said"));
     }
 }
