@@ -2,12 +2,11 @@ package dev.loupe.run;
 
 import dev.loupe.backend.Segment;
 import dev.loupe.graph.HookPoint;
-import java.util.ArrayDeque;
+import dev.loupe.graph.pass.Uses;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collection;
-import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -93,15 +92,13 @@ record Plan(
 
     /** The actions with the places noted in each that nobody reads after it. What is kept is never freed. */
     static List<Action> withFreedPlaces(List<Action> actions, List<Integer> kept) {
-        BitSet later = new BitSet();
-        kept.forEach(later::set);
-        Deque<Action> done = new ArrayDeque<>();
-        for (int i = actions.size() - 1; i >= 0; i--) {
-            Action action = actions.get(i);
-            BitSet freed = action.touched();
-            freed.andNot(later);
-            later.or(freed);
-            done.addFirst(action.freeing(freed.stream().toArray()));
+        BitSet never = new BitSet();
+        kept.forEach(never::set);
+        List<int[]> freed =
+                Uses.freedAfter(actions.stream().map(Action::touched).toList(), never);
+        List<Action> done = new ArrayList<>();
+        for (int i = 0; i < freed.size(); i++) {
+            done.add(actions.get(i).freeing(freed.get(i)));
         }
         return List.copyOf(done);
     }

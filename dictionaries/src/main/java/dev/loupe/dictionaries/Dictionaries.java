@@ -8,6 +8,7 @@ import dev.loupe.architectures.hub.HubClient;
 import dev.loupe.architectures.hub.HubSettings;
 import dev.loupe.architectures.hub.Repository;
 import dev.loupe.array.Nearest;
+import dev.loupe.dictionaries.formats.DictionaryFile;
 import dev.loupe.dictionaries.formats.DictionaryFormats;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -15,6 +16,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
@@ -22,14 +24,13 @@ import org.jspecify.annotations.Nullable;
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Dictionaries {
 
-    private static final List<String> BUNDLED = List.of(
-            "mlp_0.transcoder",
-            "mlp_1.transcoder",
-            "mlp_2.transcoder",
-            "mlp_3.transcoder",
-            "resid_post_1.jumprelu",
-            "resid_post_2.topk",
-            "resid_pre_3.standard");
+    private static final List<String> TRANSCODERS =
+            List.of("mlp_0.transcoder", "mlp_1.transcoder", "mlp_2.transcoder", "mlp_3.transcoder");
+
+    private static final List<String> BUNDLED = Stream.concat(
+                    TRANSCODERS.stream(),
+                    Stream.of("resid_post_1.jumprelu", "resid_post_2.topk", "resid_pre_3.standard"))
+            .toList();
 
     private static final String RESOURCES = "/dev/loupe/dictionaries/bundled/";
 
@@ -61,10 +62,15 @@ public final class Dictionaries {
      */
     public static Dictionary load(String name, @Nullable String at) {
         if (BUNDLED.contains(name)) {
-            return DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at);
+            return dictionary(
+                    DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at));
         }
         Place place = place(name, "dictionary", BUNDLED, false);
-        return DictionaryFormats.read(place.files(), place.folder(), name, at);
+        return dictionary(DictionaryFormats.read(place.files(), place.folder(), name, at));
+    }
+
+    private static Dictionary dictionary(DictionaryFile file) {
+        return new Dictionary(file.config(), file.weights());
     }
 
     /**
@@ -74,13 +80,12 @@ public final class Dictionaries {
      */
     public static List<Dictionary> loadSet(String name) {
         if (name.equals(BUNDLED_SET)) {
-            return BUNDLED.stream()
-                    .filter(bundled -> bundled.endsWith(".transcoder"))
-                    .map(Dictionaries::load)
-                    .toList();
+            return TRANSCODERS.stream().map(Dictionaries::load).toList();
         }
         Place place = place(name, "set of transcoders", List.of(BUNDLED_SET), true);
-        return DictionaryFormats.readSet(place.files(), place.folder(), name);
+        return DictionaryFormats.readSet(place.files(), place.folder(), name).stream()
+                .map(Dictionaries::dictionary)
+                .toList();
     }
 
     /**

@@ -1,5 +1,6 @@
 package dev.loupe.dictionaries;
 
+import dev.loupe.dictionaries.formats.DictionaryConfig;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;

@@ -53,6 +53,7 @@ final class PatchRunner {
     private final HookedTransformer model;
     private final Tokens base;
     private final Metric metric;
+    private final Continuations continuations;
     private final RunCost cost;
     private final Progress progress;
     private final int lastLayer;
@@ -62,6 +63,7 @@ final class PatchRunner {
         this.model = model;
         this.base = base;
         this.metric = metric.on(base);
+        this.continuations = new Continuations(model);
         this.cost = new RunCost(model, base, this.metric, memoryBudget);
         this.progress = progress;
         this.lastLayer = model.config().nLayers() - 1;
@@ -102,13 +104,13 @@ final class PatchRunner {
         Set<String> points = new LinkedHashSet<>(patched);
         int firstLayer = lastLayer + 1;
         for (String point : patched) {
-            Continuation continuation = Continuation.from(model.hookNames(), point);
+            Continuation continuation = continuations.from(point);
             points.addAll(continuation.beside());
             if (looksFrom > 0 && continuation.layer() >= 0) {
                 firstLayer = Math.min(firstLayer, continuation.layer());
             }
         }
-        return BaseRun.of(model, base, points, firstLayer);
+        return BaseRun.of(model, base, continuations, points, firstLayer);
     }
 
     private double alone(Patch patch) {
@@ -185,7 +187,7 @@ final class PatchRunner {
                 while (end < results.length && patches.get(end).point().equals(point)) {
                     end++;
                 }
-                Continuation continuation = Continuation.from(model.hookNames(), point);
+                Continuation continuation = continuations.from(point);
                 Tensor before = run.cache().get(point);
                 int most = cost.waiting(before.elements());
                 for (; from < end; from = Math.min(from + most, end)) {
@@ -239,8 +241,7 @@ final class PatchRunner {
                 int count = ready.size();
                 String point = continuation.point();
                 List<Tensor> patched = new ArrayList<>();
-                ready.forEach(one -> patched.add(
-                        BaseRun.from(one.activation(), model.hookNames().resolve(point), start)));
+                ready.forEach(one -> patched.add(run.from(one.activation(), point, start)));
                 RunRequest.Builder request =
                         RunRequest.of(run.tokens(start, count)).feed(point, Tensor.concat(0, patched));
                 continuation.beside().forEach(name -> request.feed(name, run.from(name, start, count)));
