@@ -16,9 +16,12 @@ import dev.loupe.hook.Selection;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,14 +34,21 @@ final class InterventionCompiler {
     private final HookedTransformer model;
     private final Geometry geometry;
     private final InterventionFiles files;
+    private final Supplier<PromptColumns> prompt;
     private final Map<String, Tensor> feeds = new LinkedHashMap<>();
     private int count;
 
-    /** A compiler for one run. */
-    InterventionCompiler(HookedTransformer model, Geometry geometry, InterventionFiles files) {
+    /**
+     * A compiler for one run.
+     *
+     * @param prompt of the generation that the run is a step of, or of the run itself
+     */
+    InterventionCompiler(
+            HookedTransformer model, Geometry geometry, InterventionFiles files, Supplier<PromptColumns> prompt) {
         this.model = model;
         this.geometry = geometry;
         this.files = files;
+        this.prompt = prompt;
     }
 
     /** What the compiled functions are fed, by name of the graph input; the run frees them. */
@@ -199,6 +209,8 @@ final class InterventionCompiler {
                     .mapToLong(place -> resolve(site, axis, place, total))
                     .toArray();
             rows = eachRow(columns, wanted);
+        } else if (places instanceof Selection.OfPrompt ofPrompt) {
+            rows = ofPrompt(site, columns, ofPrompt);
         } else if (places instanceof Selection.OfToken token) {
             rows = ofToken(site, columns, token.token());
         } else {
@@ -278,6 +290,26 @@ final class InterventionCompiler {
         for (int row = 0; row < rows.length; row++) {
             for (int i = 0; i < columns.length; i++) {
                 rows[row][i] = columns[i] == wanted[row];
+            }
+        }
+        return rows;
+    }
+
+    private boolean[][] ofPrompt(Site site, long[] columns, Selection.OfPrompt places) {
+        long[][] real = prompt.get().columns();
+        boolean[][] rows = new boolean[real.length][columns.length];
+        for (int row = 0; row < rows.length; row++) {
+            Set<Long> wanted = new HashSet<>();
+            for (long place : places.places()) {
+                long at = place < 0 ? place + real[row].length : place;
+                if (at < 0 || at >= real[row].length) {
+                    throw site.bad("there is no token " + place + " in prompt " + row + " of the batch, which has "
+                            + real[row].length + " real ones");
+                }
+                wanted.add(real[row][(int) at]);
+            }
+            for (int i = 0; i < columns.length; i++) {
+                rows[row][i] = wanted.contains(columns[i]);
             }
         }
         return rows;

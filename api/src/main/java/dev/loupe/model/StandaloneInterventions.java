@@ -75,8 +75,8 @@ final class StandaloneInterventions {
                 intervention.point(),
                 new Selection(fixed),
                 patch ? new Intervention.Set(Intervention.Values.of(0)) : intervention.action());
-        InterventionCompiler compiler = new InterventionCompiler(
-                model, new Geometry(null, new boolean[][] {{true}}, new boolean[][] {{true}}), files);
+        Geometry any = new Geometry(null, new boolean[][] {{true}}, new boolean[][] {{true}});
+        InterventionCompiler compiler = new InterventionCompiler(model, any, files, () -> PromptColumns.of(any));
         SplicedIntervention spliced = oneForAll(compiler, oneForAll, point, type);
         Map<String, HostTensor> numbers = numbers(compiler, spliced.prefix(), prefix);
         List<Integer> maskAxes = new ArrayList<>(spliced.maskAxes());
@@ -176,6 +176,12 @@ final class StandaloneInterventions {
         }
 
         private Expr chosen(int rank, int axis, Selection.Places places, Scope scope) {
+            if (places instanceof Selection.At at && at.places().isEmpty()
+                    || places instanceof Selection.OfPrompt prompt
+                            && prompt.places().isEmpty()) {
+                throw new IllegalArgumentException("'" + intervention + "' chooses no place of axis " + axis + " ("
+                        + point.axes().get(axis) + ") of " + point);
+            }
             boolean batch = point.axes().get(axis) == Axis.BATCH;
             Expr chosen = batch
                     ? StandalonePositions.rows(scope, places)

@@ -10,7 +10,6 @@ import dev.loupe.conformance.kit.Trial;
 import dev.loupe.conformance.measures.Trace;
 import dev.loupe.conformance.measures.Traces;
 import dev.loupe.conformance.measures.Traces.Way;
-import dev.loupe.conformance.rules.InterventionCheck.Twice;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
@@ -59,14 +58,10 @@ public final class InterventionRules {
             Pair pair = models.pair(kind, type);
             InterventionCheck check = check(pair, attempt);
             List<HookPoint> points = pair.mine().hookNames().points();
-            // Each point is tried with some of the actions, so that all of them come up at points of its kind.
-            attempt.each(points, HookPoint::name, point -> {
-                List<Twice> actions = InterventionCheck.actions(pair.mine(), point);
-                int first = points.indexOf(point);
-                for (int i = 0; i < 3; i++) {
-                    check.effect(point, actions.get((first * 3 + i) % actions.size()));
-                }
-            });
+            attempt.each(
+                    points,
+                    HookPoint::name,
+                    point -> check.actions(point).forEach(action -> check.effect(point, action)));
         });
     }
 
@@ -88,7 +83,7 @@ public final class InterventionRules {
             for (String name :
                     List.of("blocks.0.attn.hook_pattern", "blocks.0.attn.hook_z", "blocks.1.hook_resid_pre")) {
                 HookPoint point = pair.mine().hookNames().resolve(name);
-                InterventionCheck.actions(pair.mine(), point).forEach(action -> all.add(action.intervention()));
+                check.actions(point).forEach(action -> all.add(action.intervention()));
             }
             attempt.each(all, Intervention::toString, one -> check.derivative(one, attempt.random(all.indexOf(one))));
         }));
