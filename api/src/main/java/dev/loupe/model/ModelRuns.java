@@ -124,7 +124,8 @@ final class ModelRuns implements AutoCloseable {
                 geometry,
                 files,
                 () -> context.state(
-                        PromptColumns.class.getName(), PromptColumns.class, () -> PromptColumns.of(geometry)));
+                        PromptColumns.class.getName(), PromptColumns.class, () -> PromptColumns.of(geometry)),
+                context.state(Reach.class.getName(), Reach.class, () -> new Reach(0)));
         RunEdits edits = new RunEdits(compiler, graph);
         edits.add(request, modelHooks, model.hookNames(), span);
         return edits;
