@@ -90,10 +90,12 @@ public final class InterventionCheck {
         actions.add(new Twice("scale", Intervention.scale(name, 1.3), x -> x.mul(1.3)));
         actions.add(new Twice("add", Intervention.add(name, 0.25).rows(1), x -> part(x, 0, 1, p -> p.add(0.25))));
         // A residual stream of one number throughout would leave a norm nothing but rounding.
+        // A divisor far below its own would enlarge the stream, and its rounding with it.
+        double number = divisor ? 6 : 0.7;
         actions.add(new Twice(
                 "set",
-                Intervention.set(name, 0.7).rows(0, 2).indices(0),
-                x -> part(part(x, 0, 0, InterventionCheck::set), 0, 2, InterventionCheck::set)));
+                Intervention.set(name, number).rows(0, 2).indices(0),
+                x -> part(part(x, 0, 0, p -> set(p, number)), 0, 2, p -> set(p, number))));
         int positions = point.positionAxis();
         if (positions >= 0 && !square) {
             actions.add(new Twice(
@@ -209,8 +211,8 @@ public final class InterventionCheck {
     }
 
     // A masked score is −∞, which no arithmetic makes 0.7.
-    private static Tensor set(Tensor rows) {
-        return part(rows, rows.rank() - 1, 0, place -> place.maskedFill(place.eq(place), 0.7));
+    private static Tensor set(Tensor rows, double number) {
+        return part(rows, rows.rank() - 1, 0, place -> place.maskedFill(place.eq(place), number));
     }
 
     private static long width(HookedTransformer model, HookPoint point) {
@@ -252,7 +254,11 @@ public final class InterventionCheck {
             throw new AssertionError(action.name() + " at " + point + " changed the logits by " + has
                     + " of the largest of them, on the reference by " + shouldHave + ": it was dropped");
         }
-        Traces.compare(pair.mine(), found, expected, 1, report);
+        try {
+            Traces.compare(pair.mine(), found, expected, 1, report);
+        } catch (AssertionError e) {
+            throw new AssertionError(action.name() + ": " + e.getMessage(), e);
+        }
     }
 
     /** Throws unless interventions and hooks at a point run in their order. */

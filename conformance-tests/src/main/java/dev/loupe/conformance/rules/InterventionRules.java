@@ -42,26 +42,35 @@ public final class InterventionRules {
         return Models.kinds().stream().filter(kind -> !kind.processed());
     }
 
+    /**
+     * The first architecture is tried with everything at every point; of the others each with a third, and any three of
+     * them in a row with everything.
+     */
     @Rule("10.1")
     Stream<Trial> anInterventionDoesWhatTheHookThatSaysTheSameDoes() {
+        List<Kind> kinds = raw().toList();
         List<Trial> trials = new ArrayList<>();
-        raw().forEach(kind -> trials.add(trial(kind, DType.FLOAT32)));
+        for (int i = 0; i < kinds.size(); i++) {
+            trials.add(trial(kinds.get(i), DType.FLOAT32, i, i == 0 ? 1 : 3));
+        }
         // What is fed is converted to the model's type: one model says whether in float64 too.
         if (models.computes(DType.FLOAT64)) {
-            raw().limit(1).forEach(kind -> trials.add(trial(kind, DType.FLOAT64)));
+            trials.add(trial(kinds.get(0), DType.FLOAT64, 0, 3));
         }
         return trials.stream();
     }
 
-    private Trial trial(Kind kind, DType type) {
+    private Trial trial(Kind kind, DType type, int from, int step) {
         return new Trial(kind.path() + (type == DType.FLOAT32 ? "" : "/" + type), attempt -> {
             Pair pair = models.pair(kind, type);
             InterventionCheck check = check(pair, attempt);
             List<HookPoint> points = pair.mine().hookNames().points();
-            attempt.each(
-                    points,
-                    HookPoint::name,
-                    point -> check.actions(point).forEach(action -> check.effect(point, action)));
+            attempt.each(points, HookPoint::name, point -> {
+                List<InterventionCheck.Twice> actions = check.actions(point);
+                for (int i = from % step; i < actions.size(); i += step) {
+                    check.effect(point, actions.get(i));
+                }
+            });
         });
     }
 
