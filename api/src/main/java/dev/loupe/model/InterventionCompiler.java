@@ -499,8 +499,8 @@ final class InterventionCompiler {
 
     /** What a run of another length has at the selected positions, at these positions of this one. */
     private Tensor samePlaces(Tensor source, int axis, Chosen here, Site site) {
-        Selection.Places places =
-                Objects.requireNonNull(site.intervention().selection().axes(site.point()).get(axis));
+        Selection.Places places = Objects.requireNonNull(
+                site.intervention().selection().axes(site.point()).get(axis));
         List<Long> named = named(site, axis, places, source.size(axis), source.size(axis));
         if (named.size() != here.named()) {
             throw site.bad("the other run's activation is " + source.shape() + ", of which " + places + " chooses "

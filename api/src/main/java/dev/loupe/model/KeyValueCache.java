@@ -178,8 +178,8 @@ public final class KeyValueCache implements AutoCloseable {
 
     private void requireBatch(int batch) {
         if (batch != mask.length) {
-            throw new IllegalArgumentException("The key/value cache was made for a batch of " + mask.length
-                    + ", the run has a batch of " + batch);
+            throw new IllegalArgumentException(
+                    "The key/value cache was made for a batch of " + mask.length + ", the run has a batch of " + batch);
         }
     }
 

@@ -184,9 +184,8 @@ final class InterventionsTest {
                 "z1",
                 x -> x.with(at(all(), all(), 2), other.get("z", 1).get(all(), all(), 2)));
         // Another run may be shorter or longer, if both have the places.
-        Tokens shorter = Tokens.of(new long[][] {
-            java.util.Arrays.copyOf(TOKENS.row(0), 4), java.util.Arrays.copyOf(TOKENS.row(1), 4)
-        });
+        Tokens shorter = Tokens.of(
+                new long[][] {java.util.Arrays.copyOf(TOKENS.row(0), 4), java.util.Arrays.copyOf(TOKENS.row(1), 4)});
         same(
                 shorter,
                 Intervention.patch("resid_mid", 1, other).positions(-1, 0),
@@ -196,7 +195,9 @@ final class InterventionsTest {
                 .isThrownBy(() -> MODEL.runWith(
                         TOKENS,
                         Intervention.patch(
-                                        "resid_mid", 1, MODEL.runWithCache(shorter).cache())
+                                        "resid_mid",
+                                        1,
+                                        MODEL.runWithCache(shorter).cache())
                                 .positions(5)))
                 .withMessageContaining("no place 5")
                 .withMessageContaining("has 4");
@@ -277,8 +278,7 @@ final class InterventionsTest {
                                         .cache())
                         .positions(2),
                 Intervention.parse("resid_post0[pos=5:9] *= -3"),
-                Intervention.scale("pattern", 0, 0)
-                        .where(Selection.Which.KEY, new Selection.At(List.of(2L, 7L))))) {
+                Intervention.scale("pattern", 0, 0).where(Selection.Which.KEY, new Selection.At(List.of(2L, 7L))))) {
             GenerateOptions options =
                     GenerateOptions.greedy(5).withStopAtEos(false).withHooks(steering);
             assertThat(MODEL.generate(prompt, options).get(0))
@@ -289,8 +289,8 @@ final class InterventionsTest {
         for (String never : List.of("resid_post0[pos=11] *= 2", "resid_post0[pos=11:20] *= 2")) {
             assertThatIllegalArgumentException()
                     .as(never)
-                    .isThrownBy(() -> MODEL.generate(
-                            prompt, GenerateOptions.greedy(6).withHooks(Intervention.parse(never))));
+                    .isThrownBy(() ->
+                            MODEL.generate(prompt, GenerateOptions.greedy(6).withHooks(Intervention.parse(never))));
         }
     }
 
