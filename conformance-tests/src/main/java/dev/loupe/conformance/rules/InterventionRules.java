@@ -17,6 +17,7 @@ import dev.loupe.hook.Intervention;
 import dev.loupe.model.Tokens;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apiguardian.api.API;
 
@@ -42,35 +43,28 @@ public final class InterventionRules {
         return Models.kinds().stream().filter(kind -> !kind.processed());
     }
 
-    /**
-     * The first architecture is tried with everything at every point; of the others each with a third, and any three of
-     * them in a row with everything.
-     */
     @Rule("10.1")
     Stream<Trial> anInterventionDoesWhatTheHookThatSaysTheSameDoes() {
         List<Kind> kinds = raw().toList();
         List<Trial> trials = new ArrayList<>();
         for (int i = 0; i < kinds.size(); i++) {
-            trials.add(trial(kinds.get(i), DType.FLOAT32, i, i == 0 ? 1 : 3));
+            trials.add(trial(kinds.get(i), DType.FLOAT32, i));
         }
         // What is fed is converted to the model's type: one model says whether in float64 too.
         if (models.computes(DType.FLOAT64)) {
-            trials.add(trial(kinds.get(0), DType.FLOAT64, 0, 3));
+            trials.add(trial(kinds.get(0), DType.FLOAT64, kinds.size()));
         }
         return trials.stream();
     }
 
-    private Trial trial(Kind kind, DType type, int from, int step) {
+    private Trial trial(Kind kind, DType type, int number) {
         return new Trial(kind.path() + (type == DType.FLOAT32 ? "" : "/" + type), attempt -> {
             Pair pair = models.pair(kind, type);
             InterventionCheck check = check(pair, attempt);
-            List<HookPoint> points = pair.mine().hookNames().points();
-            attempt.each(points, HookPoint::name, point -> {
-                List<InterventionCheck.Twice> actions = check.actions(point);
-                for (int i = from % step; i < actions.size(); i += step) {
-                    check.effect(point, actions.get(i));
-                }
-            });
+            attempt.each(
+                    pair.mine().hookNames().points(),
+                    HookPoint::name,
+                    point -> share(number, check.actions(point)).forEach(action -> check.effect(point, action)));
         });
     }
 
@@ -85,17 +79,31 @@ public final class InterventionRules {
 
     @Rule("10.4")
     Stream<Trial> derivativesThroughEachKindAreThoseOfCentralDifferences() {
-        return raw().map(kind -> new Trial(kind.path(), attempt -> {
-            Pair pair = models.pair(kind, DType.FLOAT32);
-            InterventionCheck check = check(pair, attempt);
-            List<Intervention> all = new ArrayList<>();
-            for (String name :
-                    List.of("blocks.0.attn.hook_pattern", "blocks.0.attn.hook_z", "blocks.1.hook_resid_pre")) {
-                HookPoint point = pair.mine().hookNames().resolve(name);
-                check.actions(point).forEach(action -> all.add(action.intervention()));
-            }
-            attempt.each(all, Intervention::toString, one -> check.derivative(one, attempt.random(all.indexOf(one))));
-        }));
+        List<Kind> kinds = raw().toList();
+        return kinds.stream()
+                .map(kind -> new Trial(kind.path(), attempt -> {
+                    Pair pair = models.pair(kind, DType.FLOAT32);
+                    InterventionCheck check = check(pair, attempt);
+                    List<Intervention> all = new ArrayList<>();
+                    for (String name :
+                            List.of("blocks.0.attn.hook_pattern", "blocks.0.attn.hook_z", "blocks.1.hook_resid_pre")) {
+                        HookPoint point = pair.mine().hookNames().resolve(name);
+                        share(kinds.indexOf(kind), check.actions(point))
+                                .forEach(action -> all.add(action.intervention()));
+                    }
+                    attempt.each(
+                            all,
+                            Intervention::toString,
+                            one -> check.derivative(one, attempt.random(all.indexOf(one))));
+                }));
+    }
+
+    /** Everything for the first architecture; a third for others, of which three in a row have everything. */
+    private static List<InterventionCheck.Twice> share(int kind, List<InterventionCheck.Twice> actions) {
+        return IntStream.range(0, actions.size())
+                .filter(i -> kind == 0 || i % 3 == kind % 3)
+                .mapToObj(actions::get)
+                .toList();
     }
 
     @Rule("10.3")
