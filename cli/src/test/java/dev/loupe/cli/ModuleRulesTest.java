@@ -41,7 +41,6 @@ class ModuleRulesTest {
                 List.of(
                         "com.fasterxml.jackson..",
                         "ai.djl.huggingface.tokenizers..",
-                        "me.tongfei.progressbar..",
                         "org.ejml..")),
         BACKEND_REFERENCE(packages("backend.reference"), List.of(API), List.of("org.apache.commons.numbers..")),
         BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl..")),

@@ -1,26 +1,28 @@
 package dev.loupe.conformance.measures;
 
-import java.io.IOException;
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.stream.Collectors;
 import org.apiguardian.api.API;
 
 /**
  * How much memory something keeps that is done again and again: the Java heap and direct buffers after a collection,
- * and, where the operating system tells it (Linux), what grows of the process outside the heap.
+ * and, where it can be seen (Linux), what is resident outside the heap.
  */
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class MemoryUse {
 
-    private static final Path STATUS = Path.of("/proc/self/statm");
-    private static final long PAGE = 4096;
     private static final long MIB = 1 << 20;
     private static final int BATCHES = 8;
+
+    /** How long a batch may take that is made larger since a round is quick. */
+    private static final long BATCH_NANOS = Duration.ofMillis(150).toNanos();
+
+    private static final int LARGER = 8;
 
     private MemoryUse() {}
 
@@ -36,49 +38,57 @@ public final class MemoryUse {
      * batches of rounds grow, and the second that doesn't ends the test. Pools and caches that fill, compiled code, and
      * whatever else a process takes once, so count for nothing.
      *
-     * @param rounds how many make a batch
+     * @param rounds how many make a batch, at least; of quick ones that keep little there are more
      * @param bytes how much one round keeps if it frees nothing
-     * @param nativeMemory whether to look outside the heap, too
      * @throws AssertionError if nearly every batch keeps more than half of that
      */
-    public static void check(String what, int rounds, long bytes, boolean nativeMemory, Round round) throws Exception {
-        for (int i = 0; i < Math.max(8, rounds / 4); i++) {
-            round.run();
-        }
+    public static void check(String what, int rounds, long bytes, Round round) throws Exception {
+        int batch = warmUp(rounds, bytes, round);
         // A heap gives back what it doesn't need in steps, a few collections long.
         for (int i = 0; i < 4; i++) {
             System.gc();
         }
-        long limit = rounds * bytes / 2;
+        long limit = batch * bytes / 2;
         List<Long> heaps = new ArrayList<>();
-        List<Long> processes = new ArrayList<>();
-        for (int batch = 0; batch < BATCHES && !wouldFillTheHeap(heaps, limit); batch++) {
+        List<Long> outside = new ArrayList<>();
+        while (heaps.size() < BATCHES && !isPlain(heaps, limit) && !isPlain(outside, limit)) {
             long heap = heapAndBuffers();
-            long process = resident();
-            long outside = process - Runtime.getRuntime().totalMemory();
-            for (int i = 0; i < rounds; i++) {
+            OptionalLong resident = NativeMemory.resident();
+            for (int i = 0; i < batch; i++) {
                 round.run();
             }
             heaps.add(heapAndBuffers() - heap);
-            // A heap that grows makes the first grow, one that shrinks the second; what leaks makes both.
-            long after = resident();
-            long growth = Math.min(after - process, after - Runtime.getRuntime().totalMemory() - outside);
-            processes.add(nativeMemory ? growth : 0);
-            if (enough(heaps, limit) && enough(processes, limit)) {
+            OptionalLong after = NativeMemory.resident();
+            outside.add(
+                    resident.isPresent() && after.isPresent() ? after.getAsLong() - resident.getAsLong() : 0);
+            if (enough(heaps, limit) && enough(outside, limit)) {
                 return;
             }
         }
-        throw new AssertionError(rounds + " rounds of " + what + ", " + heaps.size() + " times, kept " + inWords(heaps)
-                + " in the heap and direct buffers, " + inWords(processes)
+        throw new AssertionError(batch + " rounds of " + what + ", " + heaps.size() + " times, kept " + inWords(heaps)
+                + " in the heap and direct buffers, " + inWords(outside)
                 + " outside; a round that frees what it should keeps nothing, one that frees nothing keeps "
                 + inWords(bytes));
     }
 
-    /** Whether so much is reachable after every batch that a few more would end the process rather than the test. */
-    private static boolean wouldFillTheHeap(List<Long> heaps, long limit) {
-        long kept = heaps.stream().mapToLong(Long::longValue).sum();
-        return heaps.size() >= 2
-                && heaps.stream().allMatch(bytes -> bytes > limit)
+    /** Fills pools and caches, and tells how many rounds make a batch whose growth stands out from noise. */
+    private static int warmUp(int rounds, long bytes, Round round) throws Exception {
+        int first = Math.max(8, rounds / 4);
+        long start = System.nanoTime();
+        for (int i = 0; i < first; i++) {
+            round.run();
+        }
+        long each = Math.max(1, (System.nanoTime() - start) / first);
+        // What keeps a mebibyte shows in a few rounds.
+        long most = bytes < MIB / 4 ? (long) rounds * LARGER : rounds;
+        return (int) Math.max(rounds, Math.min(most, BATCH_NANOS / each));
+    }
+
+    /** Whether so much is kept by every batch that a few more would end the process rather than the test. */
+    private static boolean isPlain(List<Long> growth, long limit) {
+        long kept = growth.stream().mapToLong(Long::longValue).sum();
+        return growth.size() >= 2
+                && growth.stream().allMatch(bytes -> bytes > limit)
                 && kept > Runtime.getRuntime().maxMemory() / 4;
     }
 
@@ -104,17 +114,5 @@ public final class MemoryUse {
             bytes += pool.getMemoryUsed();
         }
         return bytes;
-    }
-
-    /** All memory of the process that is resident, the heap's pages too. */
-    private static long resident() {
-        if (!Files.isReadable(STATUS)) {
-            return 0;
-        }
-        try {
-            return Long.parseLong(Files.readString(STATUS).split(" ", -1)[1]) * PAGE;
-        } catch (IOException e) {
-            return 0;
-        }
     }
 }
