@@ -214,20 +214,21 @@ final class FormulaFaults {
         }
     }
 
-    /** Rows of a matrix, each turned into another. */
+    /** Rows along the last axis, each turned into another. */
     private abstract static class OfRows extends Fault {
-        abstract boolean isMine(Op op);
+        abstract boolean isMine(Op op, int lastAxis);
 
         abstract double[] row(Op op, double[] row);
 
         @Override
         List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
             HostTensor x = inputs.isEmpty() ? HostTensor.allocate(DType.BOOL, Shape.of(0)) : inputs.get(0);
-            if (!isMine(op) || inputs.size() != 1 || x.shape().rank() != 2 || x.dtype() != DType.FLOAT32) {
+            int last = x.shape().rank() - 1;
+            if (!isMine(op, last) || x.dtype() != DType.FLOAT32 || x.shape().elements() == 0) {
                 return sound.run(op, inputs);
             }
             List<Double> all = new ArrayList<>();
-            int length = (int) x.shape().size(1);
+            int length = (int) x.shape().size(last);
             for (int start = 0; start < x.shape().elements(); start += length) {
                 double[] row = new double[length];
                 for (int i = 0; i < length; i++) {
@@ -244,8 +245,8 @@ final class FormulaFaults {
     /** A softmax that doesn't subtract the largest: e⁸⁹ is infinite. */
     static final class SoftmaxWithoutMax extends OfRows {
         @Override
-        boolean isMine(Op op) {
-            return op instanceof Op.Softmax softmax && softmax.axis() == 1;
+        boolean isMine(Op op, int lastAxis) {
+            return op instanceof Op.Softmax softmax && softmax.axis() == lastAxis;
         }
 
         @Override
@@ -280,10 +281,10 @@ final class FormulaFaults {
     /** The largest, found from the smallest positive number up. */
     static final class LargestFromTheSmallestPositive extends OfRows {
         @Override
-        boolean isMine(Op op) {
+        boolean isMine(Op op, int lastAxis) {
             return op instanceof Op.Reduce reduce
                     && reduce.kind() == ReduceKind.MAX
-                    && reduce.axes().equals(List.of(1));
+                    && reduce.axes().equals(List.of(lastAxis));
         }
 
         @Override

@@ -78,9 +78,9 @@ final class SixteenBitFaults {
         }
     }
 
-    /** Adds tiles of 64 terms up in the 16-bit type itself: each tile is summed soundly. */
+    /** Adds groups of 8 terms up in the 16-bit type itself: each group is summed soundly. */
     static final class SumsIn16Bits extends Computes {
-        private static final int TILE = 64;
+        private static final int TILE = 8;
         private final String operation;
 
         SumsIn16Bits(String operation) {

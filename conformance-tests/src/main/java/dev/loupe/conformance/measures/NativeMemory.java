@@ -2,6 +2,7 @@ package dev.loupe.conformance.measures;
 
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -44,7 +45,7 @@ final class NativeMemory {
         long kibibytes = 0;
         boolean counts = false;
         try {
-            for (String line : Files.readAllLines(MAPPINGS)) {
+            for (String line : Files.readAllLines(MAPPINGS, StandardCharsets.ISO_8859_1)) {
                 Matcher mapping = MAPPING.matcher(line);
                 Matcher resident = RESIDENT.matcher(line);
                 if (mapping.matches()) {
