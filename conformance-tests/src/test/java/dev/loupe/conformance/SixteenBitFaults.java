@@ -54,6 +54,11 @@ final class SixteenBitFaults {
             if (op instanceof Op.Cast cast) {
                 return List.of(cast(inputs.get(0), cast.to(), sound));
             }
+            if (op instanceof Op.Full full && full.dtype().isSixteenBits()) {
+                HostTensor wide = sound.run(new Op.Full(DType.FLOAT32, full.shape(), full.value()), inputs)
+                        .get(0);
+                return List.of(rounded(op, wide, full.dtype()));
+            }
             if (narrow == null) {
                 return sound.run(op, inputs);
             }

@@ -154,11 +154,12 @@ public final class SixteenBitCases {
         add("shares of all sizes", new Op.LogSoftmax(1), around(0, 2, 3, LONG));
     }
 
+    // Without weights and biases, which may be a step of their own and so be rounded once more.
     private void norms() {
-        add("centred", new Op.LayerNorm(1e-5), normal(3, LONG), normal(LONG), normal(LONG));
+        add("centred", new Op.LayerNorm(1e-5), normal(3, LONG));
         add("away from 0", new Op.LayerNorm(1e-5), around(2, 1, 3, LONG));
         add("large numbers", new Op.LayerNorm(1e-5), around(0, 24, 3, LONG));
-        add("centred", new Op.RmsNorm(1e-6), normal(3, LONG), normal(LONG));
+        add("centred", new Op.RmsNorm(1e-6), normal(3, LONG));
         // The sum of squares is beyond float16, the numbers aren't.
         add("large numbers", new Op.RmsNorm(1e-6), around(0, 24, 3, LONG));
     }

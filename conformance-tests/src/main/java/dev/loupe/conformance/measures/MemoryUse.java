@@ -5,8 +5,7 @@ import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
-import java.util.stream.Collectors;
+import java.util.function.ToLongFunction;
 import org.apiguardian.api.API;
 
 /**
@@ -17,12 +16,16 @@ import org.apiguardian.api.API;
 public final class MemoryUse {
 
     private static final long MIB = 1 << 20;
-    private static final int BATCHES = 8;
+
+    /** So many readings in a row are looked at together. */
+    private static final int TOGETHER = 4;
+
+    private static final int MOST = 16;
 
     /** How long a batch may take that is made larger since a round is quick. */
-    private static final long BATCH_NANOS = Duration.ofMillis(150).toNanos();
+    private static final long BATCH_NANOS = Duration.ofMillis(250).toNanos();
 
-    private static final int LARGER = 8;
+    private static final int LARGER = 10;
 
     private MemoryUse() {}
 
@@ -34,41 +37,44 @@ public final class MemoryUse {
     }
 
     /**
-     * Throws if rounds keep memory. What is kept is kept every time: they fail only if all but one of several
-     * batches of rounds grow, and the second that doesn't ends the test. Pools and caches that fill, compiled code, and
-     * whatever else a process takes once, so count for nothing.
+     * Throws if rounds keep memory. What is kept is kept every time: memory is read after each of several batches of
+     * rounds, and what counts is the median of the growth between any two of the last few readings. Pools and caches
+     * that fill, a compiler at work, and whatever else a process takes once or gives back, so count for nothing. Where
+     * the answer isn't plain there are more batches.
      *
      * @param rounds how many make a batch, at least; of quick ones that keep little there are more
      * @param bytes how much one round keeps if it frees nothing
-     * @throws AssertionError if nearly every batch keeps more than half of that
+     * @throws AssertionError if rounds keep more than half of that
      */
     public static void check(String what, int rounds, long bytes, Round round) throws Exception {
-        int batch = warmUp(rounds, bytes, round);
-        // A heap gives back what it doesn't need in steps, a few collections long.
-        for (int i = 0; i < 4; i++) {
-            System.gc();
-        }
-        long limit = batch * bytes / 2;
-        List<Long> heaps = new ArrayList<>();
-        List<Long> outside = new ArrayList<>();
-        while (heaps.size() < BATCHES && !isPlain(heaps, limit) && !isPlain(outside, limit)) {
-            long heap = heapAndBuffers();
-            OptionalLong resident = NativeMemory.resident();
-            for (int i = 0; i < batch; i++) {
-                round.run();
+        try (HeapSize held = HeapSize.hold()) {
+            int batch = warmUp(rounds, bytes, round);
+            long kept = batch * bytes;
+            List<Reading> readings = new ArrayList<>(List.of(Reading.now()));
+            while (true) {
+                for (int i = 0; i < batch; i++) {
+                    round.run();
+                }
+                readings.add(Reading.now());
+                List<Reading> lately = readings.subList(Math.max(0, readings.size() - TOGETHER), readings.size());
+                Growth heap = Growth.of(lately, Reading::heap);
+                Growth outside = Growth.of(lately, Reading::outside);
+                long most = Math.max(heap.median(), outside.median());
+                boolean last = readings.size() == MOST;
+                if (lately.size() == TOGETHER && most < kept / 4 || last && most <= kept / 2) {
+                    return;
+                }
+                boolean steady = (heap.median() > outside.median() ? heap : outside).isSteady();
+                // A few more would end the process rather than the test.
+                boolean fills = readings.size() > 2 && most > Runtime.getRuntime().maxMemory() / 8;
+                if (last || most > kept / 4 * 3 && (fills || steady && readings.size() > TOGETHER)) {
+                    throw new AssertionError(batch + " rounds of " + what + " keep " + inWords(heap.median())
+                            + " in the heap and direct buffers, " + inWords(outside.median()) + " outside, after "
+                            + readings.size() + " readings; a round that frees what it should keeps nothing, one that"
+                            + " frees nothing keeps " + inWords(bytes));
+                }
             }
-            heaps.add(heapAndBuffers() - heap);
-            OptionalLong after = NativeMemory.resident();
-            outside.add(
-                    resident.isPresent() && after.isPresent() ? after.getAsLong() - resident.getAsLong() : 0);
-            if (enough(heaps, limit) && enough(outside, limit)) {
-                return;
-            }
         }
-        throw new AssertionError(batch + " rounds of " + what + ", " + heaps.size() + " times, kept " + inWords(heaps)
-                + " in the heap and direct buffers, " + inWords(outside)
-                + " outside; a round that frees what it should keeps nothing, one that frees nothing keeps "
-                + inWords(bytes));
     }
 
     /** Fills pools and caches, and tells how many rounds make a batch whose growth stands out from noise. */
@@ -84,35 +90,53 @@ public final class MemoryUse {
         return (int) Math.max(rounds, Math.min(most, BATCH_NANOS / each));
     }
 
-    /** Whether so much is kept by every batch that a few more would end the process rather than the test. */
-    private static boolean isPlain(List<Long> growth, long limit) {
-        long kept = growth.stream().mapToLong(Long::longValue).sum();
-        return growth.size() >= 2
-                && growth.stream().allMatch(bytes -> bytes > limit)
-                && kept > Runtime.getRuntime().maxMemory() / 4;
-    }
+    /**
+     * Growth from one reading to the next.
+     *
+     * @param median over any two of some readings, so that single ones count little
+     * @param least between neighbours
+     */
+    private record Growth(long median, long least) {
+        static Growth of(List<Reading> readings, ToLongFunction<Reading> bytes) {
+            List<Long> slopes = new ArrayList<>();
+            long least = Long.MAX_VALUE;
+            for (int i = 0; i < readings.size(); i++) {
+                for (int j = i + 1; j < readings.size(); j++) {
+                    long growth = bytes.applyAsLong(readings.get(j)) - bytes.applyAsLong(readings.get(i));
+                    slopes.add(growth / (j - i));
+                    least = j == i + 1 ? Math.min(least, growth) : least;
+                }
+            }
+            slopes.sort(null);
+            return new Growth(slopes.get(slopes.size() / 2), least);
+        }
 
-    /** Whether two batches kept nothing: one may have met with memory that was given back by others. */
-    private static boolean enough(List<Long> growth, long limit) {
-        return growth.stream().filter(bytes -> bytes <= limit).count() >= 2;
-    }
-
-    private static String inWords(List<Long> growth) {
-        return growth.stream().map(MemoryUse::inWords).collect(Collectors.joining(", "));
+        /** Whether no reading is far below what would be expected after the one before. */
+        boolean isSteady() {
+            return least > median / 4 * 3;
+        }
     }
 
     private static String inWords(long bytes) {
         return Math.abs(bytes) < MIB ? bytes / 1024 + " KiB" : bytes / MIB + " MiB";
     }
 
-    private static long heapAndBuffers() {
-        // Twice: what a cleaner frees is gone only after its reference was processed.
-        System.gc();
-        System.gc();
-        long bytes = Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
-        for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
-            bytes += pool.getMemoryUsed();
+    /**
+     * What is in use after a collection.
+     *
+     * @param heap bytes in the heap and direct buffers
+     * @param outside bytes outside the heap; always 0 where that can't be seen
+     */
+    private record Reading(long heap, long outside) {
+        static Reading now() {
+            // Twice: what a cleaner frees is gone only after its reference was processed.
+            System.gc();
+            System.gc();
+            long bytes = Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
+            for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
+                bytes += pool.getMemoryUsed();
+            }
+            return new Reading(bytes, NativeMemory.resident());
         }
-        return bytes;
     }
 }

@@ -343,7 +343,7 @@ public final class LifecycleRules {
         HostTensor index = HostTensor.of(Shape.of(1), succeeding ? rows - 1L : rows);
         Segment segment = withAGather(attempt.path());
         // Failures are slow on some engines: each has a message with its own story.
-        int rounds = rows > 4 ? 48 : succeeding ? 3000 : 400;
+        int rounds = rows > 4 ? 48 : succeeding ? 2000 : 250;
         String what = succeeding ? "a prepared graph" : "a prepared graph, with an index out of range";
         try (PreparedGraph graph = bench.backend().prepare(segment, Segments.NO_WEIGHTS)) {
             MemoryUse.check("running " + what, rounds, rows * 256L, () -> {

@@ -37,6 +37,9 @@ public final class SixteenBitRules {
     /** How far results may lie on one side of the exact numbers on average, in units in the last place. */
     private static final double LEANING = 0.1;
 
+    /** Units in the last place of the largest logit that a block may add to the root mean square of all errors. */
+    private static final double ROUNDINGS = 3;
+
     /** How many wrong conversions a message shows. */
     private static final int SHOWN = 3;
 
@@ -274,7 +277,7 @@ public final class SixteenBitRules {
         }
         double largest = Arrays.stream(want).map(Math::abs).max().orElse(0);
         double error = Math.sqrt(squares / want.length) / largest;
-        double allowed = Precision.eps(type) * Math.sqrt(layers + 2.0);
+        double allowed = ROUNDINGS * Precision.eps(type) * Math.sqrt(layers + 2.0);
         Comparison comparison = Comparison.of(
                 HostTensor.of(Shape.SCALAR, error), HostTensor.of(Shape.SCALAR, 0.0), new double[] {allowed});
         attempt.report().measured("(logits of models, rms)", type, comparison, attempt.path());
