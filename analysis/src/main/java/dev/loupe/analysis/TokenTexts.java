@@ -3,6 +3,7 @@ package dev.loupe.analysis;
 import dev.loupe.model.HookedTransformer;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.apiguardian.api.API;
 
 /** Tokens for people to read. */
@@ -16,5 +17,12 @@ public final class TokenTexts {
         return model.tokenizer().isPresent()
                 ? model.toStrTokens(ids)
                 : Arrays.stream(ids).mapToObj(id -> "#" + id).toList();
+    }
+
+    /** The texts in a line, without the spaces around them: {@code he, she, it}. */
+    public static String listed(HookedTransformer model, List<Long> ids) {
+        return of(model, ids.stream().mapToLong(Long::longValue).toArray()).stream()
+                .map(String::strip)
+                .collect(Collectors.joining(", "));
     }
 }

@@ -5,12 +5,10 @@ import dev.loupe.plugin.Discovered;
 import dev.loupe.plugin.Plugins;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.ServiceConfigurationError;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.concurrent.ConcurrentHashMap;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
@@ -24,7 +22,9 @@ public final class Backends {
     /** The backends whose artifacts are known to exist: {@code loupe-backend-} and the id. */
     private static final Set<String> OWN = Set.of("onnx", "pytorch", "reference");
 
-    private static final Map<List<String>, Backend> ON_DEVICES = new ConcurrentHashMap<>();
+    // None is ever closed: nobody could tell when it is needed for the last time.
+    private static final ReferenceCountedCache<List<String>, Backend> ON_DEVICES =
+            new ReferenceCountedCache<>(Integer.MAX_VALUE, Backend::close);
 
     private Backends() {}
 
@@ -140,14 +140,16 @@ public final class Backends {
 
     /**
      * The backend of the same id on another device, opened when it is first asked for and shared by all who move tensors
-     * there. It is never closed: nobody could tell when it is needed for the last time.
+     * there. It is never closed. Whoever asks for another meanwhile doesn't wait for it to be opened.
      *
      * @param device {@code cpu}, {@code cuda} or {@code cuda:N}
      * @throws BackendUnavailableException if it doesn't run there
      */
     public static Backend onDevice(Backend like, String device) {
-        return ON_DEVICES.computeIfAbsent(
-                List.of(like.id(), device), key -> open(like.id(), BackendOptions.DEFAULT.withDevice(device)));
+        try (ReferenceCountedCache.Lease<Backend> opened = ON_DEVICES.acquire(
+                List.of(like.id(), device), key -> open(like.id(), BackendOptions.DEFAULT.withDevice(device)))) {
+            return opened.value();
+        }
     }
 
     /** Every provider seen, why it is available or not, and what to do: a line each. */

@@ -1,11 +1,10 @@
 package dev.loupe.backend;
 
+import dev.loupe.graph.pass.Uses;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,10 +13,14 @@ import org.jspecify.annotations.Nullable;
  */
 final class InterpretedGraph implements PreparedGraph {
 
+    // A sweep that watches the points of a layer one at a time finds all of them again.
+    private static final int SCHEDULES_KEPT = 64;
+
     private final InterpretingBackend backend;
     private final Segment segment;
     private final @Nullable TensorHandle[] weights;
-    private final Map<List<Integer>, Schedule> schedules = new ConcurrentHashMap<>();
+    private final ReferenceCountedCache<List<Integer>, Schedule> schedules =
+            new ReferenceCountedCache<>(SCHEDULES_KEPT, schedule -> {});
 
     /** Steps to run, and for each the slots that nobody reads after it. */
     private record Schedule(List<Segment.Step> steps, List<int[]> freedAfter) {}
@@ -33,7 +36,12 @@ final class InterpretedGraph implements PreparedGraph {
 
     @Override
     public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-        Schedule schedule = schedules.computeIfAbsent(wanted, this::schedule);
+        try (ReferenceCountedCache.Lease<Schedule> schedule = schedules.acquire(List.copyOf(wanted), this::schedule)) {
+            return run(schedule.value(), inputs, wanted);
+        }
+    }
+
+    private List<TensorHandle> run(Schedule schedule, List<TensorHandle> inputs, List<Integer> wanted) {
         @Nullable TensorHandle[] slots = weights.clone();
         for (int i = 0; i < inputs.size(); i++) {
             slots[segment.inputs().get(i)] = inputs.get(i);
@@ -105,17 +113,14 @@ final class InterpretedGraph implements PreparedGraph {
         wanted.forEach(kept::set);
         segment.inputs().forEach(kept::set);
         segment.weights().forEach(weight -> kept.set(weight.slot()));
-        List<int[]> freedAfter = new ArrayList<>();
-        for (int i = steps.size() - 1; i >= 0; i--) {
-            Segment.Step step = steps.get(i);
-            BitSet free = new BitSet();
-            step.inputs().forEach(free::set);
-            step.outputs().forEach(free::set);
-            free.andNot(kept);
-            kept.or(free);
-            freedAfter.add(0, free.stream().toArray());
+        List<BitSet> touched = new ArrayList<>();
+        for (Segment.Step step : steps) {
+            BitSet slots = new BitSet();
+            step.inputs().forEach(slots::set);
+            step.outputs().forEach(slots::set);
+            touched.add(slots);
         }
-        return new Schedule(steps, freedAfter);
+        return new Schedule(steps, Uses.freedAfter(touched, kept));
     }
 
     /** Nothing was prepared that needs freeing: the weights belong to the model. */

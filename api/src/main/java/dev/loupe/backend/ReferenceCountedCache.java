@@ -171,6 +171,23 @@ public final class ReferenceCountedCache<K, V> implements AutoCloseable {
         return entries.size();
     }
 
+    /** Closes what nobody uses, as a maker does that needs the room. What is being made is in use. */
+    public void closeUnused() {
+        List<Entry<K, V>> toClose = new ArrayList<>();
+        synchronized (this) {
+            for (Iterator<Entry<K, V>> all = entries.values().iterator(); all.hasNext(); ) {
+                Entry<K, V> entry = all.next();
+                if (entry.users == 0) {
+                    all.remove();
+                    entry.dropped = true;
+                    toClose.add(entry);
+                }
+            }
+            unused = 0;
+        }
+        close(toClose);
+    }
+
     /**
      * Closes what nobody uses, and has the rest closed by the last who does. From now on nothing is kept: what is asked for
      * is made and closed again. Idempotent.

@@ -43,6 +43,11 @@ public sealed interface Op {
         return false;
     }
 
+    /** Whether this op multiplies its first input by its second, a matrix: {@code x·W}, or {@code x·W + b}. */
+    default boolean isProduct() {
+        return false;
+    }
+
     /** The name used in messages, reports and tolerances: {@code matmul}, {@code exp}, {@code reduce_sum}. */
     String name();
 
@@ -213,6 +218,11 @@ public sealed interface Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.matmul(this, inputs);
+        }
+
+        @Override
+        public boolean isProduct() {
+            return true;
         }
 
         @Override
@@ -674,6 +684,11 @@ public sealed interface Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.linear(this, inputs);
+        }
+
+        @Override
+        public boolean isProduct() {
+            return true;
         }
 
         @Override

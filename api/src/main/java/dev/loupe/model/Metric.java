@@ -224,7 +224,7 @@ public final class Metric {
             return new MetricFunction(kind, place, false, false, perRow, own);
         }
         if (kind == MetricFunction.Kind.LOSS) {
-            site.feedLossWeights(this, perRow);
+            site.feedLossWeights(perRow);
             return new MetricFunction(kind, place, false, false, perRow, "");
         }
         boolean eachRow = answers.length > 1;

@@ -24,11 +24,6 @@ final class MetricSite {
         this.columns = geometry.logitColumns();
     }
 
-    /** Pairs of neighbouring positions that are both real: tokens that are predicted. */
-    long pairs() {
-        return Arrays.stream(geometry.pairs()).sum();
-    }
-
     /** What was made to be fed, by name; the run frees it. */
     Map<String, Tensor> made() {
         return made;
@@ -137,12 +132,11 @@ final class MetricSite {
     }
 
     /** One over the number of pairs of real neighbours: of all, or of each row. */
-    void feedLossWeights(Metric metric, boolean perRow) {
+    void feedLossWeights(boolean perRow) {
         long[] pairs = geometry.pairs();
         double all = Arrays.stream(pairs).sum();
         if (all == 0) {
-            throw new IllegalArgumentException(
-                    "The metric '" + metric + "' needs two real tokens next to each other; the run has none");
+            throw new IllegalArgumentException(RunResult.NO_LOSS);
         }
         double[] weights = Arrays.stream(pairs)
                 .mapToDouble(count -> count == 0 ? 0 : 1.0 / count)

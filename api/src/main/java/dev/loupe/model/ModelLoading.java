@@ -15,7 +15,6 @@ import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.Backends;
 import dev.loupe.backend.Placement;
 import dev.loupe.graph.Graph;
-import dev.loupe.graph.Op;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.StoreWeights;
 import dev.loupe.tensor.Tensor;
@@ -152,7 +151,7 @@ final class ModelLoading {
 
     private static boolean multipliesBy(Value reader, Value weight) {
         return reader.source() instanceof Value.Result result
-                && (result.op() instanceof Op.MatMul || result.op() instanceof Op.Linear)
+                && result.op().isProduct()
                 && result.inputs().get(1) == weight;
     }
 

@@ -157,9 +157,6 @@ final class ModelRuns implements AutoCloseable {
                     "The metric '" + metric + "' is made of logits, but the run stops at layer "
                             + request.stopAtLayer().get() + "; let it run to the end, or use Metric.ofPoints");
         }
-        if (metric.output().equals(StandardNames.LOSS_PER_TOKEN) && site.pairs() == 0) {
-            throw new IllegalArgumentException(RunResult.NO_LOSS);
-        }
         Set<String> points = new HashSet<>();
         for (HookPoint point : request.differentiated().select(names)) {
             if (span.passes(point)) {

@@ -39,7 +39,11 @@ final class RunContext implements HookContext {
 
     @Override
     public <T> T state(String name, Class<T> type, Supplier<? extends T> first) {
-        Object found = state.computeIfAbsent(name, key -> first.get());
+        // Not made under the map's lock: whatever it is, it may ask for other states.
+        Object known = state.get(name);
+        Object made = known == null ? first.get() : known;
+        Object earlier = known == null ? state.putIfAbsent(name, made) : known;
+        Object found = earlier == null ? made : earlier;
         if (!type.isInstance(found)) {
             throw new IllegalStateException("The state '" + name + "' of this run is a "
                     + found.getClass().getName() + ", not a " + type.getName()

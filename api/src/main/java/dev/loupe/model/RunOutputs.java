@@ -45,13 +45,11 @@ final class RunOutputs {
             }
             outputs.add(StandardNames.residualEntering(span.stop()));
         }
-        if (loss) {
-            checkHasLoss();
-        }
         if (returns == RunRequest.Returns.LOGITS || returns == RunRequest.Returns.BOTH) {
             outputs.add(StandardNames.LOGITS);
         }
         if (loss) {
+            checkHasLoss();
             outputs.add(StandardNames.LOSS_PER_TOKEN);
         }
         if (extended != null) {
@@ -92,9 +90,9 @@ final class RunOutputs {
         }
         Tensor perToken = results.outputs().get(StandardNames.LOSS_PER_TOKEN);
         Double loss = null;
-        long pairs = Arrays.stream(geometry.pairs()).sum();
-        if (perToken != null && pairs > 0) {
-            loss = Arrays.stream(perToken.toDoubleArray()).sum() / pairs;
+        if (perToken != null) {
+            long pairs = Arrays.stream(geometry.pairs()).sum();
+            loss = pairs == 0 ? null : Arrays.stream(perToken.toDoubleArray()).sum() / pairs;
         }
         Tensor residual = span.stop() < 0 ? null : results.outputs().get(StandardNames.residualEntering(span.stop()));
         Map<String, Tensor> observed = new LinkedHashMap<>(results.observed());

@@ -88,15 +88,17 @@ abstract class RunnableModel extends TextModel {
 
     /** Logits, and chosen activations. */
     public CachedRun runWithCache(Tokens tokens, HookFilter names) {
-        RunResult result = run(RunRequest.of(tokens).observe(names).build());
+        return cached(RunRequest.of(tokens).observe(names));
+    }
+
+    private CachedRun cached(RunRequest.Builder request) {
+        RunResult result = run(request.build());
         return new CachedRun(result.logits(), result.cache());
     }
 
     /** Logits, and chosen positions of chosen activations. */
     public CachedRun runWithCache(Tokens tokens, HookFilter names, Index positions) {
-        RunResult result = run(
-                RunRequest.of(tokens).observe(names).observePositions(positions).build());
-        return new CachedRun(result.logits(), result.cache());
+        return cached(RunRequest.of(tokens).observe(names).observePositions(positions));
     }
 
     /**
@@ -105,9 +107,7 @@ abstract class RunnableModel extends TextModel {
      * @throws dev.loupe.backend.BackendUnavailableException if the model's backend has no such device; names it
      */
     public CachedRun runWithCache(Tokens tokens, HookFilter names, String device) {
-        RunResult result =
-                run(RunRequest.of(tokens).observe(names).observeOn(device).build());
-        return new CachedRun(result.logits(), result.cache());
+        return cached(RunRequest.of(tokens).observe(names).observeOn(device));
     }
 
     /** Logits of a run with hooks, which belong to this run alone. */
@@ -205,7 +205,11 @@ abstract class RunnableModel extends TextModel {
 
     /** As {@link #generate(Tokens, GenerateOptions)}, telling each step's new ids, one for each sequence. */
     public List<long[]> generate(Tokens prompt, GenerateOptions how, Consumer<long[]> onStep) {
-        try (Generation generation = stream(prompt, how)) {
+        return tokens(stream(prompt, how), onStep);
+    }
+
+    private static List<long[]> tokens(Generation begun, Consumer<long[]> onStep) {
+        try (Generation generation = begun) {
             while (generation.hasNext()) {
                 onStep.accept(generation.next());
             }
@@ -220,9 +224,7 @@ abstract class RunnableModel extends TextModel {
      */
     @API(status = API.Status.EXPERIMENTAL, since = "0.1")
     public Generated generateWithLogits(Tokens prompt, GenerateOptions how) {
-        try (Generation generation = stream(prompt, how)) {
-            return finished(generation);
-        }
+        return withLogits(stream(prompt, how));
     }
 
     /**
@@ -234,14 +236,12 @@ abstract class RunnableModel extends TextModel {
      */
     @API(status = API.Status.EXPERIMENTAL, since = "0.1")
     public Generated generateWithLogits(Tensor embeddings, GenerateOptions how) {
-        try (Generation generation = stream(embeddings, how)) {
-            return finished(generation);
-        }
+        return withLogits(stream(embeddings, how));
     }
 
-    private Generated finished(Generation generation) {
+    private static Generated withLogits(Generation begun) {
         List<Tensor> steps = new ArrayList<>();
-        try {
+        try (Generation generation = begun) {
             while (generation.hasNext()) {
                 generation.next();
                 steps.add(generation.logits());
@@ -263,12 +263,7 @@ abstract class RunnableModel extends TextModel {
      */
     @API(status = API.Status.EXPERIMENTAL, since = "0.1")
     public List<long[]> generate(Tensor embeddings, GenerateOptions how) {
-        try (Generation generation = stream(embeddings, how)) {
-            while (generation.hasNext()) {
-                generation.next();
-            }
-            return generation.tokens();
-        }
+        return tokens(stream(embeddings, how), step -> {});
     }
 
     /**

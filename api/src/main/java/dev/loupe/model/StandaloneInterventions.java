@@ -19,6 +19,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -84,19 +85,11 @@ final class StandaloneInterventions {
                 prefix,
                 spliced.kind(),
                 List.copyOf(maskAxes),
-                patch ? everyAxis(type.rank()) : spliced.valueAxes(),
+                patch ? IntStream.range(0, type.rank()).boxed().toList() : spliced.valueAxes(),
                 spliced.detail());
         Function made = new Function(function, intervention, point, numbers, Map.copyOf(open), patch);
         made.announce();
         return made;
-    }
-
-    private static List<Integer> everyAxis(int rank) {
-        List<Integer> axes = new ArrayList<>();
-        for (int axis = 0; axis < rank; axis++) {
-            axes.add(axis);
-        }
-        return List.copyOf(axes);
     }
 
     private static SplicedIntervention oneForAll(
@@ -192,13 +185,11 @@ final class StandaloneInterventions {
                         + " sequences, but a model that stands alone takes any number of them: choose positions by"
                         + " number, last, or a token");
             }
-            boolean perRow = chosen.rank() == 2;
+            // What differs from row to row has the batch in front already.
+            int between = chosen.rank() == 2 ? 1 : 0;
             Expr placed = chosen;
-            for (int i = (perRow ? 1 : axis); i < axis; i++) {
-                placed = placed.unsqueeze(1);
-            }
-            while (!perRow && placed.rank() < axis + 1) {
-                placed = placed.unsqueeze(0);
+            while (placed.rank() <= axis) {
+                placed = placed.unsqueeze(between);
             }
             while (placed.rank() < rank) {
                 placed = placed.unsqueeze(placed.rank());

@@ -2,12 +2,12 @@ package dev.loupe.run;
 
 import dev.loupe.backend.Segment;
 import dev.loupe.graph.HookPoint;
-import java.util.ArrayDeque;
+import dev.loupe.graph.pass.Uses;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collection;
-import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -92,35 +92,33 @@ record Plan(
 
     /** The actions with the places noted in each that nobody reads after it. What is kept is never freed. */
     static List<Action> withFreedPlaces(List<Action> actions, List<Integer> kept) {
-        BitSet later = new BitSet();
-        kept.forEach(later::set);
-        Deque<Action> done = new ArrayDeque<>();
-        for (int i = actions.size() - 1; i >= 0; i--) {
-            Action action = actions.get(i);
-            BitSet freed = action.touched();
-            freed.andNot(later);
-            later.or(freed);
-            done.addFirst(action.freeing(freed.stream().toArray()));
+        BitSet never = new BitSet();
+        kept.forEach(never::set);
+        List<int[]> freed =
+                Uses.freedAfter(actions.stream().map(Action::touched).toList(), never);
+        List<Action> done = new ArrayList<>();
+        for (int i = 0; i < freed.size(); i++) {
+            done.add(actions.get(i).freeing(freed.get(i)));
         }
         return List.copyOf(done);
     }
 
-    /** Of each action, the observed points that it is the last to read or write, but for those that are outputs too. */
+    /**
+     * Of each action, the observed points that it is the last to read or write, but for those whose value is an output or
+     * observed under another name too.
+     */
     static List<List<String>> settled(
             List<Action> actions, Map<String, Integer> observed, Collection<Integer> outputs) {
-        List<List<String>> settled = new ArrayList<>();
-        actions.forEach(action -> settled.add(new ArrayList<>()));
-        observed.forEach((name, place) -> {
-            int last = actions.size() - 1;
-            while (last >= 0 && !actions.get(last).touched().get(place)) {
-                last--;
-            }
-            boolean alone = observed.values().stream().filter(place::equals).count() == 1;
-            if (last >= 0 && alone && !outputs.contains(place)) {
-                settled.get(last).add(name);
-            }
-        });
-        return settled;
+        Map<Integer, List<String>> names = new HashMap<>();
+        observed.forEach((name, place) ->
+                names.computeIfAbsent(place, key -> new ArrayList<>()).add(name));
+        return withFreedPlaces(actions, List.copyOf(outputs)).stream()
+                .map(action -> Arrays.stream(action.freed())
+                        .mapToObj(place -> names.getOrDefault(place, List.of()))
+                        .filter(known -> known.size() == 1)
+                        .flatMap(List::stream)
+                        .toList())
+                .toList();
     }
 
     /** A segment with its hash code, which is costly, computed once. */

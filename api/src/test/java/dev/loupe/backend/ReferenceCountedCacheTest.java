@@ -84,6 +84,22 @@ class ReferenceCountedCacheTest {
     }
 
     @Test
+    void aMakerThatNeedsTheRoomClosesWhatNobodyUses() {
+        ReferenceCountedCache.Lease<String> used = acquire(1);
+        use(2);
+        assertThat(value(cache.acquire(3, key -> {
+                    cache.closeUnused();
+                    return "v" + key;
+                })))
+                .isEqualTo("v3");
+        assertThat(closed).containsExactly("v2");
+        used.close();
+        assertThat(closed).containsExactly("v2");
+        use(4);
+        assertThat(closed).containsExactly("v2", "v1");
+    }
+
+    @Test
     void whatCouldNotBeMadeIsMadeByTheNextWhoAsks() {
         assertThatThrownBy(() -> cache.acquire(1, key -> {
                     throw new IllegalStateException("no room");

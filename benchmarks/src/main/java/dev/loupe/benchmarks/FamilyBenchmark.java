@@ -9,7 +9,6 @@ import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -56,14 +55,7 @@ public class FamilyBenchmark {
     public void setUp() {
         model = HookedTransformer.fromConfig(
                 config(), 1, LoadOptions.noProcessing().withBackend(backend).withThreads(2));
-        Random random = new Random(1);
-        long[][] ids = new long[batch][64];
-        for (long[] row : ids) {
-            for (int i = 0; i < row.length; i++) {
-                row[i] = random.nextInt(VOCABULARY);
-            }
-        }
-        tokens = Tokens.of(ids);
+        tokens = Gpt2Small.tokens(batch, 64, VOCABULARY);
     }
 
     private TransformerConfig config() {

@@ -34,13 +34,24 @@ public final class Gpt2Small {
         return HookedTransformer.fromConfig(config(), 1, options);
     }
 
+    /** Random tokens of a shape such as {@code 8x64}: batch and positions. */
+    public static Tokens tokens(String shape) {
+        int x = shape.indexOf('x');
+        return tokens(Integer.parseInt(shape.substring(0, x)), Integer.parseInt(shape.substring(x + 1)));
+    }
+
     /** Random tokens, the same each time. */
     public static Tokens tokens(int batch, int positions) {
+        return tokens(batch, positions, config().dVocab());
+    }
+
+    /** Random tokens of a vocabulary, the same each time. */
+    static Tokens tokens(int batch, int positions, int vocabulary) {
         Random random = new Random(batch * 1000003L + positions);
         long[][] ids = new long[batch][positions];
         for (long[] row : ids) {
             for (int i = 0; i < positions; i++) {
-                row[i] = random.nextInt(50257);
+                row[i] = random.nextInt(vocabulary);
             }
         }
         return Tokens.of(ids);

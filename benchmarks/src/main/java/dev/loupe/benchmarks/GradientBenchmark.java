@@ -48,8 +48,7 @@ public class GradientBenchmark {
     @Setup
     public void setUp() {
         model = Gpt2Small.model(backend, threads);
-        int x = shape.indexOf('x');
-        tokens = Gpt2Small.tokens(Integer.parseInt(shape.substring(0, x)), Integer.parseInt(shape.substring(x + 1)));
+        tokens = Gpt2Small.tokens(shape);
         metric = Metric.logitDifference(5, 9);
     }
 

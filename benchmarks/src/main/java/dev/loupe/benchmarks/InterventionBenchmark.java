@@ -54,8 +54,7 @@ public class InterventionBenchmark {
     @Setup
     public void setUp() {
         model = Gpt2Small.model(backend, threads);
-        int x = shape.indexOf('x');
-        tokens = Gpt2Small.tokens(Integer.parseInt(shape.substring(0, x)), Integer.parseInt(shape.substring(x + 1)));
+        tokens = Gpt2Small.tokens(shape);
         int layers = model.config().nLayers();
         scaled = new Intervention[layers];
         hooks = new Hook[layers];

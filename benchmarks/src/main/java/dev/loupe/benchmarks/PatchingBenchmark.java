@@ -1,7 +1,7 @@
 package dev.loupe.benchmarks;
 
 import dev.loupe.analysis.patching.ActivationPatching;
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.analysis.patching.PatchSetter;
 import dev.loupe.analysis.patching.Sweep;
 import dev.loupe.hook.Hook;
@@ -46,7 +46,7 @@ public class PatchingBenchmark {
     private HookedTransformer model;
     private Tokens corrupted;
     private ActivationCache clean;
-    private Metric metric;
+    private LogitMetric metric;
 
     /** Makes the model and the clean run. */
     @Setup
@@ -57,7 +57,7 @@ public class PatchingBenchmark {
         other[3] = (other[3] + 1) % model.config().dVocab();
         clean = model.runWithCache(Tokens.of(other), HookFilter.glob("*hook_resid_pre,*hook_z"))
                 .cache();
-        metric = Metric.logitDifference(5, 9);
+        metric = LogitMetric.logitDifference(5, 9);
     }
 
     /** Frees the model. */

@@ -47,8 +47,7 @@ public class PyTorchForwardBenchmark {
         // First, so that the threads are set for both.
         model = Gpt2Small.model("pytorch", threads);
         byHand = new NDArrayGpt2();
-        int x = shape.indexOf('x');
-        tokens = Gpt2Small.tokens(Integer.parseInt(shape.substring(0, x)), Integer.parseInt(shape.substring(x + 1)));
+        tokens = Gpt2Small.tokens(shape);
     }
 
     /** Frees both. */

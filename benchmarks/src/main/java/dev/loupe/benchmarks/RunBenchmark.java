@@ -51,8 +51,7 @@ public class RunBenchmark {
     @Setup
     public void setUp() {
         model = Gpt2Small.model(backend, threads);
-        int x = shape.indexOf('x');
-        tokens = Gpt2Small.tokens(Integer.parseInt(shape.substring(0, x)), Integer.parseInt(shape.substring(x + 1)));
+        tokens = Gpt2Small.tokens(shape);
     }
 
     /** Frees the model. */

@@ -1,7 +1,7 @@
 package dev.loupe.cli;
 
 import dev.loupe.analysis.patching.Ablation;
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.analysis.views.ColorScale;
 import dev.loupe.analysis.views.HeatMap;
 import dev.loupe.analysis.views.HtmlPage;
@@ -53,7 +53,7 @@ final class AblateCommand implements Callable<Integer> {
     public Integer call() {
         prompt.read();
         try (HookedTransformer model = options.load()) {
-            Metric metric = answers.difference(model);
+            LogitMetric metric = answers.difference(model);
             Tokens tokens = prompt.tokens(model);
             try (CachedRun run = model.runWithCache(tokens);
                     TerminalProgress progress = new TerminalProgress("Ablating")) {

@@ -1,7 +1,8 @@
 package dev.loupe.cli;
 
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Metric;
 import dev.loupe.tensor.Tensor;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -23,12 +24,12 @@ final class AnswerOptions {
     private String wrong;
 
     /** How much more the answer's logit is than the wrong one's. */
-    Metric difference(HookedTransformer model) {
+    LogitMetric difference(HookedTransformer model) {
         return Answers.difference(model, answer, wrong);
     }
 
     /** The same, as something that has derivatives. */
-    dev.loupe.model.Metric differentiable(HookedTransformer model) {
+    Metric differentiable(HookedTransformer model) {
         return Answers.differentiable(model, answer, wrong);
     }
 

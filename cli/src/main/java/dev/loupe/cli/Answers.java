@@ -1,7 +1,8 @@
 package dev.loupe.cli;
 
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Metric;
 import dev.loupe.tensor.Tensor;
 import java.io.PrintWriter;
 
@@ -18,9 +19,9 @@ final class Answers {
      *
      * @throws IllegalArgumentException if one isn't one token, or both are the same
      */
-    static Metric difference(HookedTransformer model, String answer, String wrong) {
+    static LogitMetric difference(HookedTransformer model, String answer, String wrong) {
         Ids ids = ids(model, answer, wrong);
-        return Metric.logitDifference(ids.answer(), ids.wrong());
+        return LogitMetric.logitDifference(ids.answer(), ids.wrong());
     }
 
     /**
@@ -28,9 +29,9 @@ final class Answers {
      *
      * @throws IllegalArgumentException if one isn't one token, or both are the same
      */
-    static dev.loupe.model.Metric differentiable(HookedTransformer model, String answer, String wrong) {
+    static Metric differentiable(HookedTransformer model, String answer, String wrong) {
         ids(model, answer, wrong);
-        return dev.loupe.model.Metric.logitDifference(model, answer, wrong);
+        return Metric.logitDifference(model, answer, wrong);
     }
 
     private static Ids ids(HookedTransformer model, String answer, String wrong) {

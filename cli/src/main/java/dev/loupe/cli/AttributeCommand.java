@@ -13,7 +13,6 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -56,6 +55,9 @@ final class AttributeCommand implements Callable<Integer> {
     @Mixin
     private final AnswerOptions answers = new AnswerOptions();
 
+    @Mixin
+    private final ReportOptions report = new ReportOptions();
+
     @Option(names = "--edges", description = "Edges between heads and MLPs, not nodes: the same as --method eap.")
     private boolean edges;
 
@@ -96,16 +98,8 @@ final class AttributeCommand implements Callable<Integer> {
                             + " much of the answer these edges carry. Goes with --edges.")
     private @Nullable Integer circuit;
 
-    @Option(names = "--json", description = "Print one JSON object.")
-    private boolean json;
-
-    @Option(
-            names = "--html",
-            paramLabel = "FILE",
-            converter = OutputPath.class,
-            description = "Also write a page with pictures, which needs nothing but a browser.")
-    private @Nullable Path html;
-
+    private final Map<String, Object> object = new LinkedHashMap<>();
+    private final List<String> lines = new ArrayList<>();
     private final List<View> views = new ArrayList<>();
 
     @Override
@@ -128,30 +122,21 @@ final class AttributeCommand implements Callable<Integer> {
             PromptPairOptions.Pair pair = prompts.tokens(model);
             Tokens right = pair.clean();
             Tokens other = pair.corrupt();
-            Map<String, Object> object = new LinkedHashMap<>();
             object.put("model", options.model);
             object.put("backend", model.backend().id());
             object.put("method", how.name().toLowerCase(java.util.Locale.ROOT).replace('_', '-'));
             switch (how) {
-                case ATP -> nodes(model, right, other, metric, object);
-                case IG -> tokens(model, right, other, metric, object);
-                default -> edges(model, right, other, metric, how == Method.EAP ? 0 : steps, object);
+                case ATP -> nodes(model, right, other, metric);
+                case IG -> tokens(model, right, other, metric);
+                default -> edges(model, right, other, metric, how == Method.EAP ? 0 : steps);
             }
-            if (json) {
-                Output.json(spec.commandLine().getOut(), object);
-            }
-            Path page = html;
-            if (page != null) {
-                HtmlPage.of(title(), views)
-                        .from(options.provenance(model)
-                                .prompt("clean", PromptOptions.text(model, right))
-                                .prompt("corrupted", PromptOptions.text(model, other)))
-                        .write(page);
-                if (!json) {
-                    spec.commandLine().getOut().println("The page is in " + page);
-                }
-            }
-            spec.commandLine().getOut().flush();
+            report.tell(
+                    () -> object,
+                    paint -> lines.forEach(paint::line),
+                    () -> HtmlPage.of(title(), views)
+                            .from(options.provenance(model)
+                                    .prompt("clean", PromptOptions.text(model, right))
+                                    .prompt("corrupted", PromptOptions.text(model, other))));
         }
         return 0;
     }
@@ -175,42 +160,34 @@ final class AttributeCommand implements Callable<Integer> {
         throw new ParameterException(spec.commandLine(), "--method is atp, eap, eap-ig or ig; found '" + method + "'");
     }
 
-    private void heading(double right, double other, Map<String, Object> object) {
+    private void heading(double right, double other) {
         object.put("clean", right);
         object.put("corrupted", other);
-        if (!json) {
-            spec.commandLine()
-                    .getOut()
-                    .println(Output.format(
-                            "logit of %s minus that of %s: clean %.4f, corrupted %.4f",
-                            Output.quote(answers.answer()), Output.quote(answers.wrong()), right, other));
-        }
+        lines.add(Output.format(
+                "logit of %s minus that of %s: clean %.4f, corrupted %.4f",
+                Output.quote(answers.answer()), Output.quote(answers.wrong()), right, other));
     }
 
-    private void nodes(HookedTransformer model, Tokens right, Tokens other, Metric metric, Map<String, Object> object) {
+    private void nodes(HookedTransformer model, Tokens right, Tokens other, Metric metric) {
         AttributionPatching nodes = AttributionPatching.of(model, right, other, metric);
-        heading(nodes.clean(), nodes.corrupted(), object);
+        heading(nodes.clean(), nodes.corrupted());
         List<String> tokens = model.toStrTokens(other.row(0));
-        table("residual stream (resid_pre) [layer, position]", nodes.byLayerAndPosition("resid_pre"), tokens, object);
-        table("attention output (attn_out) [layer, position]", nodes.byLayerAndPosition("attn_out"), tokens, object);
+        table("residual stream (resid_pre) [layer, position]", nodes.byLayerAndPosition("resid_pre"), tokens);
+        table("attention output (attn_out) [layer, position]", nodes.byLayerAndPosition("attn_out"), tokens);
         if (model.config().dMlp() > 0) {
-            table("MLP output (mlp_out) [layer, position]", nodes.byLayerAndPosition("mlp_out"), tokens, object);
+            table("MLP output (mlp_out) [layer, position]", nodes.byLayerAndPosition("mlp_out"), tokens);
         }
-        table("head output (z) [layer, head]", nodes.byLayerAndHead("z"), List.of(), object);
+        table("head output (z) [layer, head]", nodes.byLayerAndHead("z"), List.of());
     }
 
-    private void table(String name, Tensor values, List<String> columns, Map<String, Object> object) {
+    private void table(String name, Tensor values, List<String> columns) {
         HeatMap.Builder map = HeatMap.builder("Estimated effect of patching the " + name)
                 .values(values)
                 .rows("layer");
         views.add((columns.isEmpty() ? map.columns("head") : map.columns("position", columns)).build());
-        if (json) {
-            object.put(name.substring(name.indexOf('(') + 1, name.indexOf(')')), Output.nested(values));
-            return;
-        }
-        PrintWriter out = spec.commandLine().getOut();
-        out.println();
-        out.println("Estimated effect of patching the " + name);
+        object.put(name.substring(name.indexOf('(') + 1, name.indexOf(')')), Output.nested(values));
+        lines.add("");
+        lines.add("Estimated effect of patching the " + name);
         double[] flat = values.toDoubleArray();
         int width = (int) values.size(1);
         StringBuilder head = new StringBuilder("      ");
@@ -218,20 +195,19 @@ final class AttributeCommand implements Callable<Integer> {
             String label = columns.isEmpty() ? "h" + i : columns.get(i).strip();
             head.append(Output.format("%8s", label.length() > 7 ? label.substring(0, 7) : label));
         }
-        out.println(head);
+        lines.add(head.toString());
         for (int layer = 0; layer < values.size(0); layer++) {
             StringBuilder line = new StringBuilder(Output.format("  %3d ", layer));
             for (int i = 0; i < width; i++) {
                 line.append(Output.format("%8.3f", flat[layer * width + i]));
             }
-            out.println(line);
+            lines.add(line.toString());
         }
     }
 
-    private void tokens(
-            HookedTransformer model, Tokens right, Tokens other, Metric metric, Map<String, Object> object) {
+    private void tokens(HookedTransformer model, Tokens right, Tokens other, Metric metric) {
         IntegratedGradients integrated = IntegratedGradients.of(model, right, other, metric, steps);
-        heading(integrated.clean(), integrated.corrupted(), object);
+        heading(integrated.clean(), integrated.corrupted());
         object.put("scores", Output.nested(integrated.scores()));
         object.put("completeness_error", integrated.completenessError());
         views.add(ColoredTokens.builder("Integrated gradients of the tokens", model.toStrTokens(right.row(0)))
@@ -240,32 +216,23 @@ final class AttributeCommand implements Callable<Integer> {
                         integrated.completenessError()))
                 .values("score", integrated.scores().select(0, 0).toDoubleArray())
                 .build());
-        if (!json) {
-            double[] scores = integrated.scores().toDoubleArray();
-            PrintWriter out = spec.commandLine().getOut();
-            for (int i = 0; i < scores.length; i++) {
-                out.println(Output.format(
-                        "  %2d  %-14s -> %-14s %9.4f",
-                        i, Output.token(model, other.id(0, i)), Output.token(model, right.id(0, i)), scores[i]));
-            }
-            out.println(Output.format("completeness error %.2e in %d steps", integrated.completenessError(), steps));
+        double[] scores = integrated.scores().toDoubleArray();
+        for (int i = 0; i < scores.length; i++) {
+            lines.add(Output.format(
+                    "  %2d  %-14s -> %-14s %9.4f",
+                    i, Output.token(model, other.id(0, i)), Output.token(model, right.id(0, i)), scores[i]));
         }
+        lines.add(Output.format("completeness error %.2e in %d steps", integrated.completenessError(), steps));
     }
 
-    private void edges(
-            HookedTransformer model, Tokens right, Tokens other, Metric metric, int n, Map<String, Object> object) {
+    private void edges(HookedTransformer model, Tokens right, Tokens other, Metric metric, int n) {
         EdgeAttribution found = EdgeAttribution.integrated(model, right, other, metric, n);
-        heading(found.clean(), found.corrupted(), object);
+        heading(found.clean(), found.corrupted());
         object.put("writers", found.writers());
         object.put("readers", found.readers());
-        if (json) {
-            object.put("scores", Output.nested(found.scores()));
-        } else {
-            for (EdgeAttribution.Edge edge : found.top(top)) {
-                spec.commandLine()
-                        .getOut()
-                        .println(Output.format("  %-8s -> %-10s %9.4f", edge.writer(), edge.reader(), edge.score()));
-            }
+        object.put("scores", Output.nested(found.scores()));
+        for (EdgeAttribution.Edge edge : found.top(top)) {
+            lines.add(Output.format("  %-8s -> %-10s %9.4f", edge.writer(), edge.reader(), edge.score()));
         }
         Integer kept = circuit;
         Circuit shown = kept == null ? new Circuit(found.top(top)) : Circuit.top(found, kept);
@@ -273,19 +240,17 @@ final class AttributeCommand implements Callable<Integer> {
                 "Edges between heads (a0.h1: layer 0, head 1) and MLPs (m0), blue where patching them in speaks for the"
                         + " answer, red where against it.";
         if (kept != null) {
-            note += faithfulness(shown, shown.evaluate(model, right, other, metric), kept, object);
+            note += faithfulness(shown, shown.evaluate(model, right, other, metric), kept);
         }
         views.add(shown.view(kept == null ? "The strongest edges" : "Circuit", note));
         Path file = dot;
         if (file != null) {
             OutputFile.writeString(file, shown.toDot());
-            if (!json) {
-                spec.commandLine().getOut().println("The graph is in " + file);
-            }
+            lines.add("The graph is in " + file);
         }
     }
 
-    private String faithfulness(Circuit shown, Circuit.Faithfulness found, int asked, Map<String, Object> object) {
+    private String faithfulness(Circuit shown, Circuit.Faithfulness found, int asked) {
         String said = Output.format(
                 "%d of %d edges lead from the input to the logits. With all others patched the difference is %.4f:"
                         + " faithfulness %.3f. With these patched it is %.4f: completeness %.3f.",
@@ -312,9 +277,7 @@ final class AttributeCommand implements Callable<Integer> {
                         found.faithfulness(),
                         "completeness",
                         found.completeness()));
-        if (!json) {
-            spec.commandLine().getOut().println(said);
-        }
+        lines.add(said);
         return " " + said;
     }
 }

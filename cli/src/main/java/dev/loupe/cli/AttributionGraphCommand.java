@@ -231,30 +231,31 @@ final class AttributionGraphCommand implements Callable<Integer> {
                 .boxed()
                 .sorted(Comparator.comparingDouble(node -> -influence[node]))
                 .limit(top)
-                .forEach(node -> paint.line(Output.format(
-                        "  %.4f  %-9s  at %2d %-12s  %s",
-                        influence[node],
-                        graph.layer(node) < 0 ? "embedding" : "layer " + graph.layer(node),
-                        graph.position(node),
-                        Output.quote(labels.tokens().get(graph.position(node))),
-                        labels.of(graph, node))));
+                .forEach(node ->
+                        paint.line(Output.format("  %.4f  %s", influence[node], described(node, graph, labels))));
         paint.heading("what adds most to " + Output.quote(labels.logits().get(0)));
         int first = graph.logitNode(0);
         pruning.edges().stream()
                 .filter(edge -> edge.target() == first)
                 .sorted(Comparator.comparingDouble(edge -> -Math.abs(edge.weight())))
                 .limit(top)
-                .forEach(edge -> paint.line(Output.format(
-                        "  %+9.4f  %-9s  at %2d %-12s  %s",
-                        edge.weight(),
-                        graph.layer(edge.source()) < 0 ? "embedding" : "layer " + graph.layer(edge.source()),
-                        graph.position(edge.source()),
-                        Output.quote(labels.tokens().get(graph.position(edge.source()))),
-                        labels.of(graph, edge.source()))));
+                .forEach(edge -> paint.line(
+                        Output.format("  %+9.4f  %s", edge.weight(), described(edge.source(), graph, labels))));
         Path file = out;
         if (file != null) {
             paint.line("");
             paint.line("The graph is in " + file);
         }
+    }
+
+    /** Where a node is, and what it is. */
+    private static String described(int node, AttributionGraph graph, GraphLabels labels) {
+        int position = graph.position(node);
+        return Output.format(
+                "%-9s  at %2d %-12s  %s",
+                graph.layer(node) < 0 ? "embedding" : "layer " + graph.layer(node),
+                position,
+                Output.quote(labels.tokens().get(position)),
+                labels.of(graph, node));
     }
 }

@@ -26,7 +26,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Collectors;
 
 /**
  * What {@code loupe features} found, as text, JSON and a page.
@@ -252,9 +251,7 @@ record FeatureReport(
     }
 
     private String promotes(Shown one) {
-        long[] ids =
-                one.feature().promotes().stream().mapToLong(Long::longValue).toArray();
-        return TokenTexts.of(with, ids).stream().map(String::strip).collect(Collectors.joining(", "));
+        return TokenTexts.listed(with, one.feature().promotes());
     }
 
     private DataTable table(List<Shown> shown) {

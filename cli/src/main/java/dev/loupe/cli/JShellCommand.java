@@ -33,16 +33,13 @@ final class JShellCommand implements Callable<Integer> {
             "dev.loupe.analysis.factored",
             "dev.loupe.analysis.heads",
             "dev.loupe.analysis.pages",
+            "dev.loupe.analysis.patching",
             "dev.loupe.analysis.prediction",
             "dev.loupe.analysis.residual",
             "dev.loupe.analysis.steering",
             "dev.loupe.analysis.tasks",
             "dev.loupe.analysis.views",
             "dev.loupe.dictionaries");
-
-    /** One by one, because this package has a {@code Metric} of its own. */
-    private static final List<String> PATCHING =
-            List.of("Ablation", "ActivationPatching", "Component", "PatchingResult", "PathPatching", "Sweep");
 
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -100,8 +97,6 @@ final class JShellCommand implements Callable<Integer> {
     String snippets() {
         StringBuilder text = new StringBuilder();
         PACKAGES.forEach(name -> text.append("import ").append(name).append(".*;\n"));
-        PATCHING.forEach(name ->
-                text.append("import dev.loupe.analysis.patching.").append(name).append(";\n"));
         text.append("import static dev.loupe.array.Index.*;\n");
         text.append("LoadOptions options = ").append(options.javaOptions()).append(";\n");
         text.append("HookedTransformer model = HookedTransformer.fromPretrained(")

@@ -109,8 +109,7 @@ final class ModelOptions {
     HarvestJob job(List<String> points) {
         return HarvestJob.of(model, points.toArray(new String[0]))
                 .withOptions(loadOptions())
-                .withInterventions(
-                        interventions.stream().map(Intervention::parse).toList());
+                .withInterventions(parsed());
     }
 
     /** The expression in Java that makes {@link #loadOptions}. */

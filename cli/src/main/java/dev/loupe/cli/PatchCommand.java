@@ -1,10 +1,10 @@
 package dev.loupe.cli;
 
 import dev.loupe.analysis.patching.ActivationPatching;
-import dev.loupe.analysis.patching.Axis;
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.analysis.patching.PatchingResult;
 import dev.loupe.analysis.patching.Sweep;
+import dev.loupe.analysis.patching.SweepAxis;
 import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
@@ -58,7 +58,7 @@ final class PatchCommand implements Callable<Integer> {
         Sweep chosen = Sweep.of(sweep);
         prompts.read();
         try (HookedTransformer model = options.load()) {
-            Metric difference = answers.difference(model);
+            LogitMetric difference = answers.difference(model);
             PromptPairOptions.Pair pair = prompts.tokens(model);
             List<String> words = model.toStrTokens(pair.corrupt().row(0));
             try (CachedRun run = model.runWithCache(pair.clean());
@@ -66,7 +66,7 @@ final class PatchCommand implements Callable<Integer> {
                 answers.hint(model, run.logits());
                 Baselines baselines =
                         new Baselines(difference.of(run.logits()), difference.ofRun(model, pair.corrupt()));
-                Metric metric = difference.normalized(baselines.corrupted(), baselines.clean());
+                LogitMetric metric = difference.normalized(baselines.corrupted(), baselines.clean());
                 PatchingResult result = ActivationPatching.of(model, pair.corrupt(), run.cache(), metric)
                         .progress(progress)
                         .run(chosen);
@@ -91,7 +91,7 @@ final class PatchCommand implements Callable<Integer> {
                 "tokens", words,
                 "clean_logit_difference", baselines.clean(),
                 "corrupted_logit_difference", baselines.corrupted(),
-                "axes", result.axes().stream().map(Axis::label).toList(),
+                "axes", result.axes().stream().map(SweepAxis::label).toList(),
                 "kinds", result.kinds(),
                 "values", Output.nested(result.values()));
     }
@@ -114,7 +114,7 @@ final class PatchCommand implements Callable<Integer> {
                         model.backend().id(), baselines.clean(), baselines.corrupted())));
         double[] values = result.values().toDoubleArray();
         if (result.axes().size() == 2) {
-            boolean byPosition = result.axes().get(1) == Axis.POS;
+            boolean byPosition = result.axes().get(1) == SweepAxis.POS;
             int columns = (int) result.values().size(1);
             String header = IntStream.range(0, columns)
                     .mapToObj(i -> Painter.pad(byPosition ? clip(words.get(i)) : "H" + i, 7))

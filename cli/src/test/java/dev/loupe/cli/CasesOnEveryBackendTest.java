@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.loupe.analysis.factored.FactoredMatrix;
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.analysis.residual.CacheAnalysis;
 import dev.loupe.analysis.residual.StackOptions;
 import dev.loupe.analysis.steering.SteeringVector;
@@ -186,7 +186,7 @@ class CasesOnEveryBackendTest {
                             .shape())
                     .isEqualTo(Shape.of(10, 2, 128));
             Tokens texts = model.toTokens(List.of("The", "When Mary and John went to the store, John gave a drink to"));
-            assertThat(Metric.logitDifference(model, " Mary", " John").ofRun(model, texts))
+            assertThat(LogitMetric.logitDifference(model, " Mary", " John").ofRun(model, texts))
                     .isCloseTo(9.193, Offset.offset(1e-3));
             assertThat(model.runWithCache(rows, HookFilter.matching(name -> name.endsWith("hook_result")))
                             .cache()

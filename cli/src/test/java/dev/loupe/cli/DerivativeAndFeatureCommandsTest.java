@@ -180,6 +180,19 @@ final class DerivativeAndFeatureCommandsTest {
                 file.toString());
         assertThat(generated.err()).isEmpty();
         assertThat(generated.out()).contains(steered.substring(steered.indexOf(prompt)));
+        Cli harvest = Cli.run(
+                "harvest",
+                "--text",
+                "corpus.txt",
+                "--names",
+                "resid_post2",
+                "--out",
+                folder.resolve("harvest").toString(),
+                "--interventions",
+                file.toString(),
+                "--print-job");
+        assertThat(harvest.err()).isEmpty();
+        assertThat(harvest.json().get("interventions")).hasSize(1);
         Cli missing = Cli.run(
                 "generate",
                 prompt,

@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.harvest.job.HarvestJob;
+import dev.loupe.hook.Intervention;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -62,6 +64,9 @@ class HarvestCommandsTest {
 
     @Test
     void aJobIsPrintedAndReadAgain() throws IOException {
+        Intervention scaled = Intervention.parse("resid_post0 *= 2");
+        Path changes = folder.resolve("changes.json");
+        Intervention.write(changes, List.of(scaled));
         Cli cli = Cli.run(
                 "harvest",
                 "--text",
@@ -72,11 +77,16 @@ class HarvestCommandsTest {
                 folder.resolve("none").toString(),
                 "--intervene",
                 "z1[head=0] = 0",
+                "--interventions",
+                changes.toString(),
                 "--print-job");
         assertThat(cli.exitCode()).as(cli.err()).isZero();
         HarvestJob job = HarvestJob.fromJson(cli.out());
         assertThat(job.points()).containsExactly("resid_post2", "z1");
-        assertThat(job.interventions()).hasSize(1);
+        assertThat(job.interventions())
+                .extracting(Intervention::toString)
+                .containsExactly(
+                        scaled.toString(), Intervention.parse("z1[head=0] = 0").toString());
         assertThat(folder.resolve("none")).doesNotExist();
     }
 

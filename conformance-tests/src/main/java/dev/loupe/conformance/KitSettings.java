@@ -1,6 +1,6 @@
 package dev.loupe.conformance;
 
-import dev.loupe.conformance.kit.Selection;
+import dev.loupe.conformance.kit.TestSelection;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Optional;
@@ -31,7 +31,12 @@ final class KitSettings implements BeforeAllCallback {
      * @param command how that kit was begun, without what selects tests; empty for the class that runs it
      */
     record Settings(
-            long seed, Selection only, Optional<Path> reportFolder, String device, String backend, String command) {}
+            long seed,
+            TestSelection only,
+            Optional<Path> reportFolder,
+            String device,
+            String backend,
+            String command) {}
 
     KitSettings() {}
 
@@ -39,7 +44,7 @@ final class KitSettings implements BeforeAllCallback {
     public void beforeAll(ExtensionContext context) {
         Settings settings = new Settings(
                 setting(context, SEED).map(Long::valueOf).orElse(DEFAULT_SEED),
-                Selection.parse(setting(context, ONLY).orElse("")),
+                TestSelection.parse(setting(context, ONLY).orElse("")),
                 setting(context, REPORT).map(Path::of),
                 setting(context, DEVICE).orElse(""),
                 context.getConfigurationParameter(BACKEND).orElse(""),

@@ -6,8 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.loupe.array.HostTensor;
 import dev.loupe.conformance.kit.Deviations;
 import dev.loupe.conformance.kit.Reproduction;
-import dev.loupe.conformance.kit.Selection;
 import dev.loupe.conformance.kit.Session;
+import dev.loupe.conformance.kit.TestSelection;
 import dev.loupe.conformance.report.Report;
 import dev.loupe.graph.Op;
 import java.nio.file.Path;
@@ -69,7 +69,7 @@ class DeviationsTest {
     @Test
     void anEntryThatMatchesNoTestFails() {
         Deviations deviations = Deviations.parse("3.99/matmul  a rule that is gone\n", "acme.txt");
-        Session session = new Session(Reproduction.ofClass(getClass()), 1, Selection.ALL, deviations, new Report());
+        Session session = new Session(Reproduction.ofClass(getClass()), 1, TestSelection.ALL, deviations, new Report());
         List<DynamicTest> tests =
                 session.deviationTests().map(DynamicTest.class::cast).toList();
         assertThat(tests).hasSize(1);

@@ -9,6 +9,7 @@ import dev.loupe.architectures.hub.HubClient;
 import dev.loupe.architectures.hub.HubSettings;
 import dev.loupe.architectures.hub.Repository;
 import dev.loupe.array.Nearest;
+import dev.loupe.dictionaries.formats.DictionaryFile;
 import dev.loupe.dictionaries.formats.DictionaryFormats;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -16,6 +17,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
@@ -23,14 +25,13 @@ import org.jspecify.annotations.Nullable;
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class Dictionaries {
 
-    private static final List<String> BUNDLED = List.of(
-            "mlp_0.transcoder",
-            "mlp_1.transcoder",
-            "mlp_2.transcoder",
-            "mlp_3.transcoder",
-            "resid_post_1.jumprelu",
-            "resid_post_2.topk",
-            "resid_pre_3.standard");
+    private static final List<String> TRANSCODERS =
+            List.of("mlp_0.transcoder", "mlp_1.transcoder", "mlp_2.transcoder", "mlp_3.transcoder");
+
+    private static final List<String> BUNDLED = Stream.concat(
+                    TRANSCODERS.stream(),
+                    Stream.of("resid_post_1.jumprelu", "resid_post_2.topk", "resid_pre_3.standard"))
+            .toList();
 
     private static final String RESOURCES = "/dev/loupe/dictionaries/bundled/";
 
@@ -67,10 +68,15 @@ public final class Dictionaries {
     /** Loads a dictionary, and tells somebody how that goes on. */
     public static Dictionary load(String name, @Nullable String at, LoadListener listener) {
         if (BUNDLED.contains(name)) {
-            return DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at);
+            return dictionary(
+                    DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at));
         }
         Place place = place(name, "dictionary", BUNDLED, false, listener);
-        return DictionaryFormats.read(place.files(), place.folder(), name, at);
+        return dictionary(DictionaryFormats.read(place.files(), place.folder(), name, at));
+    }
+
+    private static Dictionary dictionary(DictionaryFile file) {
+        return new Dictionary(file.config(), file.weights());
     }
 
     /**
@@ -85,13 +91,12 @@ public final class Dictionaries {
     /** Loads a set of transcoders, and tells somebody how that goes on. */
     public static List<Dictionary> loadSet(String name, LoadListener listener) {
         if (name.equals(BUNDLED_SET)) {
-            return BUNDLED.stream()
-                    .filter(bundled -> bundled.endsWith(".transcoder"))
-                    .map(Dictionaries::load)
-                    .toList();
+            return TRANSCODERS.stream().map(Dictionaries::load).toList();
         }
         Place place = place(name, "set of transcoders", List.of(BUNDLED_SET), true, listener);
-        return DictionaryFormats.readSet(place.files(), place.folder(), name);
+        return DictionaryFormats.readSet(place.files(), place.folder(), name).stream()
+                .map(Dictionaries::dictionary)
+                .toList();
     }
 
     /**

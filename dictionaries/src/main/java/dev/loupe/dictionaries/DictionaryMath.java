@@ -1,7 +1,8 @@
 package dev.loupe.dictionaries;
 
-import dev.loupe.dictionaries.DictionaryConfig.Activation;
-import dev.loupe.dictionaries.DictionaryConfig.Normalization;
+import dev.loupe.dictionaries.formats.DictionaryConfig;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Activation;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Normalization;
 import dev.loupe.graph.Arithmetic;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.Op.ReduceKind;

@@ -2,6 +2,7 @@ package dev.loupe.dictionaries;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.dictionaries.formats.DictionaryConfig;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import dev.loupe.tensor.TensorScope;

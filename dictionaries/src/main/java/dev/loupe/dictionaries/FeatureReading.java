@@ -1,5 +1,6 @@
 package dev.loupe.dictionaries;
 
+import dev.loupe.dictionaries.formats.DictionaryConfig;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
@@ -168,8 +169,7 @@ public final class FeatureReading {
         Tensor row = model.weightNames().contains(name)
                 ? model.weight(name).pick(0, feature)
                 : model.tensors().of(dictionary.row("W_dec", feature).to(model.dtype()));
-        boolean normed = model.weightNames().contains(FINAL_NORM);
-        return (normed ? row.mul(model.weight(FINAL_NORM)) : row)
+        return (appliesFinalNorm(model) ? row.mul(model.weight(FINAL_NORM)) : row)
                 .matmul(model.W_U())
                 .squeeze(0);
     }

@@ -2,6 +2,7 @@ package dev.loupe.dictionaries;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.dictionaries.DictionaryMath.Prepared;
+import dev.loupe.dictionaries.formats.DictionaryConfig;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.Dim;
 import dev.loupe.graph.Expr;

@@ -7,7 +7,7 @@ import dev.loupe.analysis.pages.LensPage;
 import dev.loupe.analysis.pages.SteeringPage;
 import dev.loupe.analysis.patching.Ablation;
 import dev.loupe.analysis.patching.ActivationPatching;
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.analysis.patching.Sweep;
 import dev.loupe.analysis.steering.SteeringVector;
 import dev.loupe.analysis.steering.SteeringVector.Take;
@@ -83,10 +83,10 @@ final class Gallery {
     }
 
     private void patching() {
-        Metric difference = Metric.logitDifference(model, " Mary", " John");
+        LogitMetric difference = LogitMetric.logitDifference(model, " Mary", " John");
         Tokens clean = model.toTokens(CLEAN);
         Tokens corrupt = model.toTokens(CORRUPT);
-        Metric metric = difference.normalized(difference.ofRun(model, corrupt), difference.ofRun(model, clean));
+        LogitMetric metric = difference.normalized(difference.ofRun(model, corrupt), difference.ofRun(model, clean));
         try (CachedRun run = model.runWithCache(clean)) {
             ActivationPatching patching = ActivationPatching.of(model, corrupt, run.cache(), metric);
             String note = "How much of the logit difference comes back: 0 is the corrupted run, 1 the clean one.";
@@ -104,7 +104,7 @@ final class Gallery {
     }
 
     private void ablation() {
-        Metric metric = Metric.logitDifference(model, " Mary", " John");
+        LogitMetric metric = LogitMetric.logitDifference(model, " Mary", " John");
         Tokens tokens = model.toTokens(CLEAN);
         write(
                 "ablation",

@@ -2,7 +2,7 @@ package dev.loupe.examples;
 
 import dev.loupe.analysis.patching.Ablation;
 import dev.loupe.analysis.patching.ActivationPatching;
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.analysis.patching.Sweep;
 import dev.loupe.analysis.residual.DirectLogitAttribution;
 import dev.loupe.analysis.residual.DirectLogitAttribution.Attributions;
@@ -25,7 +25,7 @@ final class IoiPatching {
         try (HookedTransformer model = HookedTransformer.fromPretrained("toy-gpt2")) {
             Tokens clean = model.toTokens("When Mary and John went to the store, John gave a drink to");
             Tokens corrupt = model.toTokens("When Mary and John went to the store, Mary gave a drink to");
-            Metric difference = Metric.logitDifference(model, " Mary", " John");
+            LogitMetric difference = LogitMetric.logitDifference(model, " Mary", " John");
             System.out.println(ActivationPatching.between(model, clean, corrupt, difference)
                     .run(Sweep.ATTN_HEAD_OUT_ALL_POS));
 

@@ -135,9 +135,8 @@ final class CodeBlocks {
         boolean ofLoops = block.page().endsWith("writing-a-backend.md");
         String packageName =
                 ofLoops ? "dev.loupe.examples.loops" : String.format(Locale.ROOT, "pages.block%02d", index);
-        String named = own.contains("Metric;") ? "" : "import dev.loupe.model.Metric;\n";
-        String head = "package " + packageName + ";\n" + own + named + "import dev.loupe.dictionaries.Dictionary;\n"
-                + imports + """
+        String head =
+                "package " + packageName + ";\n" + own + "import dev.loupe.dictionaries.Dictionary;\n" + imports + """
                 import static dev.loupe.array.DType.*;
                 import static dev.loupe.array.Index.*;
                 import com.google.auto.service.AutoService;
@@ -187,7 +186,6 @@ final class CodeBlocks {
         return imports() + """
                 import java.nio.file.*;
                 import java.util.*;
-                import dev.loupe.analysis.patching.Metric;
                 public class Program {
                   public static void main(String[] arguments) throws Exception {
                 """ + code + "}\n}\n";

@@ -223,18 +223,15 @@ public final class Harvest {
                     Math.multiplyExact(2, perShard * layout.bytesPerToken()),
                     index.shards().size(),
                     index.tokens()));
-            if (index.complete()) {
-                checkDocuments(index);
-                return index;
-            }
-            open.restore(reducers);
             try (DocumentChain documents = new DocumentChain(source.open())) {
-                List<Entry> done = index.shards();
-                if (!done.isEmpty()) {
-                    Entry last = done.get(done.size() - 1);
-                    documents.skip(last.next().document(), last.documentsSha256(), source.name());
+                index.skip(documents, source.name());
+                if (index.complete()) {
+                    refuseMore(index, documents);
+                    return index;
                 }
-                Cursor from = done.isEmpty() ? new Cursor(firstRow, 0, 0) : index.next();
+                index.restore(folder, reducers);
+                Entry last = index.last();
+                Cursor from = last == null ? new Cursor(firstRow, 0, 0) : last.next();
                 ShardReader shards = new ShardReader(
                         model, job, layout, documents, from, index.shards().size(), mostTokens - index.tokens());
                 compute(shards, documents, open, reducers, index.tokens());
@@ -247,20 +244,12 @@ public final class Harvest {
         }
     }
 
-    /** Throws unless a complete harvest was made of these documents, and of all of them. */
-    private void checkDocuments(HarvestIndex index) throws IOException {
-        try (DocumentChain documents = new DocumentChain(source.open())) {
-            if (index.documents() > 0) {
-                documents.skip(index.documents(), index.documentsSha256(), source.name());
-                if (documents.next() != null) {
-                    throw new IllegalArgumentException("The harvest in " + folder + " is complete with the "
-                            + index.documents() + " documents that " + source.name()
-                            + " had; now there are more. Harvest those into another folder");
-                }
-            } else if (!index.shards().isEmpty()) {
-                Entry last = index.shards().get(index.shards().size() - 1);
-                documents.skip(last.next().document(), last.documentsSha256(), source.name());
-            }
+    /** Throws if a complete harvest came to its data set's end, and there are documents behind it now. */
+    private void refuseMore(HarvestIndex index, DocumentChain documents) throws IOException {
+        if (index.documents() > 0 && documents.next() != null) {
+            throw new IllegalArgumentException("The harvest in " + folder + " is complete with the "
+                    + index.documents() + " documents that " + source.name()
+                    + " had; now there are more. Harvest those into another folder");
         }
     }
 

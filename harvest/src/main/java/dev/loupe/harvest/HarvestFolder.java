@@ -1,7 +1,6 @@
 package dev.loupe.harvest;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.harvest.HarvestIndex.Entry;
 import dev.loupe.harvest.job.HarvestJob;
@@ -52,15 +51,19 @@ final class HarvestFolder implements AutoCloseable {
         this.index = index;
     }
 
-    /** Says at once, before a model is loaded, that there is something else in the folder. */
-    static void refuseOther(Path folder, boolean resume) {
-        refuseOther(folder, resume, name -> false);
+    /**
+     * Says at once, before a model is loaded, that there is something else in the folder.
+     *
+     * @return the harvest to go on with; null if one may begin there
+     */
+    static @Nullable HarvestIndex refuseOther(Path folder, boolean resume) {
+        return refuseOther(folder, resume, name -> false);
     }
 
     /** The same, where files of some names may be. */
-    static void refuseOther(Path folder, boolean resume, Predicate<String> expected) {
+    static @Nullable HarvestIndex refuseOther(Path folder, boolean resume, Predicate<String> expected) {
         if (!Files.exists(folder)) {
-            return;
+            return null;
         }
         if (!Files.isDirectory(folder)) {
             throw new IllegalArgumentException(
@@ -69,7 +72,10 @@ final class HarvestFolder implements AutoCloseable {
         try {
             if (Files.exists(folder.resolve(HarvestIndex.FILE))) {
                 HarvestIndex there = HarvestIndex.read(folder);
-                if (!resume && !isBarelyBegun(there)) {
+                if (isBarelyBegun(there)) {
+                    return null;
+                }
+                if (!resume) {
                     throw new IllegalArgumentException(String.format(
                             Locale.ROOT,
                             "%s has a harvest already, %s, of %,d tokens; go on with it (--resume), or choose another"
@@ -78,10 +84,13 @@ final class HarvestFolder implements AutoCloseable {
                             there.complete() ? "complete" : "not complete",
                             there.tokens()));
                 }
-            } else if (!isEmpty(folder, expected)) {
+                return there;
+            }
+            if (!isEmpty(folder, expected)) {
                 throw new IllegalArgumentException(folder + " has files in it, but no " + HarvestIndex.FILE
                         + "; a harvest is written into a folder of its own");
             }
+            return null;
         } catch (IOException e) {
             throw new UncheckedIOException("Can't look into " + folder + ": " + IoFailures.reason(e), e);
         }
@@ -95,10 +104,9 @@ final class HarvestFolder implements AutoCloseable {
             if (lock(channel) == null) {
                 throw new IllegalArgumentException("Another harvest is writing into " + folder + " at the moment");
             }
-            refuseOther(folder, resume);
+            HarvestIndex there = refuseOther(folder, resume);
             HarvestIndex index = asked;
-            if (Files.exists(folder.resolve(HarvestIndex.FILE)) && !isBarelyBegun(HarvestIndex.read(folder))) {
-                HarvestIndex there = HarvestIndex.read(folder);
+            if (there != null) {
                 refuseDifferent(folder, there, asked);
                 index = cut(there, mostTokens);
                 checkFiles(folder, index);
@@ -186,12 +194,11 @@ final class HarvestFolder implements AutoCloseable {
                     index.tokens(),
                     mostTokens));
         }
-        List<Entry> shards = index.shards();
-        if (shards.isEmpty()
-                || mostTokens == index.tokens()
-                || shards.get(shards.size() - 1).whole()) {
+        Entry last = index.last();
+        if (last == null || mostTokens == index.tokens() || last.whole()) {
             return index;
         }
+        List<Entry> shards = index.shards();
         return index.with(shards.subList(0, shards.size() - 1), false);
     }
 
@@ -234,20 +241,6 @@ final class HarvestFolder implements AutoCloseable {
                 if (ours || UNFINISHED.matcher(name).matches()) {
                     Files.deleteIfExists(file);
                 }
-            }
-        }
-    }
-
-    /** Gives reducers back what they knew. */
-    void restore(List<Reducer> reducers) {
-        List<Entry> shards = index.shards();
-        String state = shards.isEmpty() ? null : shards.get(shards.size() - 1).state();
-        if (state == null) {
-            return;
-        }
-        try (SafetensorsFile file = SafetensorsFile.open(folder.resolve(state))) {
-            for (Reducer reducer : reducers) {
-                reducer.merge(Harvest.read(file, reducer.id() + "/"));
             }
         }
     }

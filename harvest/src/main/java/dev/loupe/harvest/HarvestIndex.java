@@ -2,10 +2,13 @@ package dev.loupe.harvest;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonMappingException;
+import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.harvest.job.JobJson;
+import dev.loupe.harvest.reduce.Reducer;
 import dev.loupe.harvest.shard.Cursor;
 import dev.loupe.harvest.shard.Layout;
+import dev.loupe.harvest.source.DocumentChain;
 import dev.loupe.io.IoFailures;
 import dev.loupe.io.OutputFile;
 import java.io.IOException;
@@ -121,9 +124,38 @@ public record HarvestIndex(
         return with(more, false);
     }
 
-    /** Where the harvest goes on. */
-    Cursor next() {
-        return shards.isEmpty() ? Cursor.start() : shards.get(shards.size() - 1).next();
+    /** The shard that was written last; null if there is none. */
+    @Nullable
+    Entry last() {
+        return shards.isEmpty() ? null : shards.get(shards.size() - 1);
+    }
+
+    /**
+     * Passes over the documents that the harvest has read.
+     *
+     * @throws IllegalArgumentException if there are fewer, or others
+     */
+    void skip(DocumentChain from, String name) throws IOException {
+        Entry last = last();
+        if (documents > 0) {
+            from.skip(documents, documentsSha256, name);
+        } else if (last != null) {
+            from.skip(last.next().document(), last.documentsSha256(), name);
+        }
+    }
+
+    /** Gives reducers back what they knew after the last shard. */
+    void restore(Path folder, List<Reducer> into) {
+        Entry last = last();
+        String state = last == null ? null : last.state();
+        if (state == null) {
+            return;
+        }
+        try (SafetensorsFile file = SafetensorsFile.open(folder.resolve(state))) {
+            for (Reducer reducer : into) {
+                reducer.merge(Harvest.read(file, reducer.id() + "/"));
+            }
+        }
     }
 
     void write(Path folder) {

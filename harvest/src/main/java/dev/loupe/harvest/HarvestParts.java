@@ -1,6 +1,5 @@
 package dev.loupe.harvest;
 
-import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.harvest.HarvestIndex.Entry;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.harvest.reduce.Reducer;
@@ -82,7 +81,7 @@ public final class HarvestParts {
             throw new IllegalArgumentException("The harvest in " + part + " isn't complete; go on with it first");
         }
         try (DocumentChain documents = new DocumentChain(source.open())) {
-            documents.skip(index.documents(), index.documentsSha256(), source.name());
+            index.skip(documents, source.name());
             if (documents.next() != null) {
                 throw new IllegalArgumentException(source.name() + " has more documents than the " + index.documents()
                         + " that " + part + " was made of. Is it the same data set, divided as before?");
@@ -117,7 +116,7 @@ public final class HarvestParts {
                 entries.add(inside(name, entry));
             }
             documents += index.documents();
-            restore(part, index, reducers);
+            index.restore(part, reducers);
         }
         HarvestFolder.writeResults(folder, reducers);
         HarvestIndex joined = HarvestIndex.begin(
@@ -146,19 +145,6 @@ public final class HarvestParts {
 
     private static @Nullable String prefixed(String folder, @Nullable String file) {
         return file == null ? null : folder + "/" + file;
-    }
-
-    private static void restore(Path part, HarvestIndex index, List<Reducer> reducers) {
-        List<Entry> shards = index.shards();
-        String state = shards.isEmpty() ? null : shards.get(shards.size() - 1).state();
-        if (state == null) {
-            return;
-        }
-        try (SafetensorsFile file = SafetensorsFile.open(part.resolve(state))) {
-            for (Reducer reducer : reducers) {
-                reducer.merge(Harvest.read(file, reducer.id() + "/"));
-            }
-        }
     }
 
     private static List<Path> list(Path folder) throws IOException {

@@ -159,7 +159,7 @@ public record Circuit(List<Edge> edges) {
         return inside;
     }
 
-    private static Map<String, Integer> stages(List<ModelParts.Site> sites) {
+    private static Map<String, Integer> stages(List<ModelParts.PartsAtPoint> sites) {
         Map<String, Integer> stages = new LinkedHashMap<>();
         sites.forEach(site -> site.names().forEach(name -> stages.put(name, site.stage())));
         return stages;
@@ -176,8 +176,8 @@ public record Circuit(List<Edge> edges) {
         RunRequest.Builder request = RunRequest.of(clean).returns(RunRequest.Returns.NONE);
         Intervention.Fed corrupted = Intervention.Fed.of(
                 told, StandardNames.BATCH, StandardNames.POS, Dim.of(told.size(2)), Dim.of(told.size(3)));
-        for (ModelParts.Site reader : parts.reading()) {
-            List<ModelParts.Site> before = parts.writing().stream()
+        for (ModelParts.PartsAtPoint reader : parts.reading()) {
+            List<ModelParts.PartsAtPoint> before = parts.writing().stream()
                     .filter(writer -> writer.stage() < reader.stage())
                     .toList();
             List<String> writers =

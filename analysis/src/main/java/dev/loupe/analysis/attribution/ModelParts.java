@@ -25,7 +25,7 @@ final class ModelParts {
      * @param heads whether it is [batch, pos, head, d_model], else [batch, pos, d_model]
      * @param norm the scope of a norm that what is written goes through before the residual stream; null for none
      */
-    record Site(
+    record PartsAtPoint(
             String point,
             List<String> names,
             boolean heads,
@@ -36,35 +36,36 @@ final class ModelParts {
     private static final String LOGITS = "logits";
 
     private final HookedTransformer model;
-    private final List<Site> writing = new ArrayList<>();
-    private final List<Site> reading = new ArrayList<>();
+    private final List<PartsAtPoint> writing = new ArrayList<>();
+    private final List<PartsAtPoint> reading = new ArrayList<>();
 
     ModelParts(HookedTransformer model) {
         this.model = model;
         HookNames names = model.hookNames();
-        writing.add(new Site(names.resolve("resid_pre", 0).name(), List.of(INPUT), false, -1, null));
+        writing.add(new PartsAtPoint(names.resolve("resid_pre", 0).name(), List.of(INPUT), false, -1, null));
         int layers = model.config().nLayers();
         for (int layer = 0; layer < layers; layer++) {
             String block = "blocks." + layer + ".";
             boolean normAfter = model.config().block(layer).norms().after();
             boolean parallel = model.config().block(layer).parallel();
             List<String> heads = heads(layer, model.config().nHeads(), "");
-            writing.add(new Site(
+            writing.add(new PartsAtPoint(
                     block + "attn.hook_result", heads, true, 2 * layer, normAfter ? block + "ln1_post" : null));
             for (String kind : List.of("q", "k", "v")) {
                 int count = kind.equals("q")
                         ? model.config().nHeads()
                         : model.config().nKeyValueHeads();
                 List<String> readers = heads(layer, count, "<" + kind + ">");
-                reading.add(new Site(block + "hook_" + kind + "_input", readers, true, 2 * layer, null));
+                reading.add(new PartsAtPoint(block + "hook_" + kind + "_input", readers, true, 2 * layer, null));
             }
             if (names.has(block + "hook_mlp_out")) {
                 List<String> mlp = List.of("m" + layer);
-                writing.add(new Site(block + "hook_mlp_out", mlp, false, 2 * layer + 1, null));
-                reading.add(new Site(block + "hook_mlp_in", mlp, false, parallel ? 2 * layer : 2 * layer + 1, null));
+                writing.add(new PartsAtPoint(block + "hook_mlp_out", mlp, false, 2 * layer + 1, null));
+                reading.add(new PartsAtPoint(
+                        block + "hook_mlp_in", mlp, false, parallel ? 2 * layer : 2 * layer + 1, null));
             }
         }
-        reading.add(new Site(names.resolve("resid_post", -1).name(), List.of(LOGITS), false, 2 * layers, null));
+        reading.add(new PartsAtPoint(names.resolve("resid_post", -1).name(), List.of(LOGITS), false, 2 * layers, null));
     }
 
     private static List<String> heads(int layer, int count, String end) {
@@ -76,12 +77,12 @@ final class ModelParts {
     }
 
     /** Where parts write, in the order of the writers. */
-    List<Site> writing() {
+    List<PartsAtPoint> writing() {
         return writing;
     }
 
     /** Where parts read, in the order of the readers. */
-    List<Site> reading() {
+    List<PartsAtPoint> reading() {
         return reading;
     }
 
@@ -93,7 +94,7 @@ final class ModelParts {
         return names(reading);
     }
 
-    private static List<String> names(List<Site> sites) {
+    private static List<String> names(List<PartsAtPoint> sites) {
         return sites.stream().flatMap(site -> site.names().stream()).toList();
     }
 
@@ -116,7 +117,7 @@ final class ModelParts {
     }
 
     /** What the parts of a site add to the residual stream, [batch, pos, part, d_model]. */
-    Tensor added(Site site, ActivationCache cache) {
+    Tensor added(PartsAtPoint site, ActivationCache cache) {
         Tensor activation = cache.get(site.point());
         if (site.norm() != null) {
             activation = activation
@@ -154,10 +155,10 @@ final class ModelParts {
         int width = readers().size();
         float[] mask = new float[writers().size() * width];
         int row = 0;
-        for (Site writer : writing) {
+        for (PartsAtPoint writer : writing) {
             for (int i = 0; i < writer.names().size(); i++, row++) {
                 int column = 0;
-                for (Site reader : reading) {
+                for (PartsAtPoint reader : reading) {
                     for (int j = 0; j < reader.names().size(); j++, column++) {
                         mask[row * width + column] = writer.stage() < reader.stage() ? 1 : 0;
                     }

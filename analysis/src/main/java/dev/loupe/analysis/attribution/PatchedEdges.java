@@ -16,7 +16,7 @@ import java.util.List;
  * @param all how many writers the model has
  * @param heads whether there is a reader for each head, [batch, pos, head, d_model]
  */
-record PatchedEdges(List<ModelParts.Site> writers, int all, boolean heads) implements GraphFunction {
+record PatchedEdges(List<ModelParts.PartsAtPoint> writers, int all, boolean heads) implements GraphFunction {
 
     /** What the corrupted run's writers added to the residual stream, [batch, pos, writer, d_model], later ones too. */
     static final String CORRUPTED = "corrupted";
@@ -33,7 +33,7 @@ record PatchedEdges(List<ModelParts.Site> writers, int all, boolean heads) imple
     public Expr apply(Expr x, Scope scope) {
         List<Expr> added = new ArrayList<>();
         Dim width = x.size(-1);
-        for (ModelParts.Site writer : writers) {
+        for (ModelParts.PartsAtPoint writer : writers) {
             Expr value = scope.value(writer.point());
             String norm = writer.norm();
             if (norm != null) {

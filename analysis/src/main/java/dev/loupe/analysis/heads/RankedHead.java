@@ -1,8 +1,6 @@
 package dev.loupe.analysis.heads;
 
 import dev.loupe.tensor.Tensor;
-import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import org.apiguardian.api.API;
 
@@ -21,14 +19,9 @@ public record RankedHead(int layer, int head, double score) {
         if (scores.shape().rank() != 2) {
             throw new IllegalArgumentException("Scores of heads are [layer, head], found " + scores.shape());
         }
-        double[] flat = scores.toDoubleArray();
-        int heads = (int) scores.size(1);
-        List<RankedHead> ranked = new ArrayList<>();
-        for (int i = 0; i < flat.length; i++) {
-            ranked.add(new RankedHead(i / heads, i % heads, flat[i]));
-        }
-        ranked.sort(Comparator.comparingDouble(RankedHead::score).reversed());
-        return ranked;
+        return scores.topEntries((int) scores.elements()).stream()
+                .map(entry -> new RankedHead(entry.index().get(0), entry.index().get(1), entry.value()))
+                .toList();
     }
 
     /** The name that papers give it: {@code L5H1}. */

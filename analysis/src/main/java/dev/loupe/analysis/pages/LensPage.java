@@ -2,24 +2,19 @@ package dev.loupe.analysis.pages;
 
 import dev.loupe.analysis.TokenTexts;
 import dev.loupe.analysis.heads.HeadViews;
-import dev.loupe.analysis.residual.CacheAnalysis;
+import dev.loupe.analysis.residual.LogitDifference;
 import dev.loupe.analysis.residual.LogitLens;
-import dev.loupe.analysis.residual.ResidualStack;
-import dev.loupe.analysis.residual.StackOptions;
-import dev.loupe.analysis.residual.Targets;
 import dev.loupe.analysis.views.Bars;
 import dev.loupe.analysis.views.ColorScale;
 import dev.loupe.analysis.views.HeatMap;
 import dev.loupe.analysis.views.HtmlPage;
 import dev.loupe.analysis.views.Provenance;
 import dev.loupe.analysis.views.View;
-import dev.loupe.architecture.BlockSpec;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import org.apiguardian.api.API;
@@ -101,16 +96,11 @@ public final class LensPage {
     }
 
     private List<View> attribution(long answer, long wrong) {
-        CacheAnalysis analysis = CacheAnalysis.of(run.cache());
-        ResidualStack parts = analysis.getFullResidDecomposition(
-                StackOptions.defaults().expandNeurons(false).applyLn().position(-1));
-        double[] values = analysis.logitAttrs(parts, Targets.id(answer), Targets.id(wrong))
-                .toDoubleArray();
-        Tensor unembedding = model.b_U();
-        double bias = unembedding.item(answer) - unembedding.item(wrong);
+        List<LogitDifference.Part> parts = LogitDifference.parts(run.cache(), 0, answer, wrong);
         Tensor last = run.logits().get(0, -1);
         double total = last.item(answer) - last.item(wrong);
-        double rest = total - bias - Arrays.stream(values).sum();
+        double rest =
+                total - parts.stream().mapToDouble(LogitDifference.Part::value).sum();
 
         List<String> names = TokenTexts.of(model, new long[] {answer, wrong});
         String title = "Who speaks for “" + names.get(0) + "” against “" + names.get(1) + "”";
@@ -129,31 +119,12 @@ public final class LensPage {
                                 : ""))
                 .unit("logits")
                 .most(14);
-        int layers = model.config().nLayers();
-        int heads = model.config().nHeads();
-        List<Integer> mlps = new ArrayList<>();
-        for (int layer = 0; layer < layers; layer++) {
-            if (model.config().block(layer).mlp() != BlockSpec.Mlp.NONE) {
-                mlps.add(layer);
+        double[][] byHead = new double[model.config().nLayers()][model.config().nHeads()];
+        for (LogitDifference.Part part : parts) {
+            bars.bar(part.name(), part.value(), part.layer(), part.head());
+            if (part.head() >= 0) {
+                byHead[part.layer()][part.head()] = part.value();
             }
-        }
-        // The decomposition has the heads first, layer by layer, then the MLPs, then what is of no layer.
-        for (int i = 0; i < values.length; i++) {
-            String name = parts.labels().get(i);
-            int mlp = i - layers * heads;
-            if (mlp < 0) {
-                bars.bar(name, values[i], i / heads, i % heads);
-            } else if (mlp < mlps.size()) {
-                bars.bar(name, values[i], mlps.get(mlp));
-            } else {
-                bars.bar(name, values[i]);
-            }
-        }
-        bars.bar("b_U", bias);
-
-        double[][] byHead = new double[layers][];
-        for (int layer = 0; layer < layers; layer++) {
-            byHead[layer] = Arrays.copyOfRange(values, layer * heads, (layer + 1) * heads);
         }
         HeatMap map = HeatMap.builder("Each head's part in it")
                 .note("Positive: the head writes for “" + names.get(0) + "”. Click a head to see where it looks.")

@@ -152,28 +152,29 @@ public final class Ablation {
     }
 
     /** The metric with each head taken out alone: [layer, head]. */
-    public PatchingResult heads(HookedTransformer model, Tokens tokens, Metric metric) {
+    public PatchingResult heads(HookedTransformer model, Tokens tokens, LogitMetric metric) {
         return heads(model, tokens, metric, Progress.NONE);
     }
 
-    /** As {@link #heads(HookedTransformer, Tokens, Metric)}, told how far it has come. */
-    public PatchingResult heads(HookedTransformer model, Tokens tokens, Metric metric, Progress progress) {
+    /** As {@link #heads(HookedTransformer, Tokens, LogitMetric)}, told how far it has come. */
+    public PatchingResult heads(HookedTransformer model, Tokens tokens, LogitMetric metric, Progress progress) {
         List<Component> components = new ArrayList<>();
         int heads = model.config().nHeads();
         for (int i = 0; i < model.config().nLayers() * heads; i++) {
             components.add(Component.head(i / heads, i % heads));
         }
         Tensor values = each(model, tokens, metric, components, progress).reshape(-1, heads);
-        return new PatchingResult(name + " ablation of heads", List.of(Axis.LAYER, Axis.HEAD), values, List.of());
+        return new PatchingResult(
+                name + " ablation of heads", List.of(SweepAxis.LAYER, SweepAxis.HEAD), values, List.of());
     }
 
     /** The metric with the attention and with the MLP of each layer taken out alone: [2, layer]. */
-    public PatchingResult layers(HookedTransformer model, Tokens tokens, Metric metric) {
+    public PatchingResult layers(HookedTransformer model, Tokens tokens, LogitMetric metric) {
         return layers(model, tokens, metric, Progress.NONE);
     }
 
-    /** As {@link #layers(HookedTransformer, Tokens, Metric)}, told how far it has come. */
-    public PatchingResult layers(HookedTransformer model, Tokens tokens, Metric metric, Progress progress) {
+    /** As {@link #layers(HookedTransformer, Tokens, LogitMetric)}, told how far it has come. */
+    public PatchingResult layers(HookedTransformer model, Tokens tokens, LogitMetric metric, Progress progress) {
         List<Component> components = new ArrayList<>();
         int layers = model.config().nLayers();
         for (int i = 0; i < 2 * layers; i++) {
@@ -181,17 +182,20 @@ public final class Ablation {
         }
         Tensor values = each(model, tokens, metric, components, progress).reshape(2, layers);
         return new PatchingResult(
-                name + " ablation of layers", List.of(Axis.KIND, Axis.LAYER), values, List.of("attn_out", "mlp_out"));
+                name + " ablation of layers",
+                List.of(SweepAxis.KIND, SweepAxis.LAYER),
+                values,
+                List.of("attn_out", "mlp_out"));
     }
 
     /** The metric with each of some parts taken out alone: [part]. */
-    public Tensor each(HookedTransformer model, Tokens tokens, Metric metric, List<Component> components) {
+    public Tensor each(HookedTransformer model, Tokens tokens, LogitMetric metric, List<Component> components) {
         return each(model, tokens, metric, components, Progress.NONE);
     }
 
     /** The metric with each of some parts taken out alone: [part]. Runs with parts of one activation are batched. */
     public Tensor each(
-            HookedTransformer model, Tokens tokens, Metric metric, List<Component> components, Progress progress) {
+            HookedTransformer model, Tokens tokens, LogitMetric metric, List<Component> components, Progress progress) {
         List<Patch> patches = new ArrayList<>();
         for (Component component : components) {
             HookPoint point = component.point(model.hookNames());

@@ -24,7 +24,7 @@ import org.apiguardian.api.API;
  *
  * <pre>{@code
  * ActivationCache clean = model.runWithCache(cleanTokens).cache();
- * Metric metric = Metric.logitDifference(model, " Mary", " John");
+ * LogitMetric metric = LogitMetric.logitDifference(model, " Mary", " John");
  * PatchingResult result = ActivationPatching.of(model, corruptedTokens, clean, metric).run(Sweep.RESID_PRE);
  * }</pre>
  */
@@ -36,7 +36,7 @@ public final class ActivationPatching {
     private final HookedTransformer model;
     private final Tokens corrupted;
     private final ActivationCache clean;
-    private final Metric metric;
+    private final LogitMetric metric;
     private final long memoryBudget;
     private final Progress progress;
 
@@ -44,7 +44,7 @@ public final class ActivationPatching {
             HookedTransformer model,
             Tokens corrupted,
             ActivationCache clean,
-            Metric metric,
+            LogitMetric metric,
             long memoryBudget,
             Progress progress) {
         this.model = model;
@@ -62,7 +62,7 @@ public final class ActivationPatching {
      * @param clean activations of the clean run
      */
     public static ActivationPatching of(
-            HookedTransformer model, Tokens corrupted, ActivationCache clean, Metric metric) {
+            HookedTransformer model, Tokens corrupted, ActivationCache clean, LogitMetric metric) {
         return new ActivationPatching(model, corrupted, clean, metric, DEFAULT_BUDGET, Progress.NONE);
     }
 
@@ -72,16 +72,17 @@ public final class ActivationPatching {
      *
      * @param clean the tokens that give the answer
      * @param corrupted as many sequences of as many tokens, which don't
-     * @param metric as it is measured; {@link Metric#normalized(double, double)} is applied here
+     * @param metric as it is measured; {@link LogitMetric#normalized(double, double)} is applied here
      * @throws IllegalArgumentException if the prompts differ in shape, or the metric is the same for both
      */
-    public static ActivationPatching between(HookedTransformer model, Tokens clean, Tokens corrupted, Metric metric) {
+    public static ActivationPatching between(
+            HookedTransformer model, Tokens clean, Tokens corrupted, LogitMetric metric) {
         if (clean.batch() != corrupted.batch() || clean.positions() != corrupted.positions()) {
             throw new IllegalArgumentException("The clean prompts are " + clean.batch() + " sequences of "
                     + clean.positions() + " tokens, the corrupted ones " + corrupted.batch() + " of "
                     + corrupted.positions() + ": both must be as many of as many");
         }
-        Metric scaled = metric.normalized(metric.ofRun(model, corrupted), metric.ofRun(model, clean));
+        LogitMetric scaled = metric.normalized(metric.ofRun(model, corrupted), metric.ofRun(model, clean));
         return of(model, corrupted, model.runWithCache(clean).cache(), scaled);
     }
 
@@ -127,15 +128,15 @@ public final class ActivationPatching {
             parts.add(aligned(values, member.axes(), sweep.axes()));
             kinds.add(member.id());
         }
-        List<Axis> axes = new ArrayList<>(List.of(Axis.KIND));
+        List<SweepAxis> axes = new ArrayList<>(List.of(SweepAxis.KIND));
         axes.addAll(sweep.axes());
         return new PatchingResult(sweep.id(), axes, Tensor.stack(0, parts), kinds, warning());
     }
 
     /** Brings a sweep's values to the order of axes of the others, and key/value heads to the number of heads. */
-    private Tensor aligned(Tensor values, List<Axis> own, List<Axis> wanted) {
-        Tensor result = own.size() == 3 && own.get(1) == Axis.HEAD ? values.transpose(1, 2) : values;
-        int headAxis = wanted.indexOf(Axis.HEAD);
+    private Tensor aligned(Tensor values, List<SweepAxis> own, List<SweepAxis> wanted) {
+        Tensor result = own.size() == 3 && own.get(1) == SweepAxis.HEAD ? values.transpose(1, 2) : values;
+        int headAxis = wanted.indexOf(SweepAxis.HEAD);
         int heads = model.config().nHeads();
         if (headAxis >= 0 && result.size(headAxis) != heads) {
             long[] groups = new long[heads];
@@ -156,13 +157,13 @@ public final class ActivationPatching {
      * @throws IllegalStateException if the clean cache lacks an activation; names it
      * @throws IllegalArgumentException if clean and corrupted runs don't have one shape
      */
-    public PatchingResult genericActivationPatch(String activationName, List<Axis> axes, PatchSetter setter) {
+    public PatchingResult genericActivationPatch(String activationName, List<SweepAxis> axes, PatchSetter setter) {
         int[][] indices = indices(activationName, axes);
         return new PatchingResult(
                 activationName, axes, values(activationName, axes, indices, setter), List.of(), warning());
     }
 
-    private Tensor values(String activationName, List<Axis> axes, int[][] indices, PatchSetter setter) {
+    private Tensor values(String activationName, List<SweepAxis> axes, int[][] indices, PatchSetter setter) {
         double[] metrics = genericActivationPatch(activationName, axes, indices, setter);
         long[] shape = new long[axes.size()];
         for (int axis = 0; axis < shape.length; axis++) {
@@ -212,7 +213,7 @@ public final class ActivationPatching {
      * @return the metric of each patched run
      */
     public double[] genericActivationPatch(
-            String activationName, List<Axis> axes, int[][] indices, PatchSetter setter) {
+            String activationName, List<SweepAxis> axes, int[][] indices, PatchSetter setter) {
         boolean byLayer = hasLayer(axes);
         checkPoints(activationName, axes);
         List<Patch> patches = new ArrayList<>();
@@ -230,9 +231,9 @@ public final class ActivationPatching {
         return new PatchRunner(model, corrupted, metric, memoryBudget, progress).run(patches);
     }
 
-    private static boolean hasLayer(List<Axis> axes) {
-        int layer = axes.indexOf(Axis.LAYER);
-        if (layer > 0 || axes.contains(Axis.KIND) || axes.isEmpty()) {
+    private static boolean hasLayer(List<SweepAxis> axes) {
+        int layer = axes.indexOf(SweepAxis.LAYER);
+        if (layer > 0 || axes.contains(SweepAxis.KIND) || axes.isEmpty()) {
             throw new IllegalArgumentException(
                     "Axes of a sweep begin with LAYER or have none, and are not empty; got " + axes);
         }
@@ -240,7 +241,7 @@ public final class ActivationPatching {
     }
 
     /** Names of the points that are patched, after checking that they are there and fit the corrupted run. */
-    private Collection<String> checkPoints(String activationName, List<Axis> axes) {
+    private Collection<String> checkPoints(String activationName, List<SweepAxis> axes) {
         Collection<String> points = new LinkedHashSet<>();
         if (hasLayer(axes)) {
             points.addAll(RequiredActivations.ofLayers(
@@ -265,7 +266,7 @@ public final class ActivationPatching {
     }
 
     /** All indices, the last axis running fastest. */
-    private int[][] indices(String activationName, List<Axis> axes) {
+    private int[][] indices(String activationName, List<SweepAxis> axes) {
         String point = checkPoints(activationName, axes).iterator().next();
         Tensor activation = clean.get(point);
         int[] sizes = new int[axes.size()];

@@ -23,12 +23,19 @@ final class BaseRun implements AutoCloseable {
 
     private final HookedTransformer model;
     private final Tokens tokens;
+    private final Continuations continuations;
     private final ActivationCache cache;
     private final boolean keepsKeys;
 
-    private BaseRun(HookedTransformer model, Tokens tokens, ActivationCache cache, boolean keepsKeys) {
+    private BaseRun(
+            HookedTransformer model,
+            Tokens tokens,
+            Continuations continuations,
+            ActivationCache cache,
+            boolean keepsKeys) {
         this.model = model;
         this.tokens = tokens;
+        this.continuations = continuations;
         this.cache = cache;
         this.keepsKeys = keepsKeys;
     }
@@ -39,7 +46,12 @@ final class BaseRun implements AutoCloseable {
      * @param points names of the points that other runs start from
      * @param firstLayer the first whose keys and values are kept; the number of layers for none
      */
-    static BaseRun of(HookedTransformer model, Tokens tokens, Collection<String> points, int firstLayer) {
+    static BaseRun of(
+            HookedTransformer model,
+            Tokens tokens,
+            Continuations continuations,
+            Collection<String> points,
+            int firstLayer) {
         HookNames names = model.hookNames();
         Set<String> observed = new LinkedHashSet<>(points);
         int layers = model.config().nLayers();
@@ -55,7 +67,8 @@ final class BaseRun implements AutoCloseable {
         if (known) {
             observed.addAll(keysAndValues);
         }
-        return new BaseRun(model, tokens, observe(model, tokens, observed), known && firstLayer < layers);
+        return new BaseRun(
+                model, tokens, continuations, observe(model, tokens, observed), known && firstLayer < layers);
     }
 
     static ActivationCache observe(HookedTransformer model, Tokens tokens, Collection<String> names) {
@@ -94,13 +107,14 @@ final class BaseRun implements AutoCloseable {
 
     /** An activation as it enters runs that begin at a position. */
     Tensor from(String point, int start, int count) {
-        return repeat(from(cache.get(point), model.hookNames().resolve(point), start), count);
+        return repeat(from(cache.get(point), point, start), count);
     }
 
     /** The part of an activation that enters runs that begin at a position. */
-    static Tensor from(Tensor activation, HookPoint point, int start) {
+    Tensor from(Tensor activation, String name, int start) {
+        HookPoint point = model.hookNames().resolve(name);
         int axis = point.positionAxis();
-        return start == 0 || Continuation.spansPast(point)
+        return start == 0 || continuations.spansPast(point)
                 ? activation
                 : activation.slice(axis, start, activation.size(axis));
     }

@@ -52,16 +52,18 @@ final class PatchRunner {
 
     private final HookedTransformer model;
     private final Tokens base;
-    private final Metric metric;
+    private final LogitMetric metric;
+    private final Continuations continuations;
     private final RunCost cost;
     private final Progress progress;
     private final int lastLayer;
     private final int looksFrom;
 
-    PatchRunner(HookedTransformer model, Tokens base, Metric metric, long memoryBudget, Progress progress) {
+    PatchRunner(HookedTransformer model, Tokens base, LogitMetric metric, long memoryBudget, Progress progress) {
         this.model = model;
         this.base = base;
         this.metric = metric.on(base);
+        this.continuations = new Continuations(model);
         this.cost = new RunCost(model, base, this.metric, memoryBudget);
         this.progress = progress;
         this.lastLayer = model.config().nLayers() - 1;
@@ -69,7 +71,7 @@ final class PatchRunner {
     }
 
     /** A position before which the metric doesn't look, and from which on every sequence has a real token. */
-    private static int looksFrom(Tokens base, Metric metric) {
+    private static int looksFrom(Tokens base, LogitMetric metric) {
         int first = base.positions();
         for (int chosen : metric.positions().orElse(new int[] {0})) {
             first = Math.min(first, chosen < 0 ? chosen + base.positions() : chosen);
@@ -102,13 +104,13 @@ final class PatchRunner {
         Set<String> points = new LinkedHashSet<>(patched);
         int firstLayer = lastLayer + 1;
         for (String point : patched) {
-            Continuation continuation = Continuation.from(model.hookNames(), point);
+            Continuation continuation = continuations.from(point);
             points.addAll(continuation.beside());
             if (looksFrom > 0 && continuation.layer() >= 0) {
                 firstLayer = Math.min(firstLayer, continuation.layer());
             }
         }
-        return BaseRun.of(model, base, points, firstLayer);
+        return BaseRun.of(model, base, continuations, points, firstLayer);
     }
 
     private double alone(Patch patch) {
@@ -139,12 +141,12 @@ final class PatchRunner {
     }
 
     /** The logits that a metric looks at. */
-    static Tensor logits(HookedTransformer model, RunRequest.Builder request, Metric metric) {
+    static Tensor logits(HookedTransformer model, RunRequest.Builder request, LogitMetric metric) {
         metric.positions().ifPresent(request::logitsAt);
         return model.run(request.build()).logits();
     }
 
-    static double measure(HookedTransformer model, Tokens tokens, Metric metric) {
+    static double measure(HookedTransformer model, Tokens tokens, LogitMetric metric) {
         return measure(model, RunRequest.of(tokens), metric.on(tokens));
     }
 
@@ -154,11 +156,12 @@ final class PatchRunner {
     }
 
     /** The metric of a run that goes on, on tokens of the same places, from an activation that was cached. */
-    static double measureFrom(HookedTransformer model, Tokens tokens, String point, Tensor activation, Metric metric) {
+    static double measureFrom(
+            HookedTransformer model, Tokens tokens, String point, Tensor activation, LogitMetric metric) {
         return measure(model, RunRequest.of(tokens).modelHooks(false).feed(point, activation), metric.on(tokens));
     }
 
-    private static double measure(HookedTransformer model, RunRequest.Builder request, Metric there) {
+    private static double measure(HookedTransformer model, RunRequest.Builder request, LogitMetric there) {
         try (TensorScope scope = TensorScope.open()) {
             return there.of(logits(model, request, there));
         }
@@ -185,7 +188,7 @@ final class PatchRunner {
                 while (end < results.length && patches.get(end).point().equals(point)) {
                     end++;
                 }
-                Continuation continuation = Continuation.from(model.hookNames(), point);
+                Continuation continuation = continuations.from(point);
                 Tensor before = run.cache().get(point);
                 int most = cost.waiting(before.elements());
                 for (; from < end; from = Math.min(from + most, end)) {
@@ -239,8 +242,7 @@ final class PatchRunner {
                 int count = ready.size();
                 String point = continuation.point();
                 List<Tensor> patched = new ArrayList<>();
-                ready.forEach(one -> patched.add(
-                        BaseRun.from(one.activation(), model.hookNames().resolve(point), start)));
+                ready.forEach(one -> patched.add(run.from(one.activation(), point, start)));
                 RunRequest.Builder request =
                         RunRequest.of(run.tokens(start, count)).feed(point, Tensor.concat(0, patched));
                 continuation.beside().forEach(name -> request.feed(name, run.from(name, start, count)));

@@ -26,7 +26,7 @@ import org.apiguardian.api.API;
  *     Views show it.
  */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-public record PatchingResult(String name, List<Axis> axes, Tensor values, List<String> kinds, String warning) {
+public record PatchingResult(String name, List<SweepAxis> axes, Tensor values, List<String> kinds, String warning) {
 
     /**
      * One patched run: the original's row of {@code index_df}.
@@ -35,7 +35,7 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
      * @param value the metric of the run
      */
     @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-    public record Entry(Map<Axis, Integer> index, double value) {
+    public record Entry(Map<SweepAxis, Integer> index, double value) {
         /** Copies the index, in the order of the axes. */
         public Entry {
             index = Collections.unmodifiableMap(new LinkedHashMap<>(index));
@@ -50,7 +50,7 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
     }
 
     /** A result without a warning. */
-    public PatchingResult(String name, List<Axis> axes, Tensor values, List<String> kinds) {
+    public PatchingResult(String name, List<SweepAxis> axes, Tensor values, List<String> kinds) {
         this(name, axes, values, kinds, "");
     }
 
@@ -143,7 +143,7 @@ public record PatchingResult(String name, List<Axis> axes, Tensor values, List<S
         double[] metrics = values.toDoubleArray();
         List<Entry> entries = new ArrayList<>();
         for (int i = 0; i < indices.length; i++) {
-            Map<Axis, Integer> index = new LinkedHashMap<>();
+            Map<SweepAxis, Integer> index = new LinkedHashMap<>();
             for (int axis = 0; axis < axes.size(); axis++) {
                 index.put(axes.get(axis), indices[i][axis]);
             }

@@ -27,23 +27,18 @@ final class PatchingTable {
 
     String csv() {
         StringBuilder out = new StringBuilder(
-                result.axes().stream().map(Axis::label).collect(Collectors.joining(",", "", ",value\r\n")));
-        int rank = result.axes().size();
+                result.axes().stream().map(SweepAxis::label).collect(Collectors.joining(",", "", ",value\r\n")));
+        int[][] indices = result.index();
         for (int flat = 0; flat < values.length; flat++) {
-            StringBuilder line = new StringBuilder();
-            int rest = flat;
-            for (int axis = rank - 1; axis >= 0; axis--) {
-                int index = rest % size(axis);
-                rest /= size(axis);
-                line.insert(
-                        0,
-                        quoted(
-                                        result.axes().get(axis) == Axis.KIND
-                                                ? result.kinds().get(index)
-                                                : "" + index) + ",");
+            for (int axis = 0; axis < indices[flat].length; axis++) {
+                int index = indices[flat][axis];
+                String place = result.axes().get(axis) == SweepAxis.KIND
+                        ? result.kinds().get(index)
+                        : Integer.toString(index);
+                out.append(quoted(place)).append(',');
             }
             // Float.toString is the shortest text that reads back as the same number.
-            out.append(line).append((float) values[flat]).append("\r\n");
+            out.append((float) values[flat]).append("\r\n");
         }
         return out.toString();
     }
@@ -102,7 +97,7 @@ final class PatchingTable {
         return more == 0 ? lines : lines + System.lineSeparator() + "and " + more + " nearer to zero";
     }
 
-    private String place(Map<Axis, Integer> index) {
+    private String place(Map<SweepAxis, Integer> index) {
         return result.axes().stream()
                 .map(axis -> axis.isPosition()
                         ? axis.label() + " " + index.get(axis)

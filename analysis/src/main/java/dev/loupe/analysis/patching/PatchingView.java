@@ -24,11 +24,12 @@ final class PatchingView {
     }
 
     View draw() {
-        List<Axis> axes = result.axes();
+        List<SweepAxis> axes = result.axes();
         if (axes.size() == 1) {
             return heatMap(result.values().unsqueeze(0), "", List.of(""), axes.get(0));
         }
-        int preferred = axes.contains(Axis.SRC_POS) ? axes.indexOf(Axis.DEST_POS) : axes.indexOf(Axis.LAYER);
+        int preferred =
+                axes.contains(SweepAxis.SRC_POS) ? axes.indexOf(SweepAxis.DEST_POS) : axes.indexOf(SweepAxis.LAYER);
         int column = column(axes, preferred);
         int row = preferred >= 0 ? preferred : column == 0 ? 1 : 0;
         List<Integer> others = new ArrayList<>();
@@ -50,11 +51,11 @@ final class PatchingView {
         return panels(values, others, row, column);
     }
 
-    private static int column(List<Axis> axes, int row) {
+    private static int column(List<SweepAxis> axes, int row) {
         int column = -1;
         for (int axis = 0; axis < axes.size(); axis++) {
             boolean position = axes.get(axis).isPosition() && axis != row;
-            if (position || column < 0 && axis != row && axes.get(axis) == Axis.HEAD) {
+            if (position || column < 0 && axis != row && axes.get(axis) == SweepAxis.HEAD) {
                 column = axis;
             }
         }
@@ -62,17 +63,17 @@ final class PatchingView {
         return column >= 0 ? column : last == row ? last - 1 : last;
     }
 
-    private HeatMap heatMap(Tensor values, String rowName, List<String> rows, Axis column) {
+    private HeatMap heatMap(Tensor values, String rowName, List<String> rows, SweepAxis column) {
         HeatMap.Builder map = HeatMap.builder(result.title())
                 .note(note())
                 .values(values)
                 .rows(rowName, rows)
                 .columns(column.label(), labels(result.axes().indexOf(column)))
                 .scale(scale());
-        if (rowName.equals(Axis.LAYER.label())) {
+        if (rowName.equals(SweepAxis.LAYER.label())) {
             map.layersOfRows(IntStream.range(0, rows.size()).toArray());
         }
-        if (column == Axis.HEAD) {
+        if (column == SweepAxis.HEAD) {
             map.headsOfColumns(IntStream.range(0, (int) values.size(-1)).toArray());
         }
         return map.build();
@@ -85,7 +86,7 @@ final class PatchingView {
     }
 
     private Panels panels(Tensor values, List<Integer> others, int row, int column) {
-        List<Axis> axes = result.axes();
+        List<SweepAxis> axes = result.axes();
         long height = values.size(-2);
         long width = values.size(-1);
         Tensor flat = values.reshape(-1, height, width);
@@ -98,13 +99,16 @@ final class PatchingView {
                 .scale(scale());
         for (int i = 0; i < flat.size(0); i++) {
             panels.panel(
-                    panelName(others, i), index(others, i, Axis.LAYER), index(others, i, Axis.HEAD), flat.select(0, i));
+                    panelName(others, i),
+                    index(others, i, SweepAxis.LAYER),
+                    index(others, i, SweepAxis.HEAD),
+                    flat.select(0, i));
         }
         return panels.build();
     }
 
     /** Which layer or head a panel is of; -1 if its matrix has an axis of them, or none. */
-    private int index(List<Integer> others, int panel, Axis wanted) {
+    private int index(List<Integer> others, int panel, SweepAxis wanted) {
         int rest = panel;
         for (int i = others.size() - 1; i >= 0; i--) {
             int size = (int) result.values().size(others.get(i));
@@ -129,7 +133,7 @@ final class PatchingView {
                 case KIND -> shortKind(rest % size);
                 default -> label;
             };
-            boolean joined = name.isEmpty() || result.axes().get(axis) == Axis.LAYER;
+            boolean joined = name.isEmpty() || result.axes().get(axis) == SweepAxis.LAYER;
             name.insert(0, joined ? part : part + " ");
             rest /= size;
         }
@@ -161,14 +165,14 @@ final class PatchingView {
     /** Names of the places of an axis: tokens with their positions, or numbers. */
     private List<String> labels(int axis) {
         int size = (int) result.values().size(axis);
-        Axis kind = result.axes().get(axis);
+        SweepAxis kind = result.axes().get(axis);
         if (kind.isPosition() && !strTokens.isEmpty() && strTokens.size() != size) {
             throw new IllegalArgumentException(result.name() + " has " + size + " positions, but " + strTokens.size()
                     + " tokens were given as their labels: give the prompt's tokens, BOS included, or none");
         }
         List<String> labels = new ArrayList<>();
         for (int i = 0; i < size; i++) {
-            if (kind == Axis.KIND) {
+            if (kind == SweepAxis.KIND) {
                 labels.add(result.kinds().get(i));
             } else if (kind.isPosition() && !strTokens.isEmpty()) {
                 labels.add(strTokens.get(i));

@@ -35,7 +35,7 @@ public final class PathPatching {
     private final HookedTransformer model;
     private final Tokens base;
     private final ActivationCache source;
-    private final Metric metric;
+    private final LogitMetric metric;
     private final List<Component> receivers;
     private final boolean freezeMlps;
     private final long memoryBudget;
@@ -45,7 +45,7 @@ public final class PathPatching {
             HookedTransformer model,
             Tokens base,
             ActivationCache source,
-            Metric metric,
+            LogitMetric metric,
             List<Component> receivers,
             boolean freezeMlps,
             long memoryBudget,
@@ -69,7 +69,7 @@ public final class PathPatching {
      *     Component#residPost}{@code (-1)} for the logits themselves
      */
     public static PathPatching of(
-            HookedTransformer model, Tokens base, ActivationCache source, Metric metric, Component... receivers) {
+            HookedTransformer model, Tokens base, ActivationCache source, LogitMetric metric, Component... receivers) {
         if (receivers.length == 0) {
             throw new IllegalArgumentException("Path patching needs a receiver, such as Component.residPost(-1)");
         }
@@ -116,7 +116,8 @@ public final class PathPatching {
         }
         double[] metrics = run(senders);
         Tensor values = PatchingResult.tensor(model, metrics, config.nLayers(), config.nHeads());
-        return new PatchingResult("path patching from heads", List.of(Axis.LAYER, Axis.HEAD), values, List.of());
+        return new PatchingResult(
+                "path patching from heads", List.of(SweepAxis.LAYER, SweepAxis.HEAD), values, List.of());
     }
 
     /** The metric with each of some sets of senders. */

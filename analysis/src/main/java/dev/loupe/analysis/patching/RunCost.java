@@ -17,7 +17,7 @@ final class RunCost {
     private final long logitPositions;
     private final long budget;
 
-    RunCost(HookedTransformer model, Tokens base, Metric metric, long budget) {
+    RunCost(HookedTransformer model, Tokens base, LogitMetric metric, long budget) {
         this.config = model.config();
         this.bytesPerNumber = model.dtype().bytes();
         this.sequences = base.batch();

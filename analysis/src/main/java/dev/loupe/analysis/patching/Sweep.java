@@ -1,10 +1,10 @@
 package dev.loupe.analysis.patching;
 
-import static dev.loupe.analysis.patching.Axis.DEST_POS;
-import static dev.loupe.analysis.patching.Axis.HEAD;
-import static dev.loupe.analysis.patching.Axis.LAYER;
-import static dev.loupe.analysis.patching.Axis.POS;
-import static dev.loupe.analysis.patching.Axis.SRC_POS;
+import static dev.loupe.analysis.patching.SweepAxis.DEST_POS;
+import static dev.loupe.analysis.patching.SweepAxis.HEAD;
+import static dev.loupe.analysis.patching.SweepAxis.LAYER;
+import static dev.loupe.analysis.patching.SweepAxis.POS;
+import static dev.loupe.analysis.patching.SweepAxis.SRC_POS;
 
 import dev.loupe.array.Nearest;
 import java.util.Arrays;
@@ -90,10 +90,10 @@ public enum Sweep {
     private final String activation;
     private final String words;
     private final PatchSetter setter;
-    private final List<Axis> axes;
+    private final List<SweepAxis> axes;
     private final List<Sweep> members;
 
-    Sweep(String activation, String words, PatchSetter setter, Axis... axes) {
+    Sweep(String activation, String words, PatchSetter setter, SweepAxis... axes) {
         this.activation = activation;
         this.words = words;
         this.setter = setter;
@@ -145,7 +145,7 @@ public enum Sweep {
     }
 
     /** What the indices count; of several sweeps stacked, without the axis KIND. */
-    List<Axis> axes() {
+    List<SweepAxis> axes() {
         return axes;
     }
 

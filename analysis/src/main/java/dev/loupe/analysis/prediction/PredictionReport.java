@@ -1,14 +1,10 @@
 package dev.loupe.analysis.prediction;
 
-import dev.loupe.analysis.residual.CacheAnalysis;
 import dev.loupe.analysis.residual.LensReading;
+import dev.loupe.analysis.residual.LogitDifference;
 import dev.loupe.analysis.residual.LogitLens;
-import dev.loupe.analysis.residual.ResidualStack;
-import dev.loupe.analysis.residual.StackOptions;
-import dev.loupe.analysis.residual.Targets;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
-import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
@@ -98,22 +94,12 @@ public final class PredictionReport {
     }
 
     private static List<Contribution> contributions(ActivationCache cache, List<NextTokens.Candidate> predictions) {
-        HookedTransformer model = cache.model();
-        CacheAnalysis analysis = CacheAnalysis.of(cache);
-        ResidualStack parts = analysis.getFullResidDecomposition(
-                StackOptions.defaults().expandNeurons(false).applyLn().position(-1));
-        long first = predictions.get(0).id();
-        long second = predictions.get(1).id();
-        double[] values = analysis.logitAttrs(parts, Targets.id(first), Targets.id(second))
-                .toDoubleArray();
-        List<Contribution> contributions = new ArrayList<>();
-        for (int i = 0; i < values.length; i++) {
-            contributions.add(new Contribution(parts.labels().get(i), values[i]));
-        }
-        Tensor unembedding = model.b_U();
-        contributions.add(new Contribution("b_U", unembedding.item(first) - unembedding.item(second)));
-        contributions.sort(Comparator.comparingDouble(c -> -Math.abs(c.logitDifference())));
-        return contributions;
+        return LogitDifference.parts(
+                        cache, 0, predictions.get(0).id(), predictions.get(1).id())
+                .stream()
+                .map(part -> new Contribution(part.name(), part.value()))
+                .sorted(Comparator.comparingDouble(c -> -Math.abs(c.logitDifference())))
+                .toList();
     }
 
     /** The likeliest next tokens, the likeliest first. */

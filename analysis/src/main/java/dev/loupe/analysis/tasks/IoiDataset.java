@@ -1,6 +1,6 @@
 package dev.loupe.analysis.tasks;
 
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import java.util.ArrayList;
@@ -120,15 +120,15 @@ public record IoiDataset(HookedTransformer model, List<IoiPrompt> prompts) {
     }
 
     /** Mean logit difference between answer and wrong answer after each sentence. */
-    public Metric logitDifference() {
-        return Metric.logitDifference(clean(), answers(), wrongs());
+    public LogitMetric logitDifference() {
+        return LogitMetric.logitDifference(clean(), answers(), wrongs());
     }
 
     /** The share of clean sentences after which the answer has a higher logit than the wrong one. */
     public double accuracy() {
         int right = 0;
         for (IoiPrompt prompt : prompts) {
-            Metric difference = Metric.logitDifference(model, prompt.answer(), prompt.wrong());
+            LogitMetric difference = LogitMetric.logitDifference(model, prompt.answer(), prompt.wrong());
             right += difference.ofRun(model, model.toTokens(prompt.clean())) > 0 ? 1 : 0;
         }
         return (double) right / prompts.size();

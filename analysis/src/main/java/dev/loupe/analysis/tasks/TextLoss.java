@@ -1,11 +1,11 @@
 package dev.loupe.analysis.tasks;
 
 import dev.loupe.analysis.Progress;
+import dev.loupe.analysis.TextPieces;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.apiguardian.api.API;
 
@@ -33,21 +33,9 @@ public record TextLoss(double loss, long tokens) {
      * @throws IllegalArgumentException if there is nothing to predict
      */
     public static TextLoss of(HookedTransformer model, List<String> texts, int context, int batch, Progress progress) {
-        Long bos = model.config().defaultPrependBos() ? model.config().bosId() : null;
-        int room = Math.min(context, model.config().nCtx()) - (bos == null ? 0 : 1);
-        if (room < 1 || batch < 1) {
-            throw new IllegalArgumentException(
-                    "A context of " + context + " has no room for text, or the batch " + batch + " isn't positive");
-        }
+        TextPieces cutter = TextPieces.of(model, context, batch);
         List<long[]> pieces = new ArrayList<>();
-        for (String text : texts) {
-            long[] ids =
-                    text.isEmpty() ? new long[0] : model.toTokens(text, false).row(0);
-            for (int start = 0; start < ids.length; start += room) {
-                long[] piece = Arrays.copyOfRange(ids, start, Math.min(ids.length, start + room));
-                pieces.add(bos == null ? piece : withBos(bos, piece));
-            }
-        }
+        texts.forEach(text -> cutter.cut(text, pieces));
         double sum = 0;
         long count = 0;
         for (int from = 0; from < pieces.size(); from += batch) {
@@ -68,12 +56,5 @@ public record TextLoss(double loss, long tokens) {
                     "There is nothing to predict in " + texts.size() + " texts of " + pieces.size() + " pieces");
         }
         return new TextLoss(sum / count, count);
-    }
-
-    private static long[] withBos(long bos, long[] piece) {
-        long[] result = new long[piece.length + 1];
-        result[0] = bos;
-        System.arraycopy(piece, 0, result, 1, piece.length);
-        return result;
     }
 }

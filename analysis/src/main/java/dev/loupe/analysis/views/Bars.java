@@ -1,7 +1,6 @@
 package dev.loupe.analysis.views;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apiguardian.api.API;
@@ -22,7 +21,7 @@ public final class Bars extends View {
     private final ColorScale scale;
 
     private Bars(Builder b) {
-        super(b.title, b.note);
+        super("bars", b.title, b.note);
         this.bars = List.copyOf(b.bars);
         this.unit = b.unit;
         this.most = b.most;
@@ -41,11 +40,7 @@ public final class Bars extends View {
     }
 
     @Override
-    Map<String, Object> json() {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("kind", "bars");
-        json.put("title", title());
-        json.put("note", note());
+    void describe(Map<String, Object> json) {
         json.put("unit", unit);
         json.put("most", most);
         json.put("names", bars.stream().map(bar -> Labels.visible(bar.name)).toList());
@@ -53,7 +48,6 @@ public final class Bars extends View {
         json.put("layers", bars.stream().map(Bar::layer).toList());
         json.put("heads", bars.stream().map(Bar::head).toList());
         json.put("scale", scale.json());
-        return json;
     }
 
     /** Collects bars. */

@@ -1,7 +1,6 @@
 package dev.loupe.analysis.views;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apiguardian.api.API;
@@ -27,7 +26,7 @@ public final class ColoredTokens extends View {
     private final int boundary;
 
     private ColoredTokens(Builder b) {
-        super(b.title, b.note);
+        super("tokens", b.title, b.note);
         this.labels = Labels.visible(b.labels);
         this.series = List.copyOf(b.series);
         this.boundary = b.boundary;
@@ -61,11 +60,7 @@ public final class ColoredTokens extends View {
     }
 
     @Override
-    Map<String, Object> json() {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("kind", "tokens");
-        json.put("title", title());
-        json.put("note", note());
+    void describe(Map<String, Object> json) {
         json.put("labels", labels);
         json.put("brief", Labels.briefs(labels));
         json.put("boundary", boundary);
@@ -75,7 +70,6 @@ public final class ColoredTokens extends View {
                 series.stream()
                         .map(one -> Map.of("name", one.name, "values", one.values))
                         .toList());
-        return json;
     }
 
     /** Collects coloured tokens. */

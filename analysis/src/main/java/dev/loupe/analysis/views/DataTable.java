@@ -1,7 +1,6 @@
 package dev.loupe.analysis.views;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apiguardian.api.API;
@@ -14,7 +13,7 @@ public final class DataTable extends View {
     private final List<List<String>> rows;
 
     private DataTable(String title, String note, List<String> columns, List<List<String>> rows) {
-        super(title, note);
+        super("table", title, note);
         this.columns = Labels.visible(columns);
         List<List<String>> checked = new ArrayList<>();
         for (List<String> row : rows) {
@@ -45,13 +44,8 @@ public final class DataTable extends View {
     }
 
     @Override
-    Map<String, Object> json() {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("kind", "table");
-        json.put("title", title());
-        json.put("note", note());
+    void describe(Map<String, Object> json) {
         json.put("columns", columns);
         json.put("rows", rows);
-        return json;
     }
 }

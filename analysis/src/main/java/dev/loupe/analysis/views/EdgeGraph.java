@@ -2,7 +2,6 @@ package dev.loupe.analysis.views;
 
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -23,7 +22,7 @@ public final class EdgeGraph extends View {
     private final List<Edge> edges;
 
     private EdgeGraph(Builder b) {
-        super(b.title, b.note);
+        super("graph", b.title, b.note);
         this.nodes = List.copyOf(b.nodes);
         this.edges = List.copyOf(b.edges);
     }
@@ -39,7 +38,7 @@ public final class EdgeGraph extends View {
     }
 
     @Override
-    Map<String, Object> json() {
+    void describe(Map<String, Object> json) {
         TreeMap<Integer, Integer> rows = new TreeMap<>();
         nodes.forEach(node -> rows.put(node.row(), 0));
         int place = 0;
@@ -49,10 +48,6 @@ public final class EdgeGraph extends View {
         int columns = 1 + nodes.stream().mapToInt(Node::column).max().orElse(0);
         double strongest =
                 edges.stream().mapToDouble(edge -> Math.abs(edge.score())).max().orElse(0);
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("kind", "graph");
-        json.put("title", title());
-        json.put("note", note());
         json.put("rows", rows.size());
         json.put("columns", Math.max(1, columns));
         json.put("scale", ColorScale.diverging(strongest).json());
@@ -80,7 +75,6 @@ public final class EdgeGraph extends View {
                                 "score",
                                 edge.score()))
                         .toList());
-        return json;
     }
 
     /** Collects nodes and edges. */

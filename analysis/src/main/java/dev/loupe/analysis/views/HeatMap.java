@@ -35,7 +35,7 @@ public final class HeatMap extends View {
     private final int[] columnHeads;
 
     private HeatMap(Builder b) {
-        super(b.title, b.note);
+        super("heatmap", b.title, b.note);
         this.values = b.values;
         int width = b.columns == null && values.length > 0 ? values[0].length : 0;
         this.rowName = b.rowName;
@@ -124,11 +124,7 @@ public final class HeatMap extends View {
     }
 
     @Override
-    Map<String, Object> json() {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("kind", "heatmap");
-        json.put("title", title());
-        json.put("note", note());
+    void describe(Map<String, Object> json) {
         json.put("rowName", rowName);
         json.put("rows", rows);
         json.put("columnName", columnName);
@@ -155,7 +151,6 @@ public final class HeatMap extends View {
         if (tips != null) {
             json.put("tips", tips);
         }
-        return json;
     }
 
     /** The picture as SVG, for papers: vector graphics, on a light ground. */

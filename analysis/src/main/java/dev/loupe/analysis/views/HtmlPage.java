@@ -61,7 +61,7 @@ public final class HtmlPage {
         page.put("title", title);
         page.put("provenance", provenance.json());
         page.put("views", views.stream().map(View::json).toList());
-        String data = Json.write(page);
+        String data = PageData.write(page);
         return """
                 <!DOCTYPE html>
                 <html lang="en">

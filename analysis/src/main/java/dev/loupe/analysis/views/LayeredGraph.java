@@ -1,7 +1,6 @@
 package dev.loupe.analysis.views;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apiguardian.api.API;
@@ -39,7 +38,7 @@ public final class LayeredGraph extends View {
     private final int chosen;
 
     private LayeredGraph(Builder b) {
-        super(b.title, b.note);
+        super("layers", b.title, b.note);
         this.columns = Labels.visible(b.columns);
         this.rows = Labels.visible(b.rows);
         this.kinds = b.nodes.stream().map(Node::kind).distinct().toList();
@@ -69,11 +68,7 @@ public final class LayeredGraph extends View {
     }
 
     @Override
-    Map<String, Object> json() {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("kind", "layers");
-        json.put("title", title());
-        json.put("note", note());
+    void describe(Map<String, Object> json) {
         json.put("columns", columns);
         json.put("rows", rows);
         json.put("kinds", kinds);
@@ -96,7 +91,6 @@ public final class LayeredGraph extends View {
                 links.stream()
                         .map(link -> new double[] {link.source(), link.target(), link.weight()})
                         .toList());
-        return json;
     }
 
     /** Collects a graph. */

@@ -48,7 +48,7 @@ public final class Panels extends View {
     private final ColorScale scale;
 
     private Panels(Builder b) {
-        super(b.title, b.note);
+        super("panels", b.title, b.note);
         this.panels = List.copyOf(b.panels);
         this.perRow = b.perRow;
         this.tokens = b.tokens;
@@ -95,11 +95,7 @@ public final class Panels extends View {
     }
 
     @Override
-    Map<String, Object> json() {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("kind", "panels");
-        json.put("title", title());
-        json.put("note", note());
+    void describe(Map<String, Object> json) {
         json.put("rowName", rowName);
         json.put("rows", rows);
         json.put("columnName", columnName);
@@ -114,7 +110,6 @@ public final class Panels extends View {
         json.put("perRow", perRow);
         json.put("tokens", tokens);
         json.put("panels", panels.stream().map(this::json).toList());
-        return json;
     }
 
     private Map<String, Object> json(Panel panel) {

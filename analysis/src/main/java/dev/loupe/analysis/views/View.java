@@ -1,6 +1,7 @@
 package dev.loupe.analysis.views;
 
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apiguardian.api.API;
@@ -9,10 +10,12 @@ import org.apiguardian.api.API;
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public abstract sealed class View permits HeatMap, Panels, ColoredTokens, Bars, DataTable, EdgeGraph, LayeredGraph {
 
+    private final String kind;
     private final String title;
     private final String note;
 
-    View(String title, String note) {
+    View(String kind, String title, String note) {
+        this.kind = kind;
         this.title = Labels.visible(title);
         this.note = Labels.visible(note);
     }
@@ -31,7 +34,17 @@ public abstract sealed class View permits HeatMap, Panels, ColoredTokens, Bars, 
     public abstract List<HeatMap> heatMaps();
 
     /** What the page's script draws. */
-    abstract Map<String, Object> json();
+    final Map<String, Object> json() {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("kind", kind);
+        json.put("title", title);
+        json.put("note", note);
+        describe(json);
+        return json;
+    }
+
+    /** Adds what a view of this kind has beside heading and note. */
+    abstract void describe(Map<String, Object> json);
 
     /** A self-contained web page with this view alone. */
     public final String toHtml() {

@@ -96,6 +96,12 @@ class HeadsTest {
     }
 
     @Test
+    void headsAreRankedByTheirScoresTheEarlierFirstAndWhatIsNoNumberLast() {
+        Tensor scores = llama.tensors().of(new float[] {0.25f, Float.NaN, 0.5f, 0.25f}, 2, 2);
+        assertThat(RankedHead.of(scores)).extracting(RankedHead::name).containsExactly("L1H0", "L0H0", "L1H1", "L0H1");
+    }
+
+    @Test
     void aPatternOfOnesOwnCanBeLookedFor() {
         double[][] first = new double[6][6];
         for (double[] row : first) {

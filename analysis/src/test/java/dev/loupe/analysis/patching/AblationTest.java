@@ -26,7 +26,7 @@ import org.junit.jupiter.api.TestInstance;
 class AblationTest {
 
     private static final double ROUNDING = 2e-5;
-    private static final Metric METRIC = Metric.logitDifference(5, 9);
+    private static final LogitMetric METRIC = LogitMetric.logitDifference(5, 9);
 
     private Golden golden;
     private ActivationCache other;

@@ -34,7 +34,7 @@ class ActivationPatchingTest {
     /** Two orders of summation of float32 numbers of size 10 differ by about this much. */
     private static final double ROUNDING = 2e-5;
 
-    private static final Metric METRIC = Metric.logitDifference(5, 9);
+    private static final LogitMetric METRIC = LogitMetric.logitDifference(5, 9);
 
     private Golden gpt2;
     private Golden llama;
@@ -143,7 +143,7 @@ class ActivationPatchingTest {
             int count = golden.model().config().nHeads();
             int keyHeads = golden.model().config().nKeyValueHeads();
             int positions = golden.tokens().positions();
-            assertThat(heads.axes()).containsExactly(Axis.KIND, Axis.LAYER, Axis.HEAD);
+            assertThat(heads.axes()).containsExactly(SweepAxis.KIND, SweepAxis.LAYER, SweepAxis.HEAD);
             assertThat(heads.values().shape().toArray()).containsExactly(5, layers, count);
             Tensor values = patching.run(Sweep.ATTN_HEAD_V_ALL_POS).values();
             assertThat(values.size(1)).isEqualTo(keyHeads);
@@ -220,7 +220,7 @@ class ActivationPatchingTest {
         };
         int[][] indices = {{1}, {2}};
         double[] found = ActivationPatching.of(golden.model(), corrupted(golden), clean, METRIC)
-                .genericActivationPatch(point, List.of(Axis.POS), indices, setter);
+                .genericActivationPatch(point, List.of(SweepAxis.POS), indices, setter);
         for (int i = 0; i < indices.length; i++) {
             assertThat(found[i])
                     .isCloseTo(
@@ -262,8 +262,8 @@ class ActivationPatchingTest {
 
     @Test
     void aMetricMayLookAtSomeEarlierPositions() {
-        Metric metric =
-                Metric.at(new int[] {-3, 6}, logits -> logits.max(-1).mean().item());
+        LogitMetric metric = LogitMetric.at(
+                new int[] {-3, 6}, logits -> logits.max(-1).mean().item());
         for (Golden golden : List.of(gpt2, llama)) {
             ActivationCache clean = golden.run().cache();
             ActivationPatching patching = ActivationPatching.of(golden.model(), corrupted(golden), clean, metric);
@@ -297,7 +297,7 @@ class ActivationPatchingTest {
     @Test
     void patchesThatChangeNothingAreTheBaseRunWhichIsMeasuredOnce() {
         List<Tensor> measured = new ArrayList<>();
-        Metric counting = Metric.at(new int[] {-1}, logits -> {
+        LogitMetric counting = LogitMetric.at(new int[] {-1}, logits -> {
             measured.add(logits);
             return METRIC.of(logits);
         });
@@ -305,7 +305,7 @@ class ActivationPatchingTest {
                         gpt2.model(), corrupted(gpt2), gpt2.run().cache(), counting)
                 .genericActivationPatch(
                         "resid_pre",
-                        List.of(Axis.LAYER, Axis.POS),
+                        List.of(SweepAxis.LAYER, SweepAxis.POS),
                         new int[][] {{0, 1}, {1, 2}, {2, 3}},
                         (before, index, after) -> before.mul(1));
         assertThat(measured).hasSize(1);
@@ -363,11 +363,11 @@ class ActivationPatchingTest {
         ActivationCache clean = gpt2.run().cache();
         double[] found = ActivationPatching.of(gpt2.model(), corrupted(gpt2), clean, METRIC)
                 .genericActivationPatch(
-                        "resid_pre", List.of(Axis.LAYER), new int[][] {{0}, {2}}, (before, index, after) -> after);
+                        "resid_pre", List.of(SweepAxis.LAYER), new int[][] {{0}, {2}}, (before, index, after) -> after);
         double cleanMetric = METRIC.ofRun(gpt2.model(), gpt2.tokens());
         assertThat(found).usingComparatorWithPrecision(ROUNDING).containsExactly(cleanMetric, cleanMetric);
         double corruptedMetric = METRIC.ofRun(gpt2.model(), corrupted(gpt2));
-        Metric normalized = METRIC.normalized(corruptedMetric, cleanMetric);
+        LogitMetric normalized = METRIC.normalized(corruptedMetric, cleanMetric);
         assertThat(normalized.ofRun(gpt2.model(), gpt2.tokens()))
                 .isCloseTo(1, org.assertj.core.data.Offset.offset(1e-9));
         assertThat(normalized.ofRun(gpt2.model(), corrupted(gpt2))).isZero();
@@ -375,7 +375,7 @@ class ActivationPatchingTest {
 
     @Test
     void aMetricMayLookAtAllPositions() {
-        Metric all = logits -> logits.max(-1).mean().item();
+        LogitMetric all = logits -> logits.max(-1).mean().item();
         Tensor found = ActivationPatching.of(
                         gpt2.model(), corrupted(gpt2), gpt2.run().cache(), all)
                 .run(Sweep.MLP_OUT)
@@ -398,7 +398,7 @@ class ActivationPatchingTest {
     void aMetricOfPaddedRowsLooksAtTheLastRealToken() {
         Tokens tokens = Tokens.pad(
                 List.of(gpt2.tokens().row(0), Arrays.copyOf(gpt2.tokens().row(1), 9)), 0, false);
-        Metric metric = Metric.logitDifference(tokens, new long[] {5, 6}, new long[] {9, 10});
+        LogitMetric metric = LogitMetric.logitDifference(tokens, new long[] {5, 6}, new long[] {9, 10});
         Tensor logits = gpt2.model().forward(tokens);
         double expected =
                 (logits.item(0, 12, 5) - logits.item(0, 12, 9) + logits.item(1, 8, 6) - logits.item(1, 8, 10)) / 2;
@@ -459,7 +459,7 @@ class ActivationPatchingTest {
         assertThatThrownBy(() -> ActivationPatching.of(
                                 gpt2.model(), corrupted(gpt2), gpt2.run().cache(), METRIC)
                         .genericActivationPatch(
-                                "resid_pre", List.of(Axis.LAYER, Axis.HEAD), PatchSetter.layerHeadVector()))
+                                "resid_pre", List.of(SweepAxis.LAYER, SweepAxis.HEAD), PatchSetter.layerHeadVector()))
                 .hasMessageContaining("no heads")
                 .hasMessageContaining("[2, 13, 24]");
     }
@@ -489,7 +489,7 @@ class ActivationPatchingTest {
             int layer = index[i][0];
             int head = index[i][1];
             assertThat(entries.get(i).index())
-                    .containsExactly(Map.entry(Axis.LAYER, layer), Map.entry(Axis.HEAD, head));
+                    .containsExactly(Map.entry(SweepAxis.LAYER, layer), Map.entry(SweepAxis.HEAD, head));
             assertThat(entries.get(i).value()).isEqualTo(result.values().item(layer, head));
         }
     }
@@ -502,7 +502,7 @@ class ActivationPatchingTest {
                             gpt2.model(),
                             corrupted(gpt2),
                             clean,
-                            Metric.at(
+                            LogitMetric.at(
                                     new int[] {-1},
                                     logits -> logits.mul(0).sum().item() + 7))
                     .run(sweep);

@@ -24,14 +24,14 @@ class PaddedPromptsTest {
     private static final Offset<Double> CLOSE = Offset.offset(1e-4);
 
     private HookedTransformer model;
-    private Metric metric;
+    private LogitMetric metric;
     private Tokens right;
     private Tokens left;
 
     @BeforeAll
     void load() {
         model = Models.load("toy-gpt2");
-        metric = Metric.logitDifference(model, " Mary", " John");
+        metric = LogitMetric.logitDifference(model, " Mary", " John");
         List<String> prompts = List.of("The", "When Mary and John went to the store, John gave a drink to");
         right = model.toTokens(prompts);
         left = Tokens.pad(List.of(right.realTokens(0), right.realTokens(1)), right.id(0, right.positions() - 1), true);
@@ -67,7 +67,7 @@ class PaddedPromptsTest {
                     Index.Selection place = Index.at(Index.all(), 1);
                     return activation.with(place, activation.get(place).mul(2));
                 }));
-                expected += Metric.logitDifference(model, " Mary", " John").of(logits) / 2;
+                expected += LogitMetric.logitDifference(model, " Mary", " John").of(logits) / 2;
             }
             assertThat(found.item(layer, 1)).isCloseTo(expected, CLOSE);
         }

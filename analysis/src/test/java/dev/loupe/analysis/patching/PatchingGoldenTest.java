@@ -21,7 +21,8 @@ class PatchingGoldenTest {
     void sweepsAreThoseOfTheGoldens(String fixture) {
         try (Golden golden = new Golden(fixture)) {
             Double cap = golden.model().config().logitSoftCap();
-            Metric metric = cap == null ? Metric.logitDifference(5, 9) : logits -> difference(centred(logits, cap));
+            LogitMetric metric =
+                    cap == null ? LogitMetric.logitDifference(5, 9) : logits -> difference(centred(logits, cap));
             ActivationPatching patching = ActivationPatching.of(
                     golden.model(),
                     golden.tokens("proc.patch.corrupted_tokens"),

@@ -38,7 +38,7 @@ class PatchingViewTest {
     }
 
     /** Values that tell where they come from: an index in each decimal place, the first axis in the highest. */
-    private PatchingResult result(Sweep sweep, List<Axis> axes, long... shape) {
+    private PatchingResult result(Sweep sweep, List<SweepAxis> axes, long... shape) {
         long elements = 1;
         for (long size : shape) {
             elements *= size;
@@ -98,7 +98,7 @@ class PatchingViewTest {
 
     @Test
     void aStackedSweepOverHeadsHasAPanelOfLayersByHeadsForEachKind() {
-        List<Axis> axes = List.of(Axis.KIND, Axis.LAYER, Axis.HEAD);
+        List<SweepAxis> axes = List.of(SweepAxis.KIND, SweepAxis.LAYER, SweepAxis.HEAD);
         View view = result(Sweep.ATTN_HEAD_ALL_POS_EVERY, axes, 5, 2, 3).view(TOKENS);
         String page = view.toHtml();
         assertThat(page)
@@ -113,7 +113,7 @@ class PatchingViewTest {
 
     @Test
     void aStackedSweepByPositionHasAPanelOfLayersByPositionsForEachKindAndHead() {
-        List<Axis> axes = List.of(Axis.KIND, Axis.LAYER, Axis.POS, Axis.HEAD);
+        List<SweepAxis> axes = List.of(SweepAxis.KIND, SweepAxis.LAYER, SweepAxis.POS, SweepAxis.HEAD);
         View view = result(Sweep.ATTN_HEAD_BY_POS_EVERY, axes, 5, 2, 4, 3).view(TOKENS, "What it says.");
         String page = view.toHtml();
         assertThat(page)
@@ -145,7 +145,7 @@ class PatchingViewTest {
 
     @Test
     void kindsThatShareNoWordKeepTheirNames() {
-        List<Axis> axes = List.of(Axis.KIND, Axis.LAYER, Axis.POS);
+        List<SweepAxis> axes = List.of(SweepAxis.KIND, SweepAxis.LAYER, SweepAxis.POS);
         String page = result(Sweep.BLOCK_EVERY, axes, 3, 2, 4).view(List.of()).toHtml();
         assertThat(page).contains(panel("resid_pre", 0, 2, 10, 4, 1)).contains(panel("mlp_out", 200, 2, 10, 4, 1));
         assertThat(page).contains("\"columns\":[\"0\",\"1\",\"2\",\"3\"]");
@@ -164,13 +164,13 @@ class PatchingViewTest {
 
     @Test
     void axesWithoutLayersAreDrawnToo() {
-        String byPosition = result(Sweep.ATTN_HEAD_OUT_BY_POS, List.of(Axis.POS, Axis.HEAD), 4, 3)
+        String byPosition = result(Sweep.ATTN_HEAD_OUT_BY_POS, List.of(SweepAxis.POS, SweepAxis.HEAD), 4, 3)
                 .view(TOKENS)
                 .toHtml();
         assertThat(byPosition)
                 .contains("\"rowName\":\"head\"", "\"columnName\":\"pos\"", "\"values\":[[0,10,20,30],[1,11,21,31]");
         String alone =
-                result(Sweep.RESID_PRE, List.of(Axis.POS), 4).view(TOKENS).toHtml();
+                result(Sweep.RESID_PRE, List.of(SweepAxis.POS), 4).view(TOKENS).toHtml();
         assertThat(alone).contains("\"columnName\":\"pos\"", "\"values\":[[0,1,2,3]]");
     }
 
@@ -208,7 +208,7 @@ class PatchingViewTest {
 
     @Test
     void asCsvASweepHasALineForEachNumber() {
-        List<Axis> axes = List.of(Axis.KIND, Axis.LAYER, Axis.POS);
+        List<SweepAxis> axes = List.of(SweepAxis.KIND, SweepAxis.LAYER, SweepAxis.POS);
         assertThat(result(Sweep.BLOCK_EVERY, axes, 3, 2, 4).toCsv().split("\r\n", -1))
                 .hasSize(1 + 24 + 1)
                 .startsWith("kind,layer,pos,value", "resid_pre,0,0,0.0", "resid_pre,0,1,1.0")
@@ -222,10 +222,10 @@ class PatchingViewTest {
                 new PatchingResult(result.name(), result.axes(), result.values().sub(11.5), result.kinds());
         assertThat(negative.largest(2))
                 .containsExactly(
-                        new PatchingResult.Entry(Map.of(Axis.LAYER, 1, Axis.POS, 3), 1.5),
-                        new PatchingResult.Entry(Map.of(Axis.LAYER, 1, Axis.POS, 2), 0.5));
+                        new PatchingResult.Entry(Map.of(SweepAxis.LAYER, 1, SweepAxis.POS, 3), 1.5),
+                        new PatchingResult.Entry(Map.of(SweepAxis.LAYER, 1, SweepAxis.POS, 2), 0.5));
         assertThat(negative.strongest(1))
-                .containsExactly(new PatchingResult.Entry(Map.of(Axis.LAYER, 0, Axis.POS, 0), -11.5));
+                .containsExactly(new PatchingResult.Entry(Map.of(SweepAxis.LAYER, 0, SweepAxis.POS, 0), -11.5));
     }
 
     @Test

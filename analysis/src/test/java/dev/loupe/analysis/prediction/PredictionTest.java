@@ -5,8 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.tuple;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.loupe.analysis.pages.LensPage;
 import dev.loupe.analysis.prediction.NextTokens.Candidate;
 import dev.loupe.analysis.prediction.NextTokens.Place;
+import dev.loupe.analysis.residual.LogitDifference;
+import dev.loupe.analysis.residual.LogitDifference.Part;
 import dev.loupe.analysis.support.Models;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
@@ -99,6 +102,27 @@ class PredictionTest {
         Tokens two = Tokens.of(new long[][] {{1, 2}, {3, 4}});
         try (CachedRun run = model.runWithCache(two)) {
             assertThatThrownBy(() -> PredictionReport.of(run, two, 5)).hasMessageContaining("One sequence");
+        }
+    }
+
+    @Test
+    void eachSequenceOfABatchHasPartsThatAddUpToItsOwnDifference() {
+        Tokens two = Tokens.of(new long[][] {{1, 2, 3}, {4, 5, 6}});
+        try (CachedRun run = model.runWithCache(two)) {
+            for (int row = 0; row < 2; row++) {
+                List<Part> parts = LogitDifference.parts(run.cache(), row, 17, 23);
+                Tensor last = run.logits().get(row, -1);
+                assertThat(parts.stream().mapToDouble(Part::value).sum())
+                        .isCloseTo(last.item(17) - last.item(23), within(1e-3));
+                assertThat(parts)
+                        .filteredOn(part -> part.head() >= 0)
+                        .allSatisfy(part -> assertThat(part.name()).isEqualTo("L" + part.layer() + "H" + part.head()));
+                assertThat(parts)
+                        .filteredOn(part -> part.head() < 0 && part.layer() >= 0)
+                        .hasSize(4)
+                        .allSatisfy(part -> assertThat(part.name()).isEqualTo(part.layer() + "_mlp_out"));
+            }
+            assertThat(LensPage.of(run, two).html()).contains("What comes next");
         }
     }
 }

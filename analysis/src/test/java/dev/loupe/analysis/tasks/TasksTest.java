@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.analysis.Progress;
 import dev.loupe.analysis.patching.ActivationPatching;
-import dev.loupe.analysis.patching.Metric;
+import dev.loupe.analysis.patching.LogitMetric;
 import dev.loupe.analysis.patching.PatchSetter;
 import dev.loupe.analysis.patching.Sweep;
 import dev.loupe.analysis.support.Models;
@@ -84,7 +84,7 @@ class TasksTest {
         Tokens clean = model.toTokens("When Mary and John went to the store, John gave a drink to");
         Tokens corrupt = model.toTokens("When Mary and John went to the store, Mary gave a drink to");
         ActivationCache cache = model.runWithCache(clean).cache();
-        Metric metric = Metric.logitDifference(model, " Mary", " John");
+        LogitMetric metric = LogitMetric.logitDifference(model, " Mary", " John");
         for (Sweep sweep : List.of(Sweep.RESID_PRE, Sweep.ATTN_HEAD_OUT_ALL_POS)) {
             Tensor found = ActivationPatching.of(model, corrupt, cache, metric)
                     .run(sweep)

@@ -186,7 +186,7 @@ class PicturesTest {
     @Test
     void numbersAreWrittenWithFiveDigits() {
         double[] numbers = {0.123456, -2, 1e-9, 123456.7, Double.NaN, Double.NEGATIVE_INFINITY, 1e20, 0.1};
-        assertThat(Json.write(numbers)).isEqualTo("[0.12346,-2,1.0E-9,123456.7,null,null,1.0E20,0.1]");
+        assertThat(PageData.write(numbers)).isEqualTo("[0.12346,-2,1.0E-9,123456.7,null,null,1.0E20,0.1]");
     }
 
     @Test

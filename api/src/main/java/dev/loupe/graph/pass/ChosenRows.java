@@ -7,6 +7,7 @@ import dev.loupe.graph.Shortcut;
 import dev.loupe.graph.Value;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +19,9 @@ import org.jspecify.annotations.Nullable;
  */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class ChosenRows {
+
+    private static final Set<Class<? extends Op>> ELEMENTWISE =
+            Set.of(Op.Unary.class, Op.Binary.class, Op.Cast.class, Op.Activation.class);
 
     private final GraphBuilder b;
     private final UnaryOperator<Expr> choose;
@@ -52,11 +56,8 @@ public final class ChosenRows {
     }
 
     private @Nullable Value rows(Value.Result result) {
-        boolean product = result.op() instanceof Op.Linear || result.op() instanceof Op.MatMul;
-        boolean elementwise = result.op() instanceof Op.Unary
-                || result.op() instanceof Op.Binary
-                || result.op() instanceof Op.Cast
-                || result.op() instanceof Op.Activation;
+        boolean product = result.op().isProduct();
+        boolean elementwise = ELEMENTWISE.contains(result.op().getClass());
         if (!product && !elementwise) {
             return null;
         }

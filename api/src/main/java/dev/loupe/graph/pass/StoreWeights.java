@@ -38,8 +38,8 @@ public record StoreWeights(DType stored) implements Pass {
         Set<Value> factors = new HashSet<>();
         Set<Value> others = new HashSet<>(graph.outputs().values());
         for (Value value : graph.values()) {
-            boolean product = value.source() instanceof Value.Result result
-                    && (result.op() instanceof Op.MatMul || result.op() instanceof Op.Linear);
+            boolean product =
+                    value.source() instanceof Value.Result result && result.op().isProduct();
             for (int i = 0; i < value.operands().size(); i++) {
                 (product && i == 1 ? factors : others).add(value.operands().get(i));
             }

@@ -5,14 +5,18 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.loupe.array.DType;
+import dev.loupe.graph.Dim;
 import dev.loupe.graph.Expr;
 import dev.loupe.graph.Graph;
+import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.GraphFunction;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.UnknownHookException;
 import dev.loupe.graph.Value;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -144,6 +148,46 @@ class PassesTest {
         assertThat(uses.below(List.of(mid)).get(GRAPH.outputs().get("first").id()))
                 .isFalse();
         assertThat(Uses.above(List.of(mid)).get(GRAPH.inputs().get("y").id())).isFalse();
+    }
+
+    // pre → (q, k → wide) → z, and pre + z → post, as attention is wired.
+    @Test
+    void theFrontierIsWhatHasToBeFedToGoOnFromAPoint() {
+        GraphBuilder b = new GraphBuilder().region("blocks.0");
+        Value pre = b.hook("pre", b.input("x", DType.FLOAT32, SmallGraph.BATCH, Dim.of(3)));
+        Value q = b.hook("q", b.unary(Op.UnaryKind.EXP, pre));
+        Value k = b.hook("k", b.unary(Op.UnaryKind.NEG, pre));
+        Value wide = b.optionalHook("wide", b.unary(Op.UnaryKind.ABS, k));
+        Value z = b.hook("z", b.mul(q, wide));
+        Graph graph = b.output("out", b.hook("post", b.add(pre, z))).build();
+        Uses uses = Uses.of(graph);
+
+        assertThat(frontier(uses, q)).containsExactly("pre", "k");
+        assertThat(frontier(uses, k)).containsExactly("pre", "q");
+        assertThat(frontier(uses, wide)).containsExactly("pre", "q");
+        assertThat(frontier(uses, z)).containsExactly("pre");
+        assertThat(frontier(uses, graph.hooks().get("post"))).isEmpty();
+        assertThat(uses.frontier(q, point -> true)).extracting(HookPoint::name).containsExactly("pre", "wide");
+    }
+
+    private static List<String> frontier(Uses uses, Value from) {
+        return uses.frontier(from, point -> !point.optional()).stream()
+                .map(HookPoint::name)
+                .toList();
+    }
+
+    @Test
+    void whatNoLaterStepTouchesIsFreedButForWhatIsKept() {
+        List<BitSet> touched = List.of(bits(0, 1), bits(1, 2), bits(0, 3));
+
+        assertThat(Uses.freedAfter(touched, bits(3))).containsExactly(new int[0], new int[] {1, 2}, new int[] {0});
+        assertThat(touched.get(1)).isEqualTo(bits(1, 2));
+    }
+
+    private static BitSet bits(int... numbers) {
+        BitSet bits = new BitSet();
+        Arrays.stream(numbers).forEach(bits::set);
+        return bits;
     }
 
     private static Graph splice(String point, Change... changes) {

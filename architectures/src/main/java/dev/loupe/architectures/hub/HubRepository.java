@@ -1,11 +1,10 @@
 package dev.loupe.architectures.hub;
 
 import dev.loupe.architectures.hub.Download.Facts;
+import dev.loupe.backend.ReferenceCountedCache;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import org.apiguardian.api.API;
 
@@ -20,7 +19,8 @@ public final class HubRepository {
     private final HubCache cache;
     private final String commit;
     private final boolean cacheOnly;
-    private final Map<String, Optional<Facts>> seen = new ConcurrentHashMap<>();
+    private final ReferenceCountedCache<String, Optional<Facts>> seen =
+            new ReferenceCountedCache<>(Integer.MAX_VALUE, facts -> {});
 
     HubRepository(HubClient client, Repository repository, HubCache cache, String commit, boolean cacheOnly) {
         this.client = client;
@@ -72,12 +72,15 @@ public final class HubRepository {
         return cacheOnly ? List.of() : client.list(repository, commit);
     }
 
-    /** What the Hub says about a file; asked once. */
+    /** What the Hub says about a file; asked once, and nobody who asks about another waits for the answer. */
     private Optional<Facts> look(String file) {
         if (cacheOnly || cache.isKnownMissing(commit, file)) {
             return Optional.empty();
         }
-        return seen.computeIfAbsent(file, any -> client.look(repository, cache, commit, any));
+        try (ReferenceCountedCache.Lease<Optional<Facts>> facts =
+                seen.acquire(file, any -> client.look(repository, cache, commit, any))) {
+            return facts.value();
+        }
     }
 
     /** The commit. */

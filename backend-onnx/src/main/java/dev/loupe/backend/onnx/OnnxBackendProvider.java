@@ -6,6 +6,8 @@ import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendProvider;
 import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.backend.onnx.execution.OnnxBackend;
+import dev.loupe.backend.onnx.runtime.Device;
 import dev.loupe.backend.onnx.runtime.OnnxRuntime;
 import dev.loupe.plugin.SpiVersion;
 import org.apiguardian.api.API;
@@ -18,14 +20,12 @@ import org.apiguardian.api.API;
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class OnnxBackendProvider implements BackendProvider {
 
-    static final String ID = "onnx";
-
     /** For {@link java.util.ServiceLoader}. */
     public OnnxBackendProvider() {}
 
     @Override
     public String id() {
-        return ID;
+        return OnnxBackend.ID;
     }
 
     @Override

@@ -4,6 +4,7 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.WholeGraph;
+import dev.loupe.backend.onnx.export.ExportedGraph;
 import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.graph.TensorType;
 import dev.loupe.hook.HookFilter;

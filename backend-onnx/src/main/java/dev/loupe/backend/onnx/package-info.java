@@ -1,4 +1,4 @@
-/** A backend on ONNX Runtime. */
+/** A backend on ONNX Runtime, and what else it offers: a model as an ONNX file, tensors as DJL's arrays. */
 @NullMarked
 package dev.loupe.backend.onnx;
 

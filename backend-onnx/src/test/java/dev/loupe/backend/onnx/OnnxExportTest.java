@@ -17,6 +17,7 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.WholeGraph;
+import dev.loupe.backend.onnx.export.ExportedGraph;
 import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.GraphBuilder;

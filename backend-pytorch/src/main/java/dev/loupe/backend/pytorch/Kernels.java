@@ -53,12 +53,15 @@ final class Kernels {
         if (moved != null) {
             return moved;
         }
-        return SEVERAL.has(op) ? SEVERAL.apply(op, at) : List.of(runForOne(on, op, in));
+        return SEVERAL.has(op) ? SEVERAL.apply(op, at) : List.of(runForOne(op, at));
     }
 
     /** Runs an op that has one output. */
     static PtNDArray runForOne(TorchDevice on, Op op, PtNDArray[] in) {
-        Operands at = new Operands(on, in);
+        return runForOne(op, new Operands(on, in));
+    }
+
+    private static PtNDArray runForOne(Op op, Operands at) {
         PtNDArray moved = TorchMovement.run(op, at);
         if (moved != null) {
             return moved;

@@ -53,21 +53,17 @@ final class SixteenBits {
     }
 
     /** Whether an operand of an op has to be widened. */
-    boolean widens(Op op, DType operand, int rank) {
+    boolean widens(Op op, DType operand) {
         return operand.isSixteenBits()
                 && !TorchMovement.moves(op)
-                && !computed.getOrDefault(operand, Set.of()).contains(kind(op, rank));
+                && !computed.getOrDefault(operand, Set.of()).contains(kind(op));
     }
 
-    private static Kind kind(Op op, int rank) {
+    private static Kind kind(Op op) {
         if (op instanceof Op.MatMul || op instanceof Op.Linear || op instanceof Op.Attention) {
             return Kind.PRODUCT;
         } else if (op instanceof Op.Unary unary && unary.kind() == Op.UnaryKind.ERF) {
             // libtorch's own for bfloat16 loses the numbers near 0.
-            return Kind.WIDE;
-        } else if (op instanceof Op.Softmax softmax && softmax.axis() != rank - 1
-                || op instanceof Op.LogSoftmax logarithm && logarithm.axis() != rank - 1) {
-            // Along another axis than the last libtorch rounds the exponentials before it divides.
             return Kind.WIDE;
         } else if (op instanceof Op.CumSum || op instanceof Op.RmsNorm || op instanceof Op.Rotate) {
             return Kind.WIDE;

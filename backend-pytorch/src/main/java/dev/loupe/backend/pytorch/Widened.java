@@ -23,7 +23,7 @@ final class Widened implements AutoCloseable {
         try {
             for (int i = 0; i < operands.length; i++) {
                 DType type = inputs.get(i).dtype();
-                if (rules.widens(op, type, inputs.get(i).shape().rank())) {
+                if (rules.widens(op, type)) {
                     narrow = type;
                     this.operands[i] = Torch.cast(operands[i], DataType.FLOAT32);
                     widened.add(this.operands[i]);

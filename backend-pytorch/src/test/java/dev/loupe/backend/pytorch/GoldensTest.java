@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
-import dev.loupe.array.HostTensor;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
@@ -65,7 +64,7 @@ class GoldensTest {
                     .filter(name -> golden.contains(prefix + name))
                     .toList();
             assertThat(names).hasSizeGreaterThan(50);
-            try (CachedRun run = model.runWithCache(tokens(golden.read("tokens")), HookFilter.names(names))) {
+            try (CachedRun run = model.runWithCache(Fixtures.tokens(golden.read("tokens")), HookFilter.names(names))) {
                 for (String name : names) {
                     try (Tensor expected = model.tensors().of(golden.read(prefix + name))) {
                         Tensor value = run.cache().get(name);
@@ -84,7 +83,7 @@ class GoldensTest {
     void leftPaddingAndGreedyGenerationAreThoseOfHuggingFace(String fixture) {
         try (SafetensorsFile golden = SafetensorsFile.open(Fixtures.golden(fixture));
                 HookedTransformer model = load(fixture, LoadOptions.noProcessing())) {
-            Tokens whole = tokens(golden.read("hf.left_padded.tokens"));
+            Tokens whole = Fixtures.tokens(golden.read("hf.left_padded.tokens"));
             long[] mask = golden.read("hf.left_padded.attention_mask").toLongArray();
             boolean[][] real = new boolean[whole.batch()][whole.positions()];
             for (int i = 0; i < mask.length; i++) {
@@ -96,9 +95,9 @@ class GoldensTest {
             Tensor difference = model.forward(Tokens.of(whole.ids(), real))
                     .sub(model.tensors().of(golden.read("hf.left_padded.logits")));
             assertThat(difference.mul(isReal).abs().max().item()).isLessThan(TOLERANCE);
-            Tokens tokens = tokens(golden.read("tokens"));
+            Tokens tokens = Fixtures.tokens(golden.read("tokens"));
             GenerateOptions how = GenerateOptions.greedy(12).withStopAtEos(false);
-            long[][] expected = tokens(golden.read("hf.greedy")).ids();
+            long[][] expected = Fixtures.tokens(golden.read("hf.greedy")).ids();
             assertThat(model.generate(tokens, how)).containsExactly(expected);
             assertThat(model.generate(tokens, how.withKeyValueCache(false))).containsExactly(expected);
         }
@@ -109,7 +108,7 @@ class GoldensTest {
     void aPlainRunGivesTheLogitsOfHuggingFace(String fixture) {
         try (SafetensorsFile golden = SafetensorsFile.open(Fixtures.golden(fixture));
                 HookedTransformer model = load(fixture, LoadOptions.noProcessing());
-                Tensor logits = model.forward(tokens(golden.read("tokens")));
+                Tensor logits = model.forward(Fixtures.tokens(golden.read("tokens")));
                 Tensor expected = model.tensors().of(golden.read("hf.logits"))) {
             assertThat(logits.maxAbsDifference(expected)).isLessThan(TOLERANCE);
         }
@@ -117,15 +116,5 @@ class GoldensTest {
 
     private static HookedTransformer load(String fixture, LoadOptions options) {
         return HookedTransformer.fromPretrained(Fixtures.directory(fixture).toString(), options, backend);
-    }
-
-    private static Tokens tokens(HostTensor ids) {
-        int positions = (int) ids.shape().size(1);
-        long[] flat = ids.toLongArray();
-        long[][] rows = new long[(int) ids.shape().size(0)][positions];
-        for (int i = 0; i < flat.length; i++) {
-            rows[i / positions][i % positions] = flat[i];
-        }
-        return Tokens.of(rows);
     }
 }

@@ -76,7 +76,8 @@ class SixteenBitsTest {
             try (SafetensorsFile golden = SafetensorsFile.open(Fixtures.golden(fixture));
                     HookedTransformer model = HookedTransformer.fromPretrained(
                             Fixtures.directory(fixture).toString(), how.withDType(dtype), backend);
-                    Tensor logits = model.forward(tokens(golden.read("tokens"))).to(DType.FLOAT32)) {
+                    Tensor logits = model.forward(Fixtures.tokens(golden.read("tokens")))
+                            .to(DType.FLOAT32)) {
                 float[] expected = golden.read(how.equals(LoadOptions.noProcessing()) ? "hf.logits" : "proc.logits")
                         .toFloatArray();
                 float[] found = logits.toFloatArray();
@@ -158,15 +159,5 @@ class SixteenBitsTest {
             assertThat(actual.device()).isEqualTo("cpu/1");
             assertThat(actual.toFloatArray()).containsExactly(expected.toFloatArray());
         }
-    }
-
-    private static Tokens tokens(HostTensor ids) {
-        int positions = (int) ids.shape().size(1);
-        long[] flat = ids.toLongArray();
-        long[][] rows = new long[(int) ids.shape().size(0)][positions];
-        for (int i = 0; i < flat.length; i++) {
-            rows[i / positions][i % positions] = flat[i];
-        }
-        return Tokens.of(rows);
     }
 }

@@ -90,7 +90,7 @@ public final class Deviations {
     /** The entry that covers a test, if there is one; the test counts as matched. */
     synchronized Optional<Entry> covering(String test) {
         Optional<Entry> found = entries.stream()
-                .filter(entry -> Selection.under(test, entry.path()))
+                .filter(entry -> TestSelection.under(test, entry.path()))
                 .findFirst();
         found.ifPresent(entry -> matched.add(entry.path()));
         return found;

@@ -31,7 +31,7 @@ public final class Session {
 
     private final Reproduce reproduce;
     private final long seed;
-    private final Selection selection;
+    private final TestSelection selection;
     private final Deviations deviations;
     private final Report report;
 
@@ -47,7 +47,7 @@ public final class Session {
      *
      * @param reproduce the line that runs some tests again
      */
-    public Session(Reproduce reproduce, long seed, Selection selection, Deviations deviations, Report report) {
+    public Session(Reproduce reproduce, long seed, TestSelection selection, Deviations deviations, Report report) {
         this.reproduce = reproduce;
         this.seed = seed;
         this.selection = selection;
@@ -59,7 +59,7 @@ public final class Session {
         return seed;
     }
 
-    public Selection selection() {
+    public TestSelection selection() {
         return selection;
     }
 

@@ -2,6 +2,7 @@ package dev.loupe.conformance.measures;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.graph.Axis;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Edit;
 import dev.loupe.hook.Hook;
@@ -119,10 +120,11 @@ public final class Traces {
      *
      * @param seed what the noise comes from
      */
-    static Tensor disturbed(Tensor activation, String point, long seed) {
-        SplittableRandom random = new SplittableRandom(seed * 31 + point.hashCode());
+    static Tensor disturbed(Tensor activation, HookPoint point, long seed) {
+        SplittableRandom random = new SplittableRandom(seed * 31 + point.name().hashCode());
         HostTensor noise = HostTensor.allocate(DType.FLOAT32, activation.shape());
-        boolean divisor = point.endsWith("hook_scale");
+        // What divides, a norm's scale, stays positive.
+        boolean divisor = point.axes().contains(Axis.SINGLE);
         for (int i = 0; i < noise.shape().elements(); i++) {
             double size = 0.2 + 0.3 * random.nextDouble();
             noise.setDouble(i, divisor || random.nextBoolean() ? size : -size);
@@ -132,7 +134,7 @@ public final class Traces {
 
     /** A hook that disturbs one point. */
     public static Hook disturbing(String point, long seed) {
-        return Hook.at(point, (activation, where) -> disturbed(activation, point, seed));
+        return Hook.at(point, (activation, where) -> disturbed(activation, where, seed));
     }
 
     /** The largest difference between two values, as a multiple of the largest number in the first. */

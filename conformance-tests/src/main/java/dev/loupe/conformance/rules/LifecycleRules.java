@@ -60,7 +60,7 @@ public final class LifecycleRules {
     private static final int THREADS = 4;
     private static final Shape LARGE = Shape.of(1024, 1024);
     private static final long LARGE_BYTES = 4L << 20;
-    private static final int ROUNDS = 64;
+    private static final int ROUNDS = 24;
     private static final long KIBIBYTE = 1024;
 
     private final Bench bench;
@@ -308,7 +308,7 @@ public final class LifecycleRules {
         HostTensor weight = new Inputs(attempt.random(1), DType.FLOAT32).normal(1024, 1024);
         try (OnBackend.Handles handles = new OnBackend.Handles(bench.backend())) {
             TensorHandle uploaded = handles.upload(weight);
-            MemoryUse.check("preparing, running and closing a graph", 48, LARGE_BYTES, () -> {
+            MemoryUse.check("preparing, running and closing a graph", ROUNDS, LARGE_BYTES, () -> {
                 try (PreparedGraph graph = bench.backend().prepare(segment, name -> uploaded)) {
                     OnBackend.run(bench.backend(), graph, List.of(x), List.of(2));
                 }

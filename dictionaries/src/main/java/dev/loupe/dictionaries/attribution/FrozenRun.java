@@ -290,14 +290,18 @@ final class FrozenRun {
                 .transpose(0, 1);
     }
 
-    /** What is known of tokens that may come next. */
-    List<Next> next(long[] tokenIds) {
+    /**
+     * What is known of tokens that may come next.
+     *
+     * @param reads their {@link #logitReads}
+     */
+    List<Next> next(long[] tokenIds, Tensor reads) {
         Tensor last = values.get(LocalReplacement.LOGITS).get(0, -1);
         double mean = last.mean().item();
         double[] values = last.pick(0, tokenIds).toDoubleArray();
         Tensor biases = model.b_U();
         Tensor read = silent.get(LocalReplacement.UNEMBEDDED).get(0, -1).unsqueeze(1);
-        double[] silentLogits = logitReads(tokenIds).matmul(read).squeeze(1).toDoubleArray();
+        double[] silentLogits = reads.matmul(read).squeeze(1).toDoubleArray();
         double[] ownBiases = biases.pick(0, tokenIds).sub(biases.mean()).toDoubleArray();
         List<Next> next = new ArrayList<>();
         for (int i = 0; i < tokenIds.length; i++) {

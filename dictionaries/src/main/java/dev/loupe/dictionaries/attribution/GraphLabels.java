@@ -8,7 +8,6 @@ import dev.loupe.model.HookedTransformer;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
 import org.apiguardian.api.API;
 
 /**
@@ -52,19 +51,13 @@ public record GraphLabels(List<String> tokens, List<String> logits, Map<Attribut
                         feature,
                         known.computeIfAbsent(
                                 List.of(feature.layer(), feature.feature()),
-                                key -> promotes(model, layer, feature.feature())));
+                                key -> TokenTexts.listed(
+                                        model, FeatureReading.promotes(model, layer, feature.feature()))));
             }
         }
         long[] logits =
                 graph.logits().stream().mapToLong(AttributionGraph.Logit::token).toArray();
         return new GraphLabels(TokenTexts.of(model, graph.tokens()), TokenTexts.of(model, logits), features);
-    }
-
-    private static String promotes(HookedTransformer model, SplicedDictionary layer, int feature) {
-        long[] ids = FeatureReading.promotes(model, layer, feature).stream()
-                .mapToLong(Long::longValue)
-                .toArray();
-        return TokenTexts.of(model, ids).stream().map(String::strip).collect(Collectors.joining(", "));
     }
 
     /** What a node is, in a few words. */

@@ -2,9 +2,9 @@ package dev.loupe.dictionaries.attribution;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.dictionaries.Dictionary;
-import dev.loupe.dictionaries.DictionaryConfig;
-import dev.loupe.dictionaries.DictionaryConfig.Normalization;
 import dev.loupe.dictionaries.SplicedDictionary;
+import dev.loupe.dictionaries.formats.DictionaryConfig;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Normalization;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.Expr;
 import dev.loupe.graph.GraphFunction;

@@ -7,6 +7,7 @@ import dev.loupe.dictionaries.attribution.FrozenRun.Active;
 import dev.loupe.dictionaries.attribution.FrozenRun.Next;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -45,11 +46,11 @@ final class Tracing {
             FrozenRun run = new FrozenRun(linear, replacement, tokens, options.skipFirst());
             Directions directions = new Directions(run);
             long[] ids = logits(run.probabilities());
-            List<Next> next = run.next(ids);
+            Tensor reads = run.logitReads(ids);
+            List<Next> next = run.next(ids, reads);
             int[] last = new int[ids.length];
             Arrays.fill(last, tokens.positions() - 1);
-            double[][] logitRows =
-                    directions.rows(LocalReplacement.UNEMBEDDED, replacement.layers(), last, run.logitReads(ids));
+            double[][] logitRows = directions.rows(LocalReplacement.UNEMBEDDED, replacement.layers(), last, reads);
             Map<Integer, double[]> featureRows = new HashMap<>();
             BitSet chosen = features(run, directions, featureRows, logitRows, next);
             return put(run, chosen, featureRows, next, logitRows);

@@ -1,7 +1,6 @@
 package dev.loupe.dictionaries.formats;
 
 import dev.loupe.architectures.files.ModelFiles;
-import dev.loupe.dictionaries.Dictionary;
 import java.util.List;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
@@ -21,7 +20,7 @@ public final class DictionaryFormats {
      * @param at full name of the hook point, where neither tells; null otherwise
      * @throws IllegalArgumentException if there is no dictionary, or it can't be understood; says what was looked for
      */
-    public static Dictionary read(ModelFiles files, String folder, String name, @Nullable String at) {
+    public static DictionaryFile read(ModelFiles files, String folder, String name, @Nullable String at) {
         if (files.has(folder + SaeLensFormat.CONFIG)) {
             return SaeLensFormat.read(files, folder, name, at);
         } else if (files.has(folder + GemmaScopeFormat.NPZ) || files.has(folder + GemmaScopeFormat.TENSORS)) {
@@ -38,7 +37,7 @@ public final class DictionaryFormats {
     }
 
     /** Reads a set of transcoders, in the order of their layers. */
-    public static List<Dictionary> readSet(ModelFiles files, String folder, String name) {
+    public static List<DictionaryFile> readSet(ModelFiles files, String folder, String name) {
         if (!files.has(folder + TranscoderSetFormat.CONFIG)) {
             throw new IllegalArgumentException(
                     where(files, folder) + " holds no set of transcoders: looked for " + TranscoderSetFormat.CONFIG);

@@ -2,10 +2,8 @@ package dev.loupe.dictionaries.formats;
 
 import dev.loupe.architectures.files.ModelFiles;
 import dev.loupe.array.HostTensor;
-import dev.loupe.dictionaries.Dictionary;
-import dev.loupe.dictionaries.DictionaryConfig;
-import dev.loupe.dictionaries.DictionaryConfig.Activation;
-import dev.loupe.dictionaries.DictionaryConfig.Normalization;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Activation;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Normalization;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -33,7 +31,7 @@ final class GemmaScopeFormat {
 
     private GemmaScopeFormat() {}
 
-    static Dictionary read(ModelFiles files, String folder, String name, @Nullable String at) {
+    static DictionaryFile read(ModelFiles files, String folder, String name, @Nullable String at) {
         boolean second = !files.has(folder + NPZ);
         DictionaryArrays arrays =
                 second ? DictionaryArrays.read(files, folder, TENSORS, GemmaScopeFormat::spelled) : npz(files, folder);
@@ -65,7 +63,7 @@ final class GemmaScopeFormat {
                 null,
                 // Folded, the norm's weight would be missing from what is read.
                 hooks[0].matches(".*\\.mlp\\.hook_in") ? Map.of("fold_ln", false) : Map.of());
-        return new Dictionary(config, weights);
+        return new DictionaryFile(config, weights);
     }
 
     /** The second edition writes names in lower case. */

@@ -5,10 +5,8 @@ import dev.loupe.architectures.files.JsonFiles;
 import dev.loupe.architectures.files.ModelFiles;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
-import dev.loupe.dictionaries.Dictionary;
-import dev.loupe.dictionaries.DictionaryConfig;
-import dev.loupe.dictionaries.DictionaryConfig.Activation;
-import dev.loupe.dictionaries.DictionaryConfig.Normalization;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Activation;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Normalization;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -43,7 +41,7 @@ final class SaeLensFormat {
 
     private SaeLensFormat() {}
 
-    static Dictionary read(ModelFiles files, String folder, String name, @Nullable String at) {
+    static DictionaryFile read(ModelFiles files, String folder, String name, @Nullable String at) {
         CheckpointConfig json = JsonFiles.config(files, folder + CONFIG);
         if (!files.has(folder + WEIGHTS)) {
             throw new IllegalArgumentException(
@@ -52,7 +50,7 @@ final class SaeLensFormat {
         Map<String, HostTensor> weights = DictionaryArrays.read(files, folder, WEIGHTS, UnaryOperator.identity())
                 .byName();
         DictionaryConfig config = config(json, name, at, weights);
-        return new Dictionary(config, arranged(json, config, weights));
+        return new DictionaryFile(config, arranged(json, config, weights));
     }
 
     private static DictionaryConfig config(

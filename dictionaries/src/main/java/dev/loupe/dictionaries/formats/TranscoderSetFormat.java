@@ -7,10 +7,8 @@ import dev.loupe.architectures.files.ModelFiles;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
-import dev.loupe.dictionaries.Dictionary;
-import dev.loupe.dictionaries.DictionaryConfig;
-import dev.loupe.dictionaries.DictionaryConfig.Activation;
-import dev.loupe.dictionaries.DictionaryConfig.Normalization;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Activation;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Normalization;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
@@ -38,7 +36,7 @@ final class TranscoderSetFormat {
 
     private TranscoderSetFormat() {}
 
-    static List<Dictionary> read(ModelFiles files, String folder, String name) {
+    static List<DictionaryFile> read(ModelFiles files, String folder, String name) {
         JsonNode yaml;
         String where = DictionaryFormats.where(files, folder) + " " + CONFIG;
         try {
@@ -54,7 +52,7 @@ final class TranscoderSetFormat {
         }
         String in = hook(yaml, "feature_input_hook", where);
         String out = hook(yaml, "feature_output_hook", where);
-        List<Dictionary> layers = new ArrayList<>();
+        List<DictionaryFile> layers = new ArrayList<>();
         for (int layer = 0; files.has(folder + "layer_" + layer + ".safetensors"); layer++) {
             layers.add(layer(files, folder, name, layer, in, out, text(yaml, "model_name")));
         }
@@ -78,7 +76,7 @@ final class TranscoderSetFormat {
         return HOOKS.getOrDefault(hook, hook);
     }
 
-    private static Dictionary layer(
+    private static DictionaryFile layer(
             ModelFiles files, String folder, String name, int layer, String in, String out, @Nullable String model) {
         DictionaryArrays arrays = DictionaryArrays.read(
                 files,
@@ -111,6 +109,6 @@ final class TranscoderSetFormat {
                 false,
                 model,
                 AS_TRAINED);
-        return new Dictionary(config, weights);
+        return new DictionaryFile(config, weights);
     }
 }

@@ -1,4 +1,4 @@
-/** The file formats in which dictionaries are published. */
+/** The file formats in which dictionaries are published, and what they say of a dictionary. */
 @NullMarked
 package dev.loupe.dictionaries.formats;
 

@@ -1,10 +1,10 @@
 package dev.loupe.dictionaries.reading;
 
 import dev.loupe.dictionaries.Dictionary;
-import dev.loupe.dictionaries.DictionaryConfig;
 import dev.loupe.dictionaries.DictionaryTensors;
 import dev.loupe.dictionaries.SparseFeatures;
 import dev.loupe.dictionaries.SplicedDictionary;
+import dev.loupe.dictionaries.formats.DictionaryConfig;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.Intervention;
 import dev.loupe.model.HookedTransformer;

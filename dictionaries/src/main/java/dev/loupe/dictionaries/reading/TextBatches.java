@@ -1,9 +1,9 @@
 package dev.loupe.dictionaries.reading;
 
+import dev.loupe.analysis.TextPieces;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
@@ -17,22 +17,14 @@ import org.apiguardian.api.API;
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public final class TextBatches implements Iterable<Tokens> {
 
-    private final HookedTransformer model;
+    private final TextPieces cutter;
     private final Iterable<String> texts;
     private final int batch;
-    private final int room;
-    private final boolean bos;
 
-    private TextBatches(HookedTransformer model, Iterable<String> texts, int context, int batch) {
-        this.model = model;
+    private TextBatches(TextPieces cutter, Iterable<String> texts, int batch) {
+        this.cutter = cutter;
         this.texts = texts;
         this.batch = batch;
-        this.bos = model.config().defaultPrependBos() && model.config().bosId() != null;
-        this.room = Math.min(context, model.config().nCtx()) - (bos ? 1 : 0);
-        if (room < 1 || batch < 1) {
-            throw new IllegalArgumentException(
-                    "A context of " + context + " has no room for text, or the batch " + batch + " isn't positive");
-        }
     }
 
     /**
@@ -43,7 +35,7 @@ public final class TextBatches implements Iterable<Tokens> {
      * @param batch pieces in a batch
      */
     public static TextBatches of(HookedTransformer model, Iterable<String> texts, int context, int batch) {
-        return new TextBatches(model, texts, context, batch);
+        return new TextBatches(TextPieces.of(model, context, batch), texts, batch);
     }
 
     @Override
@@ -54,7 +46,7 @@ public final class TextBatches implements Iterable<Tokens> {
             @Override
             public boolean hasNext() {
                 while (waiting.size() < batch && from.hasNext()) {
-                    cut(from.next(), waiting);
+                    cutter.cut(from.next(), waiting);
                 }
                 return !waiting.isEmpty();
             }
@@ -70,27 +62,5 @@ public final class TextBatches implements Iterable<Tokens> {
                 return tokens;
             }
         };
-    }
-
-    private void cut(String text, List<long[]> pieces) {
-        if (text.isEmpty()) {
-            return;
-        }
-        long[] ids = model.toTokens(text, false).row(0);
-        for (int start = 0; start < ids.length; start += room) {
-            long[] piece = Arrays.copyOfRange(ids, start, Math.min(ids.length, start + room));
-            pieces.add(bos ? withBos(piece) : piece);
-        }
-    }
-
-    private long[] withBos(long[] piece) {
-        Long id = model.config().bosId();
-        if (id == null) {
-            throw new IllegalStateException("The model has no BOS");
-        }
-        long[] result = new long[piece.length + 1];
-        result[0] = id;
-        System.arraycopy(piece, 0, result, 1, piece.length);
-        return result;
     }
 }

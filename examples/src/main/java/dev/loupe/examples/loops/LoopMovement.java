@@ -85,8 +85,7 @@ final class LoopMovement {
 
     static LoopTensor slice(Op.Slice slice, LoopTensor x, Shape shape) {
         LoopTensor out = LoopTensor.zeros(x.dtype(), shape);
-        long size = x.shape().size(slice.axis());
-        long start = slice.start() < 0 ? Math.max(0, slice.start() + size) : slice.start();
+        long start = Op.Slice.clip(slice.start(), x.shape().size(slice.axis()));
         Positions.each(shape, (flat, position) -> {
             int[] from = position.clone();
             from[slice.axis()] = (int) (start + from[slice.axis()] * slice.step());
@@ -98,8 +97,7 @@ final class LoopMovement {
     /** Zeros, and the update where a slice would read. */
     static LoopTensor unslice(Op.Unslice slice, LoopTensor update, Shape shape) {
         LoopTensor out = LoopTensor.zeros(update.dtype(), shape);
-        long size = shape.size(slice.axis());
-        long start = slice.start() < 0 ? Math.max(0, slice.start() + size) : slice.start();
+        long start = Op.Slice.clip(slice.start(), shape.size(slice.axis()));
         Positions.each(update.shape(), (flat, position) -> {
             int[] to = position.clone();
             to[slice.axis()] = (int) (start + to[slice.axis()] * slice.step());

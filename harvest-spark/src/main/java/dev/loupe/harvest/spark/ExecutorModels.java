@@ -1,10 +1,10 @@
 package dev.loupe.harvest.spark;
 
+import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.harvest.job.HarvestJob;
 import dev.loupe.model.HookedTransformer;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The models of this process, each opened once and shared by the tasks that run at a time. One that no task uses is closed
@@ -12,35 +12,37 @@ import java.util.Map;
  */
 final class ExecutorModels {
 
-    private static final Map<String, Shared> MODELS = new LinkedHashMap<>();
-    private static int opened;
+    private static final ReferenceCountedCache<String, Shared> MODELS =
+            new ReferenceCountedCache<>(Integer.MAX_VALUE, Shared::close);
+    private static final AtomicInteger OPENED = new AtomicInteger();
 
     private ExecutorModels() {}
 
     /** A model in use, until it is closed. */
     static final class Lease implements AutoCloseable {
-        private final Shared shared;
-        private boolean closed;
+        private final ReferenceCountedCache.Lease<Shared> shared;
+        private final AtomicBoolean closed = new AtomicBoolean();
 
-        private Lease(Shared shared) {
+        private Lease(ReferenceCountedCache.Lease<Shared> shared) {
             this.shared = shared;
         }
 
         /** The job's model, its dictionaries in it. */
         HookedTransformer model() {
-            return shared.model;
+            return shared.value().model;
         }
 
         @Override
         public void close() {
-            release(this);
+            if (closed.compareAndSet(false, true)) {
+                shared.close();
+            }
         }
     }
 
     private static final class Shared {
         private final HookedTransformer loaded;
         private final HookedTransformer model;
-        private int users;
 
         Shared(HarvestJob job) {
             loaded = job.openModel();
@@ -58,39 +60,25 @@ final class ExecutorModels {
         }
     }
 
-    private static synchronized void release(Lease lease) {
-        if (!lease.closed) {
-            lease.closed = true;
-            lease.shared.users--;
-        }
-    }
-
     /** How often a model was opened in this process. */
-    static synchronized int opened() {
-        return opened;
+    static int opened() {
+        return OPENED.get();
     }
 
-    /** The model of a job. Tasks that ask while it is being loaded wait for it: they need it anyway. */
-    static synchronized Lease lease(HarvestJob job) {
+    /** The model of a job. Tasks that ask while it is being loaded wait for it; those of other jobs don't. */
+    static Lease lease(HarvestJob job) {
         String key = HarvestJob.of(job.model(), "*")
                 .withOptions(job.options())
                 .withDictionaries(job.dictionaries())
                 .digest();
-        Shared known = MODELS.get(key);
-        if (known == null) {
-            Iterator<Shared> others = MODELS.values().iterator();
-            while (others.hasNext()) {
-                Shared other = others.next();
-                if (other.users == 0) {
-                    others.remove();
-                    other.close();
-                }
-            }
-            known = new Shared(job);
-            opened++;
-            MODELS.put(key, known);
-        }
-        known.users++;
-        return new Lease(known);
+        return new Lease(MODELS.acquire(key, missing -> open(job)));
+    }
+
+    private static Shared open(HarvestJob job) {
+        // Before the new one needs the memory.
+        MODELS.closeUnused();
+        Shared shared = new Shared(job);
+        OPENED.incrementAndGet();
+        return shared;
     }
 }

@@ -92,155 +92,66 @@ public record HarvestJob(
 
     /** The same job with the model loaded otherwise. */
     public HarvestJob withOptions(LoadOptions value) {
-        return new HarvestJob(
-                model,
-                value,
-                dictionaries,
-                points,
-                attention,
-                interventions,
-                packing,
-                positions,
-                dtype,
-                batchTokens,
-                shardTokens,
-                reducers);
+        Copy copy = new Copy(this);
+        copy.options = value;
+        return copy.job();
     }
 
     /** The same job with dictionaries spliced in. */
     public HarvestJob withDictionaries(List<String> value) {
-        return new HarvestJob(
-                model,
-                options,
-                value,
-                points,
-                attention,
-                interventions,
-                packing,
-                positions,
-                dtype,
-                batchTokens,
-                shardTokens,
-                reducers);
+        Copy copy = new Copy(this);
+        copy.dictionaries = value;
+        return copy.job();
     }
 
     /** The same job with a statistic of attention in the place of what has an axis of keys. */
     public HarvestJob withAttention(@Nullable AttentionStatistic value) {
-        return new HarvestJob(
-                model,
-                options,
-                dictionaries,
-                points,
-                value,
-                interventions,
-                packing,
-                positions,
-                dtype,
-                batchTokens,
-                shardTokens,
-                reducers);
+        Copy copy = new Copy(this);
+        copy.attention = value;
+        return copy.job();
     }
 
     /** The same job with changes of activations. */
     public HarvestJob withInterventions(List<Intervention> value) {
-        return new HarvestJob(
-                model,
-                options,
-                dictionaries,
-                points,
-                attention,
-                value,
-                packing,
-                positions,
-                dtype,
-                batchTokens,
-                shardTokens,
-                reducers);
+        Copy copy = new Copy(this);
+        copy.interventions = value;
+        return copy.job();
     }
 
     /** The same job with documents packed otherwise. */
     public HarvestJob withPacking(Packing value) {
-        return new HarvestJob(
-                model,
-                options,
-                dictionaries,
-                points,
-                attention,
-                interventions,
-                value,
-                positions,
-                dtype,
-                batchTokens,
-                shardTokens,
-                reducers);
+        Copy copy = new Copy(this);
+        copy.packing = value;
+        return copy.job();
     }
 
     /** The same job with other positions kept. */
     public HarvestJob withPositions(Positions value) {
-        return new HarvestJob(
-                model,
-                options,
-                dictionaries,
-                points,
-                attention,
-                interventions,
-                packing,
-                value,
-                dtype,
-                batchTokens,
-                shardTokens,
-                reducers);
+        Copy copy = new Copy(this);
+        copy.positions = value;
+        return copy.job();
     }
 
     /** The same job written in another type. */
     public HarvestJob withDType(DType value) {
-        return new HarvestJob(
-                model,
-                options,
-                dictionaries,
-                points,
-                attention,
-                interventions,
-                packing,
-                positions,
-                value,
-                batchTokens,
-                shardTokens,
-                reducers);
+        Copy copy = new Copy(this);
+        copy.dtype = value;
+        return copy.job();
     }
 
     /** The same job with other batches and shards. */
     public HarvestJob withSizes(int tokensOfABatch, long tokensOfAShard) {
-        return new HarvestJob(
-                model,
-                options,
-                dictionaries,
-                points,
-                attention,
-                interventions,
-                packing,
-                positions,
-                dtype,
-                tokensOfABatch,
-                tokensOfAShard,
-                reducers);
+        Copy copy = new Copy(this);
+        copy.batchTokens = tokensOfABatch;
+        copy.shardTokens = tokensOfAShard;
+        return copy.job();
     }
 
     /** The same job with reducers. */
     public HarvestJob withReducers(List<String> value) {
-        return new HarvestJob(
-                model,
-                options,
-                dictionaries,
-                points,
-                attention,
-                interventions,
-                packing,
-                positions,
-                dtype,
-                batchTokens,
-                shardTokens,
-                value);
+        Copy copy = new Copy(this);
+        copy.reducers = value;
+        return copy.job();
     }
 
     /**
@@ -290,5 +201,50 @@ public record HarvestJob(
     /** What tells the job from others: the SHA-256 of its JSON. */
     public String digest() {
         return JobJson.digest(this);
+    }
+
+    /** A job's parts, of which a method changes one. */
+    private static final class Copy {
+        private final HarvestJob from;
+        private LoadOptions options;
+        private List<String> dictionaries;
+        private @Nullable AttentionStatistic attention;
+        private List<Intervention> interventions;
+        private Packing packing;
+        private Positions positions;
+        private DType dtype;
+        private int batchTokens;
+        private long shardTokens;
+        private List<String> reducers;
+
+        Copy(HarvestJob from) {
+            this.from = from;
+            options = from.options;
+            dictionaries = from.dictionaries;
+            attention = from.attention;
+            interventions = from.interventions;
+            packing = from.packing;
+            positions = from.positions;
+            dtype = from.dtype;
+            batchTokens = from.batchTokens;
+            shardTokens = from.shardTokens;
+            reducers = from.reducers;
+        }
+
+        HarvestJob job() {
+            return new HarvestJob(
+                    from.model,
+                    options,
+                    dictionaries,
+                    from.points,
+                    attention,
+                    interventions,
+                    packing,
+                    positions,
+                    dtype,
+                    batchTokens,
+                    shardTokens,
+                    reducers);
+        }
     }
 }

@@ -3,6 +3,7 @@ package dev.loupe.backend.onnx.host;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import java.util.List;
 import org.apiguardian.api.API;
 
@@ -12,6 +13,35 @@ import org.apiguardian.api.API;
  */
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class EmptyTensors {
+
+    /** What an operation that reads nothing, yet gives something, is computed with. */
+    private record Operands(List<HostTensor> inputs, HostTensor output) {
+
+        HostTensor filled(double value) {
+            fill(output, value);
+            return output;
+        }
+
+        /** The output as so many copies of an input as it has room for. */
+        HostTensor filledWith(int input) {
+            HostTensor from = inputs.get(input);
+            int bytes = from.data().capacity();
+            for (int at = 0; at < output.data().capacity(); at += bytes) {
+                output.data().put(at, from.data(), 0, bytes);
+            }
+            return output;
+        }
+    }
+
+    private static final OpTable<Operands, HostTensor> OVER_NOTHING = new OpTable<Operands, HostTensor>()
+            .line(Op.Reduce.class, EmptyTensors::reduced)
+            .line(Op.ArgReduce.class, (op, at) -> {
+                throw undefined(op, at.inputs());
+            })
+            .line(Op.MatMul.class, (op, at) -> at.filled(0))
+            .line(Op.Linear.class, (op, at) -> at.filledWith(2))
+            .line(Op.ScatterElements.class, (op, at) -> at.filledWith(0))
+            .line(Op.ScatterAdd.class, (op, at) -> at.filledWith(0));
 
     private EmptyTensors() {}
 
@@ -35,28 +65,19 @@ public final class EmptyTensors {
     }
 
     private static void fill(Op op, List<HostTensor> inputs, HostTensor output) {
-        if (op instanceof Op.Reduce reduce) {
-            switch (reduce.kind()) {
-                case SUM -> fill(output, 0);
-                case PROD -> fill(output, 1);
-                case MEAN -> fill(output, Double.NaN);
-                case MAX, MIN -> throw undefined(op, inputs);
-            }
-        } else if (op instanceof Op.ArgReduce) {
-            throw undefined(op, inputs);
-        } else if (op instanceof Op.MatMul) {
-            fill(output, 0);
-        } else if (op instanceof Op.Linear) {
-            int row = inputs.get(2).data().capacity();
-            for (int at = 0; at < output.data().capacity(); at += row) {
-                output.data().put(at, inputs.get(2).data(), 0, row);
-            }
-        } else if (op instanceof Op.ScatterElements || op instanceof Op.ScatterAdd) {
-            output.data().put(0, inputs.get(0).data(), 0, output.data().capacity());
-        } else {
+        if (OVER_NOTHING.find(op, new Operands(inputs, output)) == null) {
             throw new IllegalStateException(
                     op + " of " + inputs + " can't give " + output + ": an operation on nothing gives nothing");
         }
+    }
+
+    private static HostTensor reduced(Op.Reduce op, Operands at) {
+        return switch (op.kind()) {
+            case SUM -> at.filled(0);
+            case PROD -> at.filled(1);
+            case MEAN -> at.filled(Double.NaN);
+            case MAX, MIN -> throw undefined(op, at.inputs());
+        };
     }
 
     private static IllegalArgumentException undefined(Op op, List<HostTensor> inputs) {

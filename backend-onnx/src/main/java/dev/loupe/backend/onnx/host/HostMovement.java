@@ -2,7 +2,6 @@ package dev.loupe.backend.onnx.host;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.graph.Op;
-import java.util.Arrays;
 import java.util.List;
 
 /** Operations that only move elements. */
@@ -11,34 +10,22 @@ final class HostMovement {
     private HostMovement() {}
 
     static void slice(Op.Slice op, HostTensor in, HostTensor out) {
-        long size = in.shape().size(op.axis());
-        long start = Math.max(0, Math.min(size, op.start() < 0 ? op.start() + size : op.start()));
         long[] strides = Strided.strides(in.shape());
-        int first = (int) (start * strides[op.axis()]);
+        int first = first(op, in, strides);
         strides[op.axis()] *= op.step();
-        Strided.copy(
-                in,
-                first,
-                strides,
-                out,
-                0,
-                Strided.strides(out.shape()),
-                out.shape().toArray());
+        read(in, first, strides, out);
     }
 
-    static void expand(HostTensor in, HostTensor out) {
-        long[] strides = Strided.strides(in.shape());
-        for (int i = 0; i < strides.length; i++) {
-            strides[i] = in.shape().size(i) == out.shape().size(i) ? strides[i] : 0;
-        }
-        Strided.copy(
-                in,
-                0,
-                strides,
-                out,
-                0,
-                Strided.strides(out.shape()),
-                out.shape().toArray());
+    static void unslice(Op.Unslice op, HostTensor update, HostTensor out) {
+        EmptyTensors.fill(out, 0);
+        long[] strides = Strided.strides(out.shape());
+        int first = first(op.slice(), out, strides);
+        strides[op.axis()] *= op.step();
+        write(update, out, first, strides);
+    }
+
+    private static int first(Op.Slice op, HostTensor whole, long[] strides) {
+        return (int) (Op.Slice.clip(op.start(), whole.shape().size(op.axis())) * strides[op.axis()]);
     }
 
     static void broadcast(HostTensor in, HostTensor out) {
@@ -48,46 +35,16 @@ final class HostMovement {
         for (int i = 0; i < own.length; i++) {
             strides[lead + i] = in.shape().size(i) == out.shape().size(lead + i) ? own[i] : 0;
         }
-        Strided.copy(
-                in,
-                0,
-                strides,
-                out,
-                0,
-                Strided.strides(out.shape()),
-                out.shape().toArray());
+        read(in, 0, strides, out);
     }
 
     static void splitLike(Op.SplitLike op, HostTensor in, List<HostTensor> out) {
         long[] strides = Strided.strides(in.shape());
         long start = 0;
         for (HostTensor piece : out) {
-            Strided.copy(
-                    in,
-                    (int) (start * strides[op.axis()]),
-                    strides,
-                    piece,
-                    0,
-                    Strided.strides(piece.shape()),
-                    piece.shape().toArray());
+            read(in, (int) (start * strides[op.axis()]), strides, piece);
             start += piece.shape().size(op.axis());
         }
-    }
-
-    static void unslice(Op.Unslice op, HostTensor update, HostTensor out) {
-        EmptyTensors.fill(out, 0);
-        long[] strides = Strided.strides(out.shape());
-        long start = Op.Slice.clip(op.start(), out.shape().size(op.axis()));
-        int first = (int) (start * strides[op.axis()]);
-        strides[op.axis()] *= op.step();
-        Strided.copy(
-                update,
-                0,
-                Strided.strides(update.shape()),
-                out,
-                first,
-                strides,
-                update.shape().toArray());
     }
 
     static void concat(Op.Concat op, List<HostTensor> in, HostTensor out) {
@@ -105,8 +62,30 @@ final class HostMovement {
 
     private static void place(HostTensor part, HostTensor whole, int axis, long start) {
         long[] strides = Strided.strides(whole.shape());
-        int first = (int) (start * strides[axis]);
-        long[] sizes = part.shape().toArray();
-        Strided.copy(part, 0, Strided.strides(part.shape()), whole, first, strides, Arrays.copyOf(sizes, sizes.length));
+        write(part, whole, (int) (start * strides[axis]), strides);
+    }
+
+    /** Fills a tensor with what lies at the given distances. */
+    private static void read(HostTensor from, int first, long[] strides, HostTensor to) {
+        Strided.copy(
+                from,
+                first,
+                strides,
+                to,
+                0,
+                Strided.strides(to.shape()),
+                to.shape().toArray());
+    }
+
+    /** Puts the whole of a tensor at the given distances. */
+    private static void write(HostTensor from, HostTensor to, int first, long[] strides) {
+        Strided.copy(
+                from,
+                0,
+                Strided.strides(from.shape()),
+                to,
+                first,
+                strides,
+                from.shape().toArray());
     }
 }

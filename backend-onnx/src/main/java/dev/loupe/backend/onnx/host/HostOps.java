@@ -23,7 +23,7 @@ public final class HostOps {
 
     private static final OpTable<Operands, Runnable> MOVES = new OpTable<Operands, Runnable>()
             .line(Op.Slice.class, (op, at) -> () -> HostMovement.slice(op, at.in(0), at.out(0)))
-            .line(Op.Expand.class, (op, at) -> () -> HostMovement.expand(at.in(0), at.out(0)))
+            .line(Op.Expand.class, (op, at) -> () -> HostMovement.broadcast(at.in(0), at.out(0)))
             .line(Op.Concat.class, (op, at) -> () -> HostMovement.concat(op, at.in(), at.out(0)))
             .line(Op.SliceScatter.class, (op, at) -> () -> HostMovement.sliceScatter(op, at.in(0), at.in(1), at.out(0)))
             .line(Op.BroadcastLike.class, (op, at) -> () -> HostMovement.broadcast(at.in(0), at.out(0)))

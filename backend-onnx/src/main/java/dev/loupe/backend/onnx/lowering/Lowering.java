@@ -133,7 +133,7 @@ public final class Lowering {
         row(Op.Full.class, Shapes::full);
 
         row(Op.Linear.class, (op, at) -> at.node("Add", at.node("MatMul", at.input(0), at.input(1)), at.input(2)));
-        row(Op.Activation.class, Activations::write);
+        row(Op.Activation.class, ActivationFunctions::write);
         row(Op.Softmax.class, Lowering::softmax);
         row(Op.LogSoftmax.class, Lowering::logSoftmax);
     }

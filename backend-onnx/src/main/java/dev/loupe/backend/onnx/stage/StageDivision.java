@@ -133,7 +133,7 @@ public final class StageDivision {
     }
 
     private boolean isProduct(Segment.Step step) {
-        if (!splitProducts || !(step.op() instanceof Op.MatMul || step.op() instanceof Op.Linear)) {
+        if (!splitProducts || !step.op().isProduct()) {
             return false;
         }
         int weight = stored(step.inputs().get(1));

@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.array.DType;
 import dev.loupe.backend.Placement;

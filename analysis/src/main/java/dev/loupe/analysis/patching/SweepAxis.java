@@ -4,7 +4,7 @@ import org.apiguardian.api.API;
 
 /** What an index of a patch counts. */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-public enum Axis {
+public enum SweepAxis {
     /** Which of several sweeps that are stacked. */
     KIND("kind"),
     /** Layers. */
@@ -20,7 +20,7 @@ public enum Axis {
 
     private final String label;
 
-    Axis(String label) {
+    SweepAxis(String label) {
         this.label = label;
     }
 

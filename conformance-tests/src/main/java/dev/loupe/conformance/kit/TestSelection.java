@@ -7,20 +7,20 @@ import org.apiguardian.api.API;
 /** Which tests and cases run: those under one of some paths such as {@code 3}, {@code 3.6},
  * {@code 3.6/matmul/float32/7}. */
 @API(status = API.Status.INTERNAL, since = "0.1")
-public final class Selection {
+public final class TestSelection {
 
     /** Everything. */
-    public static final Selection ALL = new Selection(List.of());
+    public static final TestSelection ALL = new TestSelection(List.of());
 
     private final List<String> paths;
 
-    private Selection(List<String> paths) {
+    private TestSelection(List<String> paths) {
         this.paths = paths;
     }
 
     /** Reads paths separated by commas; the empty text selects everything. */
-    public static Selection parse(String text) {
-        return new Selection(Arrays.stream(text.split(",", -1))
+    public static TestSelection parse(String text) {
+        return new TestSelection(Arrays.stream(text.split(",", -1))
                 .map(String::strip)
                 .filter(path -> !path.isEmpty())
                 .toList());

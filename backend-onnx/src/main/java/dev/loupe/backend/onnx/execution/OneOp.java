@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.backend.Placement;
@@ -84,7 +84,7 @@ final class OneOp implements AutoCloseable {
 
     private void compute(Op op, List<OnnxHandle> in, List<OnnxHandle> out) {
         boolean onHost = HostOps.moves(op) || HostOps.computes(op, in.get(0).dtype());
-        if (isHollow(in) || isHollow(out)) {
+        if (anyIsEmpty(in) || anyIsEmpty(out)) {
             if (onHost && HostOps.moves(op)) {
                 HostOps.compute(op, host(in), host(out));
             } else {
@@ -97,7 +97,7 @@ final class OneOp implements AutoCloseable {
         }
     }
 
-    private static boolean isHollow(List<OnnxHandle> handles) {
+    private static boolean anyIsEmpty(List<OnnxHandle> handles) {
         for (OnnxHandle handle : handles) {
             if (handle.shape().elements() == 0) {
                 return true;

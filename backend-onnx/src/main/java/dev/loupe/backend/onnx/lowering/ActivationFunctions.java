@@ -5,11 +5,11 @@ import dev.loupe.backend.onnx.model.Attribute;
 import dev.loupe.graph.Op;
 
 /** Activation functions: in float32 the runtime's own (which want an axis), which go over the numbers once; otherwise composed. */
-final class Activations {
+final class ActivationFunctions {
 
     private static final double QUICK = 1.702;
 
-    private Activations() {}
+    private ActivationFunctions() {}
 
     static String write(Op.Activation op, LoweringSite at) {
         boolean fits = at.dtype() == DType.FLOAT32 && at.type(0).rank() > 0;

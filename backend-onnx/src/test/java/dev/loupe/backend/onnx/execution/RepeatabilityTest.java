@@ -1,10 +1,11 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.onnx.OnnxBackendProvider;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;

@@ -1,10 +1,11 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.runtime;
 
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.backend.Placement;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apiguardian.api.API;
 
 /**
  * Where sessions run.
@@ -13,7 +14,8 @@ import java.util.regex.Pattern;
  * @param firstGpu number of the first GPU; −1 on the CPU
  * @param count over how many devices layers are spread
  */
-record Device(String name, int firstGpu, int count) {
+@API(status = API.Status.INTERNAL, since = "0.1")
+public record Device(String name, int firstGpu, int count) {
 
     private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,4}))?");
 
@@ -22,7 +24,7 @@ record Device(String name, int firstGpu, int count) {
      *
      * @throws BackendUnavailableException if ONNX Runtime knows no such device
      */
-    static Device of(BackendOptions options) {
+    public static Device of(BackendOptions options) {
         if (options.device().equals("cpu")) {
             if (options.devices() != 1) {
                 throw new BackendUnavailableException("The CPU is one device, asked to spread over " + options.devices()
@@ -40,12 +42,13 @@ record Device(String name, int firstGpu, int count) {
         return new Device("cuda:" + first, first, options.devices());
     }
 
-    boolean isGpu() {
+    /** Whether it is one, or several. */
+    public boolean isGpu() {
         return firstGpu >= 0;
     }
 
     /** The number of the GPU for a part of a model; −1 on the CPU. */
-    int gpu(Placement placement) {
+    public int gpu(Placement placement) {
         return isGpu() ? firstGpu + placement.region() * count / placement.regions() : -1;
     }
 }

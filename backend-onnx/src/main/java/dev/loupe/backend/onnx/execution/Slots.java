@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;

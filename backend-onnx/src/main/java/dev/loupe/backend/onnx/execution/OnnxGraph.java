@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.backend.PreparedGraph;
 import dev.loupe.backend.ReferenceCountedCache;
@@ -6,6 +6,7 @@ import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.WeightSource;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
+import dev.loupe.backend.onnx.stage.Schedule;
 import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.backend.onnx.stage.StageDivision;
 import java.util.ArrayList;

@@ -11,7 +11,7 @@ import org.apiguardian.api.API;
 /** One number that says how a run went. */
 @FunctionalInterface
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-public interface Metric {
+public interface LogitMetric {
 
     /**
      * The number for a run.
@@ -34,14 +34,14 @@ public interface Metric {
      *
      * @param tokens the batch, padded or not
      */
-    default Metric on(Tokens tokens) {
+    default LogitMetric on(Tokens tokens) {
         return this;
     }
 
     /** A metric that looks at some positions only. */
-    static Metric at(int[] positions, ToDoubleFunction<Tensor> function) {
+    static LogitMetric at(int[] positions, ToDoubleFunction<Tensor> function) {
         int[] copy = positions.clone();
-        return new Metric() {
+        return new LogitMetric() {
             @Override
             public double of(Tensor logits) {
                 return function.applyAsDouble(logits);
@@ -58,8 +58,8 @@ public interface Metric {
      * At each sequence's last real token, the logit of one token minus that of another, mean over the batch. Taken {@link
      * #of} logits alone, it can't know of padding and looks at the last position.
      */
-    static Metric logitDifference(long answer, long wrong) {
-        return new Metric() {
+    static LogitMetric logitDifference(long answer, long wrong) {
+        return new LogitMetric() {
             @Override
             public double of(Tensor logits) {
                 Tensor last = logits.select(1, -1);
@@ -72,7 +72,7 @@ public interface Metric {
             }
 
             @Override
-            public Metric on(Tokens tokens) {
+            public LogitMetric on(Tokens tokens) {
                 long[] answers = new long[tokens.batch()];
                 long[] wrongs = new long[tokens.batch()];
                 Arrays.fill(answers, answer);
@@ -88,7 +88,7 @@ public interface Metric {
      *
      * @throws IllegalArgumentException if a text isn't one token
      */
-    static Metric logitDifference(HookedTransformer model, String answer, String wrong) {
+    static LogitMetric logitDifference(HookedTransformer model, String answer, String wrong) {
         return logitDifference(model.toSingleToken(answer), model.toSingleToken(wrong));
     }
 
@@ -99,7 +99,7 @@ public interface Metric {
      * @param answers one for each sequence
      * @param wrongs one for each sequence
      */
-    static Metric logitDifference(Tokens tokens, long[] answers, long[] wrongs) {
+    static LogitMetric logitDifference(Tokens tokens, long[] answers, long[] wrongs) {
         if (answers.length != tokens.batch() || wrongs.length != tokens.batch()) {
             throw new IllegalArgumentException("A batch of " + tokens.batch() + " needs as many answers, got "
                     + answers.length + " and " + wrongs.length + " wrong ones");
@@ -126,7 +126,7 @@ public interface Metric {
      *
      * @throws IllegalArgumentException if they don't: there is nothing to bring back
      */
-    default Metric normalized(double corrupted, double clean) {
+    default LogitMetric normalized(double corrupted, double clean) {
         return normalized(corrupted, clean, PatchRunner.noise(corrupted, clean));
     }
 
@@ -136,7 +136,7 @@ public interface Metric {
      * @param noise the difference up to which both count as the same: small for probabilities, larger for 16-bit types
      * @throws IllegalArgumentException if they don't differ by more, or aren't finite
      */
-    default Metric normalized(double corrupted, double clean, double noise) {
+    default LogitMetric normalized(double corrupted, double clean, double noise) {
         double difference = Math.abs(clean - corrupted);
         if (!Double.isFinite(difference) || difference == 0 || difference <= noise) {
             throw new IllegalArgumentException("A metric that is " + clean + " for the clean and " + corrupted
@@ -146,8 +146,8 @@ public interface Metric {
                             : "")
                     + "there is nothing to bring back. Choose a corrupted prompt that changes the metric.");
         }
-        Metric raw = this;
-        return new Metric() {
+        LogitMetric raw = this;
+        return new LogitMetric() {
             @Override
             public double of(Tensor logits) {
                 return (raw.of(logits) - corrupted) / (clean - corrupted);
@@ -159,8 +159,8 @@ public interface Metric {
             }
 
             @Override
-            public Metric on(Tokens tokens) {
-                Metric there = raw.on(tokens);
+            public LogitMetric on(Tokens tokens) {
+                LogitMetric there = raw.on(tokens);
                 return there == raw ? this : there.normalized(corrupted, clean, noise);
             }
         };

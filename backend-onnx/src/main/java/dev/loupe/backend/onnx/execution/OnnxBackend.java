@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
@@ -12,6 +12,7 @@ import dev.loupe.backend.Segments;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.WeightSource;
 import dev.loupe.backend.onnx.lowering.Lowering;
+import dev.loupe.backend.onnx.runtime.Device;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.OnnxRuntime;
 import dev.loupe.backend.onnx.runtime.OnnxSession;
@@ -20,9 +21,14 @@ import dev.loupe.graph.TensorType;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import org.apiguardian.api.API;
 
 /** ONNX Runtime behind the backend interface. */
-final class OnnxBackend implements Backend {
+@API(status = API.Status.INTERNAL, since = "0.1")
+public final class OnnxBackend implements Backend {
+
+    /** What the backend is called. */
+    public static final String ID = "onnx";
 
     private final Set<DType> computed;
     private final Device device;
@@ -34,7 +40,8 @@ final class OnnxBackend implements Backend {
 
     private final OneOp oneOp = new OneOp(this);
 
-    OnnxBackend(Device device, OnnxRuntime runtime) {
+    /** A backend on a runtime, which it closes with itself. */
+    public OnnxBackend(Device device, OnnxRuntime runtime) {
         this.device = device;
         this.runtime = runtime;
         this.computed = EnumSet.of(DType.FLOAT32, DType.FLOAT64);
@@ -65,7 +72,7 @@ final class OnnxBackend implements Backend {
 
     @Override
     public String id() {
-        return OnnxBackendProvider.ID;
+        return ID;
     }
 
     @Override

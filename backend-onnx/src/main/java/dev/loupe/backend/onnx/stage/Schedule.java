@@ -1,24 +1,26 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.stage;
 
 import dev.loupe.backend.Segment;
-import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.graph.Dim;
-import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
+import dev.loupe.graph.pass.Uses;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import org.apiguardian.api.API;
 
 /**
  * The stages that one choice of outputs needs, and for each what it is asked for and what nobody reads after it.
  *
  * @param calls in the order in which they run
  */
-record Schedule(List<Call> calls) {
+@API(status = API.Status.INTERNAL, since = "0.1")
+public record Schedule(List<Call> calls) {
 
     // What a group computes for nothing is left alone unless it is a good part of the work: one session then
     // serves many choices of outputs.
@@ -31,9 +33,15 @@ record Schedule(List<Call> calls) {
      * @param outputs slots that are wanted of it
      * @param freed slots that nobody reads afterwards
      */
-    record Call(Stage stage, List<Integer> outputs, List<Integer> freed) {}
+    public record Call(Stage stage, List<Integer> outputs, List<Integer> freed) {}
 
-    static Schedule of(Segment segment, List<Stage> stages, List<Integer> wanted) {
+    /**
+     * What a choice of outputs needs.
+     *
+     * @param stages of the segment, in an order in which they can run
+     * @param wanted slots
+     */
+    public static Schedule of(Segment segment, List<Stage> stages, List<Integer> wanted) {
         BitSet needed = new BitSet();
         wanted.forEach(needed::set);
         List<Stage> kept = new ArrayList<>();
@@ -48,15 +56,23 @@ record Schedule(List<Call> calls) {
         wanted.forEach(alive::set);
         segment.inputs().forEach(alive::set);
         segment.weights().forEach(weight -> alive.set(weight.slot()));
+        List<List<Integer>> outputs = new ArrayList<>();
+        List<BitSet> touched = new ArrayList<>();
+        for (Stage stage : kept) {
+            List<Integer> given = stage.outputs().stream().filter(needed::get).toList();
+            BitSet slots = new BitSet();
+            stage.inputs().forEach(slots::set);
+            given.forEach(slots::set);
+            outputs.add(given);
+            touched.add(slots);
+        }
+        List<int[]> freed = Uses.freedAfter(touched, alive);
         List<Call> calls = new ArrayList<>();
-        for (int i = kept.size() - 1; i >= 0; i--) {
-            Stage stage = kept.get(i);
-            List<Integer> outputs = stage.outputs().stream().filter(needed::get).toList();
-            Set<Integer> freed = new LinkedHashSet<>(stage.inputs());
-            freed.addAll(outputs);
-            freed.removeIf(alive::get);
-            freed.forEach(alive::set);
-            calls.add(0, new Call(stage, outputs, List.copyOf(freed)));
+        for (int i = 0; i < kept.size(); i++) {
+            calls.add(new Call(
+                    kept.get(i),
+                    outputs.get(i),
+                    Arrays.stream(freed.get(i)).boxed().toList()));
         }
         return new Schedule(List.copyOf(calls));
     }
@@ -93,7 +109,7 @@ record Schedule(List<Call> calls) {
         for (int slot : step.outputs()) {
             work += elements(segment.types().get(slot));
         }
-        if (step.op() instanceof Op.MatMul || step.op() instanceof Op.Linear) {
+        if (step.op().isProduct()) {
             TensorType left = segment.types().get(step.inputs().get(0));
             work *= size(left.dim(-1));
         }

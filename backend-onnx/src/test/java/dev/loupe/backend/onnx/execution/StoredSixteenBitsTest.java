@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -6,6 +6,7 @@ import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.onnx.OnnxBackendProvider;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.tensor.Tensor;

@@ -1,4 +1,4 @@
-package dev.loupe.dictionaries;
+package dev.loupe.dictionaries.formats;
 
 import java.util.Map;
 import org.apiguardian.api.API;

@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Segment;

@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.export;
 
 import dev.loupe.architecture.StandardNames;
 import dev.loupe.array.DType;
@@ -16,13 +16,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.apiguardian.api.API;
 
 /**
  * Writes a whole graph down as a model that stands alone: only the standard's operators, and as inputs what a tokenizer
  * gives. What a run of Loupe works out beforehand, the model computes: the positions of tokens behind padding, and the
  * order of queries and keys.
  */
-final class ExportedGraph {
+@API(status = API.Status.INTERNAL, since = "0.1")
+public final class ExportedGraph {
 
     private static final TensorType TOKENS = TensorType.of(DType.INT64, StandardNames.BATCH, StandardNames.POS);
 
@@ -45,7 +47,7 @@ final class ExportedGraph {
      * @return the names of the model's outputs, in order
      * @throws UnsupportedOperationException if the graph reads an input that can't be worked out from tokens and mask
      */
-    static List<String> write(WholeGraph whole, List<String> fed, ModelBuilder model) {
+    public static List<String> write(WholeGraph whole, List<String> fed, ModelBuilder model) {
         return new ExportedGraph(whole, fed, model).write();
     }
 

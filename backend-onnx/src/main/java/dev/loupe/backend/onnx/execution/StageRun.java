@@ -1,4 +1,4 @@
-package dev.loupe.backend.onnx;
+package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
@@ -11,6 +11,7 @@ import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.backend.onnx.lowering.BlockedAttention;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.OnnxSession;
+import dev.loupe.backend.onnx.stage.Schedule;
 import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.backend.onnx.stage.StageDivision;
 import dev.loupe.graph.Dim;
@@ -21,6 +22,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /** Carries out one stage of a schedule. */
@@ -288,7 +290,8 @@ abstract sealed class StageRun {
         private final Stage.Group group;
         private final List<TensorType> masks;
         private final Object key;
-        private ReferenceCountedCache.@Nullable Lease<OnnxSession> lease;
+        private final AtomicReference<ReferenceCountedCache.@Nullable Lease<OnnxSession>> lease =
+                new AtomicReference<>();
 
         private ByBlocks(OnnxBackend backend, Segment segment, Stage.Group group, List<TensorType> masks) {
             this.backend = backend;
@@ -309,9 +312,8 @@ abstract sealed class StageRun {
                     .allMatch(mask -> BlockedAttention.pays(sizes.size(mask.dim(-2)), sizes.size(mask.dim(-1))));
         }
 
-        // Whoever comes meanwhile wants this session too, so the lock keeps nobody who could go on.
-        synchronized OnnxSession session() {
-            ReferenceCountedCache.Lease<OnnxSession> known = lease;
+        OnnxSession session() {
+            ReferenceCountedCache.Lease<OnnxSession> known = lease.get();
             if (known == null) {
                 String what = Stages.describe(segment, group);
                 known = backend.sessions()
@@ -319,15 +321,18 @@ abstract sealed class StageRun {
                                 key,
                                 same -> new OnnxSession(
                                         backend.runtime(), Stages.model(segment, group, Map.of(), true, what), -1));
-                lease = known;
+                if (!lease.compareAndSet(null, known)) {
+                    // Another thread has it too: of the same session.
+                    known.close();
+                }
             }
             return known.value();
         }
 
-        synchronized void close() {
-            if (lease != null) {
-                lease.close();
-                lease = null;
+        void close() {
+            ReferenceCountedCache.Lease<OnnxSession> last = lease.getAndSet(null);
+            if (last != null) {
+                last.close();
             }
         }
     }
