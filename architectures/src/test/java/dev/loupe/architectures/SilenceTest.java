@@ -21,8 +21,7 @@ class SilenceTest {
     @Test
     void loadingAndTokenizingWriteNothing() throws IOException, InterruptedException {
         // As in a program that has chosen nobody for SLF4J to log to.
-        String classPath = Arrays.stream(
-                        System.getProperty("java.class.path").split(File.pathSeparator))
+        String classPath = Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
                 .filter(entry -> !entry.contains("slf4j-nop"))
                 .collect(Collectors.joining(File.pathSeparator));
         Process process = new ProcessBuilder(

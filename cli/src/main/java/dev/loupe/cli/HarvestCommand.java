@@ -154,10 +154,8 @@ final class HarvestCommand implements Callable<Integer> {
             print.println(job.toJson());
             return 0;
         }
-        Harvest.Builder harvest = Harvest.of(job, corpus.source())
-                .into(out)
-                .resume(resume)
-                .sink(sink());
+        Harvest.Builder harvest =
+                Harvest.of(job, corpus.source()).into(out).resume(resume).sink(sink());
         if (maxTokens != null) {
             harvest.maxTokens(maxTokens);
         }

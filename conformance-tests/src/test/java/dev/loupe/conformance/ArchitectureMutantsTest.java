@@ -99,8 +99,7 @@ class ArchitectureMutantsTest {
     /** A little of what stands at other positions is added: of those after each, or before it. */
     private static Change mixed(boolean after) {
         return (builder, input, to) -> builder.add(
-                input,
-                builder.mul(builder.apply(new Op.CumSum(1, after), input), builder.scalar(0.05, input)));
+                input, builder.mul(builder.apply(new Op.CumSum(1, after), input), builder.scalar(0.05, input)));
     }
 
     /** What the tokens were embedded as is added once more, past the residual stream. */
@@ -260,21 +259,32 @@ class ArchitectureMutantsTest {
                         "7.18",
                         "hook_z",
                         shown("attn.hook_z", (builder, input, to) -> turned(builder, input))),
+                new Mutant("queries a hundredth too large", "7.7", "logits", before("attn.hook_q", scaled(1.01))),
                 new Mutant(
-                        "queries a hundredth too large",
-                        "7.7",
-                        "logits",
-                        before("attn.hook_q", scaled(1.01))),
-                new Mutant("later tokens mixed in", "7.8", "the logits before position", behind("hook_attn_out", mixed(true))),
-                new Mutant("padding before it mixed in", "7.9", "the logits of row", behind("hook_attn_out", mixed(false))),
-                new Mutant("a past that isn't in the cache", "7.10", "the logits of positions", behind("hook_attn_out", mixed(false))),
+                        "later tokens mixed in",
+                        "7.8",
+                        "the logits before position",
+                        behind("hook_attn_out", mixed(true))),
+                new Mutant(
+                        "padding before it mixed in",
+                        "7.9",
+                        "the logits of row",
+                        behind("hook_attn_out", mixed(false))),
+                new Mutant(
+                        "a past that isn't in the cache",
+                        "7.10",
+                        "the logits of positions",
+                        behind("hook_attn_out", mixed(false))),
                 new Mutant(
                         "an edit that leads nowhere",
                         "7.12",
                         "hook_mlp_out",
                         shown("hook_mlp_out", (builder, input, to) -> input)),
                 new Mutant(
-                        "a full way that isn't the short one", "7.13", "the full way", behind("attn.hook_result", scaled(1.1))),
+                        "a full way that isn't the short one",
+                        "7.13",
+                        "the full way",
+                        behind("attn.hook_result", scaled(1.1))),
                 new Mutant("a way past the residual stream", "7.14", "a run from layer", embeddedAgain()),
                 new Mutant("results of heads scaled", "7.18", "hook_attn_out", shown("attn.hook_result", scaled(2))));
     }

@@ -45,7 +45,9 @@ final class FormulaFaults {
         List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
             boolean mine = op instanceof Op.Unary unary && unary.kind() == kind && isFloating(inputs);
             return mine
-                    ? List.of(like(inputs.get(0), i -> formula.applyAsDouble(inputs.get(0).getDouble((long) i))))
+                    ? List.of(like(
+                            inputs.get(0),
+                            i -> formula.applyAsDouble(inputs.get(0).getDouble((long) i))))
                     : sound.run(op, inputs);
         }
     }
@@ -94,7 +96,8 @@ final class FormulaFaults {
                     ? List.of(like(
                             sound.run(op, inputs).get(0),
                             i -> holds.applyAsDouble(
-                                    inputs.get(0).getDouble((long) i), inputs.get(1).getDouble((long) i))))
+                                    inputs.get(0).getDouble((long) i),
+                                    inputs.get(1).getDouble((long) i))))
                     : sound.run(op, inputs);
         }
     }
@@ -125,7 +128,8 @@ final class FormulaFaults {
             if (!mine) {
                 return sound.run(op, inputs);
             }
-            Comparator<Integer> order = Comparator.comparingDouble(i -> inputs.get(0).getDouble(i));
+            Comparator<Integer> order =
+                    Comparator.comparingDouble(i -> inputs.get(0).getDouble(i));
             if (((Op.ArgReduce) op).largest()) {
                 order = order.reversed();
             }
@@ -145,12 +149,14 @@ final class FormulaFaults {
             boolean mine = op instanceof Op.Where
                     && inputs.get(1).dtype().isFloating()
                     && inputs.stream()
-                            .allMatch(input -> input.shape().equals(inputs.get(0).shape()));
+                            .allMatch(
+                                    input -> input.shape().equals(inputs.get(0).shape()));
             return mine
                     ? List.of(like(results.get(0), index -> {
                         long i = (long) index;
                         double c = inputs.get(0).getDouble(i);
-                        return c * inputs.get(1).getDouble(i) + (1 - c) * inputs.get(2).getDouble(i);
+                        return c * inputs.get(1).getDouble(i)
+                                + (1 - c) * inputs.get(2).getDouble(i);
                     }))
                     : results;
         }
@@ -176,7 +182,9 @@ final class FormulaFaults {
             return mine
                     ? List.of(like(results.get(0), i -> {
                         double x = inputs.get(0).getDouble((long) i);
-                        return Math.abs(x) < 1e6 ? formula.applyAsDouble(x) : results.get(0).getDouble((long) i);
+                        return Math.abs(x) < 1e6
+                                ? formula.applyAsDouble(x)
+                                : results.get(0).getDouble((long) i);
                     }))
                     : results;
         }
@@ -320,9 +328,7 @@ final class FormulaFaults {
     static final class OneEpsForAll extends Fault {
         @Override
         List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
-            return sound.run(
-                    op instanceof Op.LayerNorm ? new Op.LayerNorm(1e-5) : op,
-                    inputs);
+            return sound.run(op instanceof Op.LayerNorm ? new Op.LayerNorm(1e-5) : op, inputs);
         }
     }
 
@@ -332,7 +338,8 @@ final class FormulaFaults {
         List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
             return sound.run(
                     op instanceof Op.Attention
-                            ? new Op.Attention(1 / Math.sqrt((double) inputs.get(0).shape().size(3)))
+                            ? new Op.Attention(
+                                    1 / Math.sqrt((double) inputs.get(0).shape().size(3)))
                             : op,
                     inputs);
         }

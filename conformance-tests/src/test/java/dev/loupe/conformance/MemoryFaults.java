@@ -132,7 +132,8 @@ final class MemoryFaults {
                 @Override
                 public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
                     List<TensorHandle> results = super.run(inputs, wanted);
-                    results.forEach(result -> keep(MutantHandle.of(result).data().bytes()));
+                    results.forEach(
+                            result -> keep(MutantHandle.of(result).data().bytes()));
                     return results;
                 }
             };

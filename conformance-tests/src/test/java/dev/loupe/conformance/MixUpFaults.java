@@ -40,7 +40,8 @@ final class MixUpFaults {
 
         @Override
         List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
-            List<HostTensor> operands = readsOn(op) ? inputs.stream().map(this::readOn).toList() : inputs;
+            List<HostTensor> operands =
+                    readsOn(op) ? inputs.stream().map(this::readOn).toList() : inputs;
             List<HostTensor> results = sound.run(op, operands);
             if (isView(op)) {
                 memory.put(results.get(0), inputs.get(0));

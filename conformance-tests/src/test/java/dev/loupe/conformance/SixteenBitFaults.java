@@ -115,9 +115,11 @@ final class SixteenBitFaults {
                             sum(
                                     length,
                                     narrow,
-                                    k -> x.getDouble(row * length + k) * in.get(1).getDouble(k * columns + column)));
+                                    k -> x.getDouble(row * length + k)
+                                            * in.get(1).getDouble(k * columns + column)));
                 }
-            } else if (op instanceof Op.Reduce reduce && reduce.axes().equals(List.of(x.shape().rank() - 1))) {
+            } else if (op instanceof Op.Reduce reduce
+                    && reduce.axes().equals(List.of(x.shape().rank() - 1))) {
                 boolean mean = reduce.kind() == Op.ReduceKind.MEAN;
                 for (int row = 0; row < rows; row++) {
                     int start = row * length;

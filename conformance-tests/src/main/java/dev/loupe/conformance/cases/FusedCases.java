@@ -280,12 +280,6 @@ public final class FusedCases {
             };
             mask.setDouble(i, visible ? 1 : 0);
         }
-        add(
-                note,
-                new Op.Attention(scale),
-                normal(b, p, h, d),
-                normal(b, t, kv, d),
-                normal(b, t, kv, e),
-                mask);
+        add(note, new Op.Attention(scale), normal(b, p, h, d), normal(b, t, kv, d), normal(b, t, kv, e), mask);
     }
 }

@@ -34,9 +34,7 @@ public final class LookAlikes {
     }
 
     private void add(List<Op> ops, HostTensor... operands) {
-        groups.add(ops.stream()
-                .map(op -> new OpCase(op, List.of(operands), ""))
-                .toList());
+        groups.add(ops.stream().map(op -> new OpCase(op, List.of(operands), "")).toList());
     }
 
     private void alongAxes() {
@@ -68,9 +66,7 @@ public final class LookAlikes {
                         new Op.Transpose(List.of(2, 1, 0)),
                         new Op.Transpose(List.of(1, 2, 0))),
                 cube);
-        add(
-                List.of(new Op.Slice(0, 0, 3, 1), new Op.Slice(0, 3, 6, 1), new Op.Slice(0, 0, Op.Slice.TO_END, 2)),
-                x);
+        add(List.of(new Op.Slice(0, 0, 3, 1), new Op.Slice(0, 3, 6, 1), new Op.Slice(0, 0, Op.Slice.TO_END, 2)), x);
         HostTensor three = inputs.normal(3, 6);
         add(List.of(new Op.Unslice(0, 0, 3, 1), new Op.Unslice(0, 2, 5, 1), new Op.Unslice(0, 1, 6, 2)), three, x);
         add(List.of(new Op.SliceScatter(0, 0), new Op.SliceScatter(0, 2)), x, three);
@@ -91,12 +87,7 @@ public final class LookAlikes {
         add(List.of(new Op.LayerNorm(1e-5), new Op.LayerNorm(0.5), new Op.LayerNorm(1e-3)), small);
         add(List.of(new Op.RmsNorm(0.5), new Op.RmsNorm(1e-6)), small);
         HostTensor g = inputs.normal(3, 7);
-        add(
-                List.of(
-                        new Op.NormGradient(true, 1e-5),
-                        new Op.NormGradient(true, 0.5)),
-                g,
-                small);
+        add(List.of(new Op.NormGradient(true, 1e-5), new Op.NormGradient(true, 0.5)), g, small);
         HostTensor mask = HostTensor.allocate(DType.BOOL, Shape.of(1, 1, 5, 5));
         for (int i = 0; i < 25; i++) {
             mask.setDouble(i, i % 5 <= i / 5 ? 1 : 0);

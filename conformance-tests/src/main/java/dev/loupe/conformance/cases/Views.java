@@ -91,8 +91,7 @@ public enum Views {
     private static View expanded(HostTensor wanted) {
         long rows = wanted.shape().size(0);
         HostTensor contents = HostTensor.allocate(wanted.dtype(), wanted.shape());
-        HostTensor base =
-                HostTensor.allocate(wanted.dtype(), wanted.shape().with(0, 1));
+        HostTensor base = HostTensor.allocate(wanted.dtype(), wanted.shape().with(0, 1));
         int row = (int) base.shape().elements();
         for (int i = 0; i < contents.shape().elements(); i++) {
             copy(wanted, i % row, contents, i);

@@ -66,7 +66,8 @@ public final class MemoryUse {
                 }
                 boolean steady = (heap.median() > outside.median() ? heap : outside).isSteady();
                 // A few more would end the process rather than the test.
-                boolean fills = readings.size() > 2 && most > Runtime.getRuntime().maxMemory() / 8;
+                boolean fills =
+                        readings.size() > 2 && most > Runtime.getRuntime().maxMemory() / 8;
                 if (last || most > kept / 4 * 3 && (fills || steady && readings.size() > TOGETHER)) {
                     throw new AssertionError(batch + " rounds of " + what + " keep " + inWords(heap.median())
                             + " in the heap and direct buffers, " + inWords(outside.median()) + " outside, after "
@@ -132,7 +133,8 @@ public final class MemoryUse {
             // Twice: what a cleaner frees is gone only after its reference was processed.
             System.gc();
             System.gc();
-            long bytes = Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
+            long bytes =
+                    Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
             for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
                 bytes += pool.getMemoryUsed();
             }

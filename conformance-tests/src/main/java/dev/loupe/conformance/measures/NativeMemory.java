@@ -46,8 +46,7 @@ final class NativeMemory {
                 if (mapping.matches()) {
                     Range range = range(mapping);
                     // Not what is executed: compiled code grows while a program warms up.
-                    counts = !mapping.group(4).equals("x")
-                            && heap.stream().noneMatch(range::meets);
+                    counts = !mapping.group(4).equals("x") && heap.stream().noneMatch(range::meets);
                 } else if (counts && resident.matches()) {
                     kibibytes += Long.parseLong(resident.group(1));
                 }

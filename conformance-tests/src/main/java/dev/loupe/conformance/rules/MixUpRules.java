@@ -36,7 +36,10 @@ public final class MixUpRules {
         return LookAlikes.groups(new SplittableRandom(0)).stream()
                 .map(group -> new Trial(group.get(0).op().name(), attempt -> {
                     List<OpCase> cases = LookAlikes.groups(attempt.random(0)).stream()
-                            .filter(other -> other.get(0).op().name().equals(group.get(0).op().name()))
+                            .filter(other -> other.get(0)
+                                    .op()
+                                    .name()
+                                    .equals(group.get(0).op().name()))
                             .findFirst()
                             .orElseThrow();
                     List<PreparedGraph> graphs = new ArrayList<>();
@@ -52,8 +55,8 @@ public final class MixUpRules {
                                     bench.oracle(),
                                     attempt.report());
                             PreparedGraph graph = graphs.get(cases.indexOf(one));
-                            List<Integer> outputs = Segments.ofOneOp(one.op(), one.inputTypes())
-                                    .outputs();
+                            List<Integer> outputs =
+                                    Segments.ofOneOp(one.op(), one.inputTypes()).outputs();
                             OperationRules.compare(
                                     one,
                                     OnBackend.run(bench.backend(), graph, one.inputs(), outputs),
@@ -86,7 +89,8 @@ public final class MixUpRules {
                     HostTensor found =
                             (which == 0 ? one : other).run(inputs, wanted).get(0);
                     ModelTolerance.check(
-                            "the block's result with the weights of model " + which + " of two whose names are the same",
+                            "the block's result with the weights of model " + which
+                                    + " of two whose names are the same",
                             found,
                             expected.get(which),
                             2,

@@ -174,8 +174,7 @@ public final class SixteenBitRules {
         HostTensor found =
                 OnBackend.execute(bench.backend(), one.op(), one.inputs()).get(0);
         HostTensor expected = bench.oracle().outputs(one).get(0);
-        double[] inFloat32 =
-                Objects.requireNonNull(Tolerances.allowed(one, expected, DType.FLOAT32, bench.oracle()));
+        double[] inFloat32 = Objects.requireNonNull(Tolerances.allowed(one, expected, DType.FLOAT32, bench.oracle()));
         double[] allowed = new double[inFloat32.length];
         for (int i = 0; i < allowed.length; i++) {
             allowed[i] = inFloat32[i] + 2 * Precision.ulp(expected.getDouble(i), type);
@@ -237,8 +236,8 @@ public final class SixteenBitRules {
                         .map(type -> new Trial(kind.path() + "/" + type.label(), attempt -> {
                             Models.Pair pair = models.pair(kind, type);
                             Tokens tokens = Traces.tokens(pair.mine(), attempt.random(0), false);
-                            Trace found = Traces.run(
-                                    pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), List.of());
+                            Trace found =
+                                    Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), List.of());
                             Trace expected = Traces.run(
                                     pair.truth(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), List.of());
                             if (found.logits().dtype() != DType.FLOAT32) {
@@ -258,10 +257,10 @@ public final class SixteenBitRules {
                         .map(type -> new Trial(kind.path() + "/" + type.label(), attempt -> {
                             Models.Pair pair = models.pair(kind, type);
                             Tokens tokens = Traces.tokens(pair.mine(), attempt.random(0), false);
-                            Trace found = Traces.run(
-                                    pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.none(), List.of());
-                            Trace expected = Traces.run(
-                                    pair.truth(), tokens, Way.PADDED_RIGHT, HookFilter.none(), List.of());
+                            Trace found =
+                                    Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.none(), List.of());
+                            Trace expected =
+                                    Traces.run(pair.truth(), tokens, Way.PADDED_RIGHT, HookFilter.none(), List.of());
                             int layers = pair.mine().config().nLayers();
                             near(found.logits(), expected.logits(), type, layers, attempt);
                         })));

@@ -70,8 +70,8 @@ public final class ViewRules {
                 }
                 Views.View view = viewed.way().of(input);
                 List<TensorHandle> base = List.of(handles.upload(view.base()));
-                operands.add(handles.adopt(bench.backend().execute(view.op(), base))
-                        .get(0));
+                operands.add(
+                        handles.adopt(bench.backend().execute(view.op(), base)).get(0));
                 contents.add(view.contents());
             }
             List<HostTensor> found = handles.download(
