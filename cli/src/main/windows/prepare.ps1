@@ -1,6 +1,6 @@
 # Builds Loupe if its sources have changed, and writes what Java needs to know into a file, because a command line of
-# Windows may be shorter than the class path. Called by loupe.cmd; exit code 1 if it can't.
-param([string] $Root, [string] $Out, [string] $Java, [string] $Libtorch)
+# Windows may be shorter than the class path. Called by loupe.cmd; exit code 0, 2 for what ends soon, 1 if it can't.
+param([string] $Root, [string] $Out, [string] $Java)
 $ErrorActionPreference = 'Stop'
 
 function Fail([string] $Message) {
@@ -37,15 +37,24 @@ if ($known.Count -ge 2 -and $known[0] -eq $identity) {
 }
 if ($feature -lt 17) { Fail "Java $feature found ('$program'), 17 or newer needed" }
 
-# 110 MB, so it is fetched when it is first asked for, and is there from then on; a libtorch of one's own needs none.
-$fetched = Join-Path $Out 'loupe-libtorch'
-if (Test-Path $fetched) { $Libtorch = 'fetched' }
-elseif ($env:PYTORCH_LIBRARY_PATH) { $Libtorch = 'later' }
+# libtorch is 110 MB, what Parquet needs 60, so both are fetched when they are first asked for, and are there from then
+# on. A libtorch of one's own needs none.
+$asked = "$env:LOUPE_ARGUMENTS"
+$fetchedLibtorch = Join-Path $Out 'loupe-libtorch'
+$fetchedParquet = Join-Path $Out 'loupe-parquet'
+$libtorch = 'later'
+if (Test-Path $fetchedLibtorch) { $libtorch = 'fetched' }
+elseif (-not $env:PYTORCH_LIBRARY_PATH -and $asked -match '--backend"?[= ]\s*"?pytorch') { $libtorch = 'now' }
+$parquet = 'later'
+if (Test-Path $fetchedParquet) { $parquet = 'fetched' }
+elseif ($asked -match '--format"?[= ]\s*"?parquet|\.parquet"?(\s|$)') { $parquet = 'now' }
 
 # Is there a build, newer than every source, whose libraries are all still where they were?
 function Test-Current {
     if (-not (Test-Path $built) -or -not (Test-Path $classpath)) { return $false }
-    if ($Libtorch -eq 'now' -and -not (Test-Path $fetched)) { return $false }
+    # Who waited for another's build may find it done.
+    if ($libtorch -eq 'now' -and -not (Test-Path $fetchedLibtorch)) { return $false }
+    if ($parquet -eq 'now' -and -not (Test-Path $fetchedParquet)) { return $false }
     $time = (Get-Item $built).LastWriteTimeUtc
     $sources = @(Join-Path $Root 'pom.xml')
     foreach ($module in $modules) {
@@ -56,7 +65,7 @@ function Test-Current {
     $newer = @(Get-Item $sources) + @(Get-ChildItem -Recurse $sources) |
         Where-Object { $_.LastWriteTimeUtc -gt $time } | Select-Object -First 1
     if ($newer) { return $false }
-    foreach ($jar in (Get-Content $classpath).Split(';')) {
+    foreach ($jar in (Get-Content $classpath -Encoding UTF8).Split(';')) {
         if (-not (Test-Path $jar)) { return $false }
     }
     return $true
@@ -64,8 +73,10 @@ function Test-Current {
 
 function Build {
     if (-not (Get-Command mvn -ErrorAction SilentlyContinue)) { Fail "building it needs Maven ('mvn'), 3.8.7 or newer" }
-    if ((Test-Path $built) -and $Libtorch -eq 'now') {
+    if ((Test-Path $built) -and $libtorch -eq 'now') {
         [Console]::Error.WriteLine("Fetching libtorch for the backend 'pytorch', 110 MB; this is done once ...")
+    } elseif ((Test-Path $built) -and $parquet -eq 'now') {
+        [Console]::Error.WriteLine('Fetching libraries for Parquet, 60 MB; this is done once ...')
     } else {
         [Console]::Error.WriteLine('Building Loupe; this takes a while the first time ...')
     }
@@ -76,13 +87,14 @@ function Build {
     Set-Content $begun 'begun'
     Push-Location $Root
     $ErrorActionPreference = 'Continue'
-    & mvn -q -B '-Dstyle.color=never' '-Pquick,run' "-Dlibtorch=$Libtorch" '-Dmaven.test.skip=true' -pl cli -am package 2>&1 |
+    & mvn -q -B '-Dstyle.color=never' '-Pquick,run' "-Dlibtorch=$libtorch" "-Dparquet=$parquet" '-Dmaven.test.skip=true' -pl cli -am package 2>&1 |
         ForEach-Object { if ("$_".Trim()) { [Console]::Error.WriteLine("$_") } }
     $code = $LASTEXITCODE
     $ErrorActionPreference = 'Stop'
     Pop-Location
     if ($code -ne 0) { Fail 'the build failed' }
-    if ($Libtorch -ne 'later') { Set-Content $fetched 'fetched' }
+    if ($libtorch -ne 'later') { Set-Content $fetchedLibtorch 'fetched' }
+    if ($parquet -ne 'later') { Set-Content $fetchedParquet 'fetched' }
     Move-Item -Force $begun $built
 }
 
@@ -105,7 +117,7 @@ if (-not (Test-Current)) {
 }
 
 $jars = @((Get-ChildItem (Join-Path $Out 'loupe-cli-*.jar') | Select-Object -First 1).FullName)
-$jars += (Get-Content $classpath).Split(';')
+$jars += (Get-Content $classpath -Encoding UTF8).Split(';')
 # In Java's files of arguments a backslash begins an escape; Java takes the other slash as well.
 $path = ($jars -join ';').Replace('\', '/')
 $classes = @('-XX:+UseSerialGC', '-cp', "`"$path`"")
@@ -113,13 +125,16 @@ $classes = @('-XX:+UseSerialGC', '-cp', "`"$path`"")
 $arguments = @('-XX:Tier4InvocationThreshold=50000', '-XX:Tier4MinInvocationThreshold=6000',
     '-XX:Tier4CompileThreshold=150000', '-XX:Tier4BackEdgeThreshold=400000')
 if ($feature -ge 22) { $arguments += '--enable-native-access=ALL-UNNAMED' }
-if (-not (Test-Path $fetched)) { $arguments += '-Dloupe.libtorch=later' }
+# Without libtorch nothing asks for GPUs, but the tokenizers do all the same, by way of a library that is unpacked for it.
+if (-not (Test-Path $fetchedLibtorch)) { $arguments += '-Dloupe.libtorch=later' }
+if (-not (Test-Path $fetchedLibtorch) -and -not $env:PYTORCH_LIBRARY_PATH) { $arguments += '-Djna.noclasspath=true' }
 
 function Write-Arguments([string] $Name, [string[]] $Lines) {
     # Written aside and moved, because another start may be reading it.
     $file = Join-Path $Out $Name
     $part = "$file.$PID"
-    [IO.File]::WriteAllLines($part, $Lines, (New-Object Text.UTF8Encoding $false))
+    # In the system's own encoding, in which Java reads it.
+    [IO.File]::WriteAllLines($part, $Lines, [Text.Encoding]::Default)
     if ((Test-Path $file) -and ((Get-Content $file -Raw) -eq (Get-Content $part -Raw))) { Remove-Item $part }
     else { Move-Item -Force $part $file }
 }
@@ -148,3 +163,11 @@ if ((Test-Path $archive) -and (Get-Item $archive).Length -gt 0) {
     $arguments += @("`"-XX:SharedArchiveFile=$($archive.Replace('\', '/'))`"", '-Xlog:disable')
 }
 Write-Arguments 'loupe-args' ($classes + $arguments)
+
+# One run of a model that Loupe brings is over before better code would pay. The exit code tells which file is for it.
+$short = @('-XX:TieredStopAtLevel=1', '-XX:Tier3InvocationThreshold=500', '-XX:Tier3MinInvocationThreshold=300',
+    '-XX:Tier3CompileThreshold=3000', '-XX:C1MaxInlineSize=15', '-XX:-UsePerfData')
+Write-Arguments 'loupe-short' ($classes + $arguments + $short)
+if ($asked -match '^\s*("?(lens|logits|attention|heads|graph|models|backends|architectures|classpath)"?(\s|$)|-|$)' -and
+    $asked -notmatch '(^|\s|")(-m|--model|--backend|--plugins)') { exit 2 }
+exit 0

@@ -99,16 +99,7 @@ final class InterpretedGraph implements PreparedGraph {
     }
 
     private Schedule schedule(List<Integer> wanted) {
-        BitSet needed = new BitSet();
-        wanted.forEach(needed::set);
-        List<Segment.Step> steps = new ArrayList<>();
-        for (int i = segment.steps().size() - 1; i >= 0; i--) {
-            Segment.Step step = segment.steps().get(i);
-            if (step.outputs().stream().anyMatch(needed::get)) {
-                steps.add(0, step);
-                step.inputs().forEach(needed::set);
-            }
-        }
+        List<Segment.Step> steps = Segments.needed(segment, wanted);
         BitSet kept = new BitSet();
         wanted.forEach(kept::set);
         segment.inputs().forEach(kept::set);

@@ -6,7 +6,11 @@ import dev.loupe.graph.GraphBuilder;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import dev.loupe.graph.Value;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collection;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +41,25 @@ public final class Segments {
         List<Integer> out = IntStream.range(inputs.size(), types.size()).boxed().toList();
         return new Segment(
                 "", Placement.ANYWHERE, false, types, in, List.of(), List.of(new Segment.Step(op, in, out)), out);
+    }
+
+    /**
+     * The steps of a segment that a choice of slots needs, in their order.
+     *
+     * @param wanted slots that a run asks for
+     */
+    public static List<Segment.Step> needed(Segment segment, Collection<Integer> wanted) {
+        BitSet needed = new BitSet();
+        wanted.forEach(needed::set);
+        Deque<Segment.Step> steps = new ArrayDeque<>();
+        for (int i = segment.steps().size() - 1; i >= 0; i--) {
+            Segment.Step step = segment.steps().get(i);
+            if (step.outputs().stream().anyMatch(needed::get)) {
+                steps.addFirst(step);
+                step.inputs().forEach(needed::set);
+            }
+        }
+        return List.copyOf(steps);
     }
 
     /** The segment with every composite op that {@code keep} doesn't want replaced by what defines it. */

@@ -36,7 +36,7 @@ class SilenceTest {
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertThat(process.waitFor()).as(output).isZero();
         // Warnings are Java's own, of native code.
-        assertThat(output.lines().filter(line -> !line.startsWith("WARNING: "))).containsExactly("tokens 3");
+        assertThat(output.lines().filter(line -> !line.startsWith("WARNING: "))).containsExactly("tokens 5");
     }
 
     @Test

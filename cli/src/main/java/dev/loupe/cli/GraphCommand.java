@@ -10,6 +10,7 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -29,6 +30,8 @@ final class GraphCommand implements Callable<Integer> {
     // Sizes are symbols in the graph: any tokens will do.
     private static final Tokens TOKENS = Tokens.of(new long[][] {{0, 0}});
 
+    private static final Set<String> DERIVATIVES = Set.of("measure", "differentiate");
+
     @Spec
     @SuppressWarnings("NullAway.Init")
     private CommandSpec spec;
@@ -41,7 +44,7 @@ final class GraphCommand implements Callable<Integer> {
             paramLabel = "PASS",
             description =
                     "The step to stop after: given (nothing done yet), feed, splice, measure, shortcuts, differentiate,"
-                            + " keep. Default: keep, the last.")
+                            + " keep. Default: keep, the last. measure and differentiate are there with --of.")
     private @Nullable String after;
 
     @Option(
@@ -67,6 +70,13 @@ final class GraphCommand implements Callable<Integer> {
             Map<String, Graph> passes = model.passes(request());
             Graph graph = passes.get(after == null ? "keep" : after);
             if (graph == null) {
+                if (of == null && DERIVATIVES.contains(after)) {
+                    throw new ParameterException(
+                            spec.commandLine(),
+                            "'" + after
+                                    + "' is a step of runs in which something is differentiated. Say what, with --of:"
+                                    + " --of logit:5, --of diff:5,6 or --of loss");
+                }
                 List<String> steps = new ArrayList<>(passes.keySet());
                 throw new ParameterException(
                         spec.commandLine(),

@@ -1,5 +1,6 @@
 package dev.loupe.cli;
 
+import dev.loupe.analysis.views.Provenance;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.util.Arrays;
@@ -8,6 +9,7 @@ import java.util.Optional;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -16,11 +18,7 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The {@code loupe} command. Exit codes: 0 done, 1 failed, 2 wrong usage. */
-@Command(
-        name = "loupe",
-        mixinStandardHelpOptions = true,
-        version = "loupe 0.1.0",
-        description = "Look inside transformer language models.")
+@Command(name = "loupe", mixinStandardHelpOptions = true, description = "Look inside transformer language models.")
 public final class Main implements Runnable {
 
     /** In the order of the help. */
@@ -125,6 +123,12 @@ public final class Main implements Runnable {
     private CommandLine commandLine(List<Class<?>> commands, PrintWriter out, PrintWriter err) {
         CommandLine line = new CommandLine(this);
         commands.forEach(line::addSubcommand);
+        // Asked for with --version alone, of a command too.
+        IVersionProvider version = () -> new String[] {"loupe " + Provenance.version()};
+        line.getCommandSpec().versionProvider(version);
+        line.getSubcommands()
+                .values()
+                .forEach(command -> command.getCommandSpec().versionProvider(version));
         line.setOut(out);
         line.setErr(err);
         line.setCaseInsensitiveEnumValuesAllowed(true);

@@ -23,14 +23,16 @@ import java.util.stream.IntStream;
 /** Writing results. */
 final class Output {
 
-    private static final ObjectWriter JSON =
-            new ObjectMapper().writer().without(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+    /** Set up when it is first asked for: that takes as long as to run a small model. */
+    private static final class Json {
+        static final ObjectWriter WRITER = new ObjectMapper().writer().without(JsonGenerator.Feature.AUTO_CLOSE_TARGET);
+    }
 
     private Output() {}
 
     static void json(PrintWriter out, Object value) {
         try {
-            JSON.writeValue(out, value);
+            Json.WRITER.writeValue(out, value);
             out.println();
             out.flush();
         } catch (IOException e) {

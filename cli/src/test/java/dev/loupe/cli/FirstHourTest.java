@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.loupe.analysis.views.Provenance;
 import dev.loupe.fixtures.Fixtures;
 import java.io.File;
 import java.nio.charset.StandardCharsets;
@@ -12,7 +13,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -124,15 +124,30 @@ class FirstHourTest {
     /** As a reader would: one block of the page after the other, with what the shell has imported. */
     @Test
     void theTutorialRunsInTheShell(@TempDir Path preferences) throws Exception {
-        String page = Files.readString(Path.of("..", "docs", "tutorial.md"));
         StringBuilder snippets = new StringBuilder();
-        Matcher block = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL).matcher(page);
-        while (block.find()) {
-            snippets.append(block.group(1));
-        }
+        blocks("tutorial.md").forEach(snippets::append);
+        List<String> others = blocks("from-transformerlens.md");
+        snippets.append(others.get(others.size() - 1)).append("System.out.println(test.report());\n");
         List<String> lines = shell(preferences, snippets.append("/exit\n").toString(), "--", "-s");
         assertThat(String.join("\n", lines))
-                .contains("The residual stream before each layer at each position")
+                .contains("The residual stream before each layer at each position", "Answer token | Paris|")
                 .doesNotContain("Error", "Exception");
+    }
+
+    /** The Java of a page. */
+    private static List<String> blocks(String page) throws Exception {
+        return Pattern.compile("```java\n(.*?)```", Pattern.DOTALL)
+                .matcher(Files.readString(Path.of("..", "docs", page)))
+                .results()
+                .map(block -> block.group(1))
+                .toList();
+    }
+
+    @Test
+    void theVersionIsThatOfTheBuild() {
+        String version = "loupe " + Provenance.version();
+        assertThat(Cli.run("--version").out().strip()).isEqualTo(version);
+        assertThat(Cli.run("lens", "--version").out().strip()).isEqualTo(version);
+        assertThat(version).matches("loupe \\d+\\.\\d+\\.\\d+(-SNAPSHOT)?");
     }
 }

@@ -42,4 +42,15 @@ class GraphCommandTest {
         assertThat(wrong.err())
                 .contains("'splyce'", "given, feed, splice, shortcuts, keep", "nearest name is 'splice'");
     }
+
+    @Test
+    void aStepOfDerivativesAsksWhatIsDifferentiated() {
+        for (String step : new String[] {"measure", "differentiate"}) {
+            Cli plain = Cli.run("graph", "--backend", "reference", "--after", step);
+            assertThat(plain.exitCode()).isEqualTo(2);
+            assertThat(plain.err()).contains("'" + step + "'", "--of logit:5").doesNotContain("nearest");
+        }
+        Cli measured = Cli.run("graph", "--backend", "reference", "--after", "measure", "--of", "logit:5");
+        assertThat(measured.exitCode()).as(measured.err()).isZero();
+    }
 }

@@ -2,28 +2,19 @@ package dev.loupe.conformance;
 
 import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.conformance.kit.ArchitectureBench;
-import dev.loupe.conformance.kit.Deviations;
-import dev.loupe.conformance.kit.Reproduction;
-import dev.loupe.conformance.kit.Session;
-import dev.loupe.conformance.report.Report;
-import dev.loupe.conformance.report.ReportWriter;
 import dev.loupe.conformance.rules.ArchitectureIdentityRules;
 import dev.loupe.conformance.rules.ArchitectureRules;
 import dev.loupe.conformance.rules.ArchitectureRunRules;
+import dev.loupe.plugin.Plugin;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DynamicNode;
-import org.junit.jupiter.api.MethodOrderer;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.TestFactory;
-import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.TestMethodOrder;
-import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
  * Tests an architecture by section 7 of {@code SPEC.md}, on the reference backend. An architecture's author adds this
@@ -51,14 +42,9 @@ import org.junit.jupiter.api.extension.ExtendWith;
  * <p>Deviations, properties and the report are as in {@link BackendConformanceKit}.
  */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-@TestInstance(TestInstance.Lifecycle.PER_CLASS)
-@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
-@ExtendWith(KitSettings.class)
-public abstract class ArchitectureConformanceKit {
+public abstract class ArchitectureConformanceKit extends ConformanceKit {
 
     private @Nullable ArchitectureBench bench;
-    private @Nullable Session session;
-    private @Nullable Path reportFolder;
 
     /** For subclasses. */
     protected ArchitectureConformanceKit() {}
@@ -69,24 +55,11 @@ public abstract class ArchitectureConformanceKit {
     /** A folder with a small checkpoint and its goldens. */
     protected abstract Path goldens();
 
-    /** Where the report goes, unless the property {@code loupe.report} says otherwise. */
-    protected Path reportFolder() {
-        return Path.of("target");
-    }
-
-    /** Called once, before the tests. */
-    void start(KitSettings.Settings settings) {
+    @Override
+    Plugin open(KitSettings.Settings settings) {
         ArchitectureProvider provider = provider();
         bench = new ArchitectureBench(provider, goldens());
-        Deviations deviations =
-                Deviations.load(provider.id(), provider.getClass().getClassLoader());
-        session = new Session(reproduce(settings), settings.seed(), settings.only(), deviations, new Report());
-        reportFolder = settings.reportFolder().orElseGet(this::reportFolder);
-    }
-
-    /** How a failure is seen again. */
-    Session.Reproduce reproduce(KitSettings.Settings settings) {
-        return Reproduction.ofClass(getClass());
+        return provider;
     }
 
     /** Section 7, first part: what the provider says. */
@@ -110,34 +83,22 @@ public abstract class ArchitectureConformanceKit {
         return session().tests(new ArchitectureIdentityRules(bench()));
     }
 
-    /** The deviations file itself. */
-    @TestFactory
-    @Order(100)
-    Stream<DynamicNode> deviations() {
-        return session().deviationTests();
+    @Override
+    String title() {
+        return "architecture " + bench().provider().id();
     }
 
-    /** Writes the report and closes what was opened. */
-    @AfterAll
-    final void finish() {
-        try {
-            Map<String, String> facts = new LinkedHashMap<>();
-            facts.put("architecture", bench().provider().id());
-            facts.put("goldens", bench().folder().getFileName().toString());
-            facts.putAll(session().facts());
-            new ReportWriter(
-                            "architecture " + bench().provider().id(),
-                            facts,
-                            session().report(),
-                            session().selection().isEverything())
-                    .write(KitSettings.started(reportFolder));
-        } finally {
-            bench().close();
-        }
+    @Override
+    Map<String, String> facts() {
+        Map<String, String> facts = new LinkedHashMap<>();
+        facts.put("architecture", bench().provider().id());
+        facts.put("goldens", bench().folder().getFileName().toString());
+        return facts;
     }
 
-    private Session session() {
-        return KitSettings.started(session);
+    @Override
+    void close() {
+        bench().close();
     }
 
     private ArchitectureBench bench() {

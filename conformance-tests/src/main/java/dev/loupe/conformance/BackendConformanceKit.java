@@ -4,12 +4,7 @@ import dev.loupe.backend.Availability;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendProvider;
 import dev.loupe.conformance.kit.Bench;
-import dev.loupe.conformance.kit.Deviations;
 import dev.loupe.conformance.kit.Models;
-import dev.loupe.conformance.kit.Reproduction;
-import dev.loupe.conformance.kit.Session;
-import dev.loupe.conformance.report.Report;
-import dev.loupe.conformance.report.ReportWriter;
 import dev.loupe.conformance.rules.CacheRules;
 import dev.loupe.conformance.rules.ClosingRules;
 import dev.loupe.conformance.rules.DiscoveryRules;
@@ -28,20 +23,15 @@ import dev.loupe.conformance.rules.SixteenBitRules;
 import dev.loupe.conformance.rules.TensorMethodRules;
 import dev.loupe.conformance.rules.TensorRules;
 import dev.loupe.conformance.rules.ViewRules;
-import java.nio.file.Path;
+import dev.loupe.plugin.Plugin;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DynamicNode;
-import org.junit.jupiter.api.MethodOrderer;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.TestFactory;
-import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.TestMethodOrder;
-import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
  * Tests a backend by every rule of {@code SPEC.md}. A backend's author adds this artifact in test scope and writes
@@ -67,15 +57,10 @@ import org.junit.jupiter.api.extension.ExtendWith;
  * <p>The outcome is written to {@code target/conformance-report.json}, {@code .md} and {@code .html}.
  */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
-@TestInstance(TestInstance.Lifecycle.PER_CLASS)
-@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
-@ExtendWith(KitSettings.class)
-public abstract class BackendConformanceKit {
+public abstract class BackendConformanceKit extends ConformanceKit {
 
     private @Nullable Bench bench;
     private @Nullable Models models;
-    private @Nullable Session session;
-    private @Nullable Path reportFolder;
 
     /** For subclasses. */
     protected BackendConformanceKit() {}
@@ -88,27 +73,14 @@ public abstract class BackendConformanceKit {
         return BackendOptions.DEFAULT;
     }
 
-    /** Where the report goes, unless the property {@code loupe.report} says otherwise. */
-    protected Path reportFolder() {
-        return Path.of("target");
-    }
-
-    /** Called once, before the tests. */
-    void start(KitSettings.Settings settings) {
+    @Override
+    Plugin open(KitSettings.Settings settings) {
         BackendProvider provider = provider();
         BackendOptions options =
                 settings.device().isEmpty() ? options() : options().withDevice(settings.device());
         bench = new Bench(provider, options);
         models = new Models(bench, settings.seed());
-        Deviations deviations =
-                Deviations.load(provider.id(), provider.getClass().getClassLoader());
-        session = new Session(reproduce(settings), settings.seed(), settings.only(), deviations, new Report());
-        reportFolder = settings.reportFolder().orElseGet(this::reportFolder);
-    }
-
-    /** How a failure is seen again. */
-    Session.Reproduce reproduce(KitSettings.Settings settings) {
-        return Reproduction.ofClass(getClass());
+        return provider;
     }
 
     /** Section 1 of the specification. */
@@ -186,32 +158,14 @@ public abstract class BackendConformanceKit {
         return session().tests(new SixteenBitRules(bench(), models()));
     }
 
-    /** The deviations file itself. */
-    @TestFactory
-    @Order(100)
-    Stream<DynamicNode> deviations() {
-        return session().deviationTests();
+    @Override
+    String title() {
+        return "backend " + bench().provider().id() + " on " + bench().options().device();
     }
 
-    /** Writes the report and closes the backends. */
-    @AfterAll
-    final void finish() {
+    @Override
+    Map<String, String> facts() {
         Bench used = bench();
-        try {
-            new ReportWriter(
-                            "backend " + used.provider().id() + " on "
-                                    + used.options().device(),
-                            facts(used),
-                            session().report(),
-                            session().selection().isEverything())
-                    .write(KitSettings.started(reportFolder));
-        } finally {
-            models().close();
-            used.close();
-        }
-    }
-
-    private Map<String, String> facts(Bench used) {
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("backend", used.provider().id());
         facts.put("device", used.options().device());
@@ -221,7 +175,6 @@ public abstract class BackendConformanceKit {
             // The tests say so, too; the report is written all the same.
             facts.put("found", "the provider failed: " + e);
         }
-        facts.putAll(session().facts());
         return facts;
     }
 
@@ -242,8 +195,10 @@ public abstract class BackendConformanceKit {
         return facts;
     }
 
-    private Session session() {
-        return KitSettings.started(session);
+    @Override
+    void close() {
+        models().close();
+        bench().close();
     }
 
     private Models models() {

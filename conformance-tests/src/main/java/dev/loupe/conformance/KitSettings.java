@@ -50,13 +50,10 @@ final class KitSettings implements BeforeAllCallback {
                 context.getConfigurationParameter(BACKEND).orElse(""),
                 context.getConfigurationParameter(COMMAND).orElse(""));
         Object kit = context.getRequiredTestInstance();
-        if (kit instanceof BackendConformanceKit backendKit) {
-            backendKit.start(settings);
-        } else if (kit instanceof ArchitectureConformanceKit architectureKit) {
-            architectureKit.start(settings);
-        } else {
+        if (!(kit instanceof ConformanceKit conformanceKit)) {
             throw new IllegalStateException(kit.getClass() + " is no conformance kit");
         }
+        conformanceKit.start(settings);
     }
 
     /** A parameter of JUnit's, a system property, or a variable of the environment: loupe.only is LOUPE_ONLY there. */

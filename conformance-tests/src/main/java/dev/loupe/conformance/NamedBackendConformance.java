@@ -4,6 +4,7 @@ import dev.loupe.backend.BackendProvider;
 import dev.loupe.backend.Backends;
 import dev.loupe.conformance.kit.Reproduction;
 import dev.loupe.conformance.kit.Session;
+import dev.loupe.plugin.Plugin;
 import org.jspecify.annotations.Nullable;
 
 /** The kit for a backend that is named by its id: what {@link ConformanceRunner} runs. */
@@ -12,9 +13,9 @@ final class NamedBackendConformance extends BackendConformanceKit {
     private @Nullable BackendProvider provider;
 
     @Override
-    void start(KitSettings.Settings settings) {
+    Plugin open(KitSettings.Settings settings) {
         provider = find(settings.backend());
-        super.start(settings);
+        return super.open(settings);
     }
 
     @Override

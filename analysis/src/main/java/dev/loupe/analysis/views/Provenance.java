@@ -108,8 +108,8 @@ public record Provenance(Map<String, String> facts, List<Prompt> prompts, Instan
         return json;
     }
 
-    /** Loupe's version, as it was built. */
-    static String version() {
+    /** Loupe's version, as it was built: what pages and {@code loupe --version} say. */
+    public static String version() {
         Properties properties = new Properties();
         try (InputStream in = Provenance.class.getResourceAsStream("version.properties")) {
             if (in == null) {

@@ -770,39 +770,123 @@
     lines.append("td").text(edge => show(edge.score));
   }
 
+  // An edge passes the rows between its nodes in gaps, upright, the nearest free one first.
+  function lanes(spec, x, from, to, taken) {
+    const HALF = 38, STEP = 6;
+    const [low, high] = from.row < to.row ? [from, to] : [to, from];
+    const places = [];
+    for (let row = low.row + 1; row < high.row; row++) {
+      const wanted = x(low) + ((x(high) - x(low)) * (row - low.row)) / (high.row - low.row);
+      const nodes = spec.nodes.filter(node => node.row === row).map(x);
+      const isFree = place => nodes.every(node => Math.abs(node - place) >= HALF)
+        && !taken.has(`${row} ${Math.round(place / STEP)}`);
+      let place = wanted;
+      for (let k = 1; !isFree(place) && k < 400; k++) {
+        place = wanted + (k % 2 ? 1 : -1) * Math.ceil(k / 2) * STEP;
+      }
+      taken.add(`${row} ${Math.round(place / STEP)}`);
+      places.push({row, place});
+    }
+    return from.row < to.row ? places : places.reverse();
+  }
+
   function edges(svg, spec, theme) {
     const color = colors(spec.scale, theme);
     const strongest = spec.scale.domain[1];
-    const width = Math.max(320, 84 * spec.columns), step = 62, height = 40 + step * (spec.rows - 1);
-    const x = node => (node.column < 0 ? width / 2 : ((node.column + 0.5) * width) / spec.columns);
-    const y = node => height - 20 - step * node.row;
-    svg.selectAll("path").data([...spec.edges].sort((a, b) => Math.abs(a.score) - Math.abs(b.score))).join("path")
-      .attr("d", edge => {
-        const from = spec.nodes[edge.from], to = spec.nodes[edge.to];
-        const bend = (y(to) - y(from)) / 2;
-        return `M${x(from)},${y(from) - 9}C${x(from)},${y(from) + bend} ${x(to)},${y(to) - bend} ${x(to)},${y(to) + 9}`;
-      })
+    const margin = 24, across = 104;
+    const width = Math.max(320, across * spec.columns), step = 62, height = 40 + step * (spec.rows - 1);
+    const x = node => margin + (node.column < 0 ? width / 2 : ((node.column + 0.5) * width) / spec.columns);
+    const level = row => height - 20 - step * row;
+    const taken = new Set();
+    // Edges to one reader's query, key and value end side by side.
+    const alike = d3.group(spec.edges, edge => `${edge.from} ${edge.to}`);
+    const beside = edge => {
+      const all = alike.get(`${edge.from} ${edge.to}`);
+      return 14 * (all.indexOf(edge) - (all.length - 1) / 2);
+    };
+    const routes = new Map([...spec.edges].sort((a, b) => Math.abs(b.score) - Math.abs(a.score)).map(edge => {
+      const from = spec.nodes[edge.from], to = spec.nodes[edge.to];
+      const up = from.row <= to.row ? 1 : -1;
+      return [edge, [[x(from), level(from.row) - 9 * up],
+        ...lanes(spec, x, from, to, taken).map(({row, place}) => [place, level(row)]),
+        [x(to) + clamp(-28, beside(edge), 28), level(to.row) + 9 * up]]];
+    }));
+    const places = [...routes.values()].flat().map(([place]) => place);
+    const left = Math.min(0, d3.min(places, place => place - 8) ?? 0);
+    const right = Math.max(width + 2 * margin, d3.max(places, place => place + 8) ?? 0);
+    const plot = svg.selectAll("g.plot").data([0]).join("g").attr("class", "plot")
+      .attr("transform", `translate(${-left},0)`);
+    plot.selectAll("path").data([...spec.edges].sort((a, b) => Math.abs(a.score) - Math.abs(b.score))).join("path")
+      .attr("d", edge => routes.get(edge).reduce((line, [px, py], i, all) => {
+        if (i === 0) {
+          return `M${px},${py}`;
+        }
+        const [qx, qy] = all[i - 1];
+        return `${line}C${qx},${(qy + py) / 2} ${px},${(qy + py) / 2} ${px},${py}`;
+      }, ""))
       .attr("fill", "none").attr("opacity", 0.85)
       .attr("stroke", edge => color(edge.score < 0 ? Math.min(edge.score, -0.3 * strongest) : Math.max(edge.score, 0.3 * strongest)))
       .attr("stroke-width", edge => 0.8 + (4.2 * Math.abs(edge.score)) / strongest);
-    const boxes = svg.selectAll("g").data(spec.nodes).join("g")
-      .attr("transform", node => `translate(${x(node)},${y(node)})`);
+    const boxes = plot.selectAll("g.node").data(spec.nodes).join("g").attr("class", "node")
+      .attr("transform", node => `translate(${x(node)},${level(node.row)})`);
     boxes.append("rect").attr("x", -32).attr("y", -9).attr("width", 64).attr("height", 18).attr("rx", 4)
       .attr("fill", theme.empty).attr("stroke", theme.line);
     boxes.append("text").attr("y", 4).attr("font-size", 11).attr("text-anchor", "middle").attr("fill", theme.ink)
       .text(node => node.name);
-    return {width: width + 20, height};
+    return {width: right - left, height};
   }
 
+  // Texts in rows and columns.
+
   function drawTable(section, spec) {
+    exports(section.append("div").attr("class", "tools"), spec.title, svg => tablePicture(svg, spec));
     const table = section.append("div").attr("class", "scroll").append("table").attr("class", "texts");
     table.append("tr").selectAll("th").data(spec.columns).join("th").attr("scope", "col").text(d => d);
     table.selectAll("tr.line").data(spec.rows).join("tr").attr("class", "line")
       .selectAll("td").data(row => row).join("td").text(d => d);
   }
 
-  // Nodes over tokens, layer above layer. The links of one node are drawn, and listed with their weights.
-  function drawLayers(section, spec) {
+  // A text in lines of so many letters at most, broken at spaces where there are some.
+  function wrapped(text, letters) {
+    const lines = [];
+    let rest = text;
+    while (rest.length > letters) {
+      const space = rest.lastIndexOf(" ", letters);
+      const end = space > letters / 2 ? space : letters;
+      lines.push(rest.slice(0, end));
+      rest = rest.slice(end).trimStart();
+    }
+    return [...lines, rest];
+  }
+
+  function tablePicture(svg, spec) {
+    const row = 15, pad = 6;
+    heading(svg, spec.title);
+    const lines = [spec.columns, ...spec.rows].map(cells => cells.map(text => wrapped(text, 60)));
+    const widths = spec.columns.map((_, x) => 2 * pad + LETTER * Math.max(3, most(lines, cells => longest(cells[x]))));
+    const starts = widths.map((_, x) => 10 + d3.sum(widths.slice(0, x)));
+    let y = 36;
+    lines.forEach((cells, i) => {
+      const height = row * most(cells, texts => texts.length) + 6;
+      cells.forEach((texts, x) => {
+        svg.append("rect").attr("x", starts[x]).attr("y", y).attr("width", widths[x]).attr("height", height)
+          .attr("fill", i === 0 ? paper.empty : paper.page).attr("stroke", paper.line);
+        texts.forEach((text, k) => svg.append("text").attr("x", starts[x] + pad).attr("y", y + 14 + k * row)
+          .attr("font-size", 11).attr("font-weight", i === 0 ? "bold" : null).attr("fill", paper.ink)
+          .attr("xml:space", "preserve").text(text));
+      });
+      y += height;
+    });
+    return {width: Math.max(20 + d3.sum(widths), LETTER * 1.3 * spec.title.length + 20), height: y + 10};
+  }
+
+  // Nodes over tokens, layer above layer.
+
+  const kinds = ["#2563eb", "#9ca3af", "#059669", "#d97706"];
+  const kindColor = kind => kinds[kind % kinds.length];
+
+  // Where each node goes: so many in a line over their token, then a line above.
+  function layersGeometry(spec) {
     const size = 13, perLine = 6;
     const cells = d3.group(spec.nodes.map((node, i) => ({...node, i})), d => d.row, d => d.column);
     const wide = d3.max(cells.values(), row => d3.max(row.values(), cell => cell.length)) ?? 1;
@@ -811,7 +895,6 @@
       16 + size * Math.max(1, d3.max(cells.get(row)?.values() ?? [], cell => Math.ceil(cell.length / perLine)) ?? 1));
     const total = d3.sum(heights);
     const bottoms = heights.map((_, row) => total - d3.sum(heights.slice(0, row)));
-    const left = 24 + 7 * Math.min(16, longest(spec.rows));
     const at = new Map();
     for (const [row, columns] of cells) {
       for (const [column, cell] of columns) {
@@ -820,24 +903,72 @@
           y: bottoms[row] - 10 - Math.floor(k / perLine) * size - size / 2}));
       }
     }
-    const svg = section.append("div").attr("class", "scroll").append("svg").attr("class", "heatmap layered")
-      .attr("width", left + width * spec.columns.length + 10).attr("height", total + 70)
-      .attr("role", "group").attr("aria-label", `${spec.title}: ${spec.nodes.length} nodes`);
-    const plot = svg.append("g").attr("transform", `translate(${left},6)`);
+    return {size, width, heights, total, bottoms, at, left: 24 + LETTER * Math.min(16, longest(spec.rows)),
+      below: 24 + 0.75 * LETTER * Math.min(14, longest(spec.columns))};
+  }
+
+  // Layers, tokens, the nodes, and the links of the chosen one.
+  function layers(svg, spec, g, theme, chosen) {
+    const plot = svg.selectAll("g.plot").data([0]).join("g").attr("class", "plot")
+      .attr("transform", `translate(${g.left},6)`);
     plot.selectAll("rect.band").data(spec.rows).join("rect").attr("class", "band")
-      .attr("y", (_, row) => bottoms[row] - heights[row]).attr("height", (_, row) => heights[row])
-      .attr("width", width * spec.columns.length).style("opacity", (_, row) => row % 2);
-    plot.selectAll("text.row").data(spec.rows).join("text").attr("class", "row")
-      .attr("x", -6).attr("y", (_, row) => bottoms[row] - heights[row] / 2 + 4).text(d => d.slice(0, 16));
-    plot.selectAll("text.column").data(spec.columns).join("text").attr("class", "column")
-      .attr("transform", (_, i) => `translate(${i * width + width / 2},${total + 10}) rotate(-45)`)
-      .text(d => d.slice(0, 14));
-    const lines = plot.append("g").attr("class", "links");
-    const palette = ["#2563eb", "#9ca3af", "#059669", "#d97706"];
-    const color = kind => palette[kind % palette.length];
-    const nodes = plot.selectAll("circle").data(spec.nodes).join("circle")
-      .attr("r", size / 2 - 1.5).attr("cx", (_, i) => at.get(i).x).attr("cy", (_, i) => at.get(i).y)
-      .style("fill", d => color(d.kind)).attr("tabindex", 0).attr("role", "button").attr("aria-label", d => d.label)
+      .attr("y", (_, row) => g.bottoms[row] - g.heights[row]).attr("height", (_, row) => g.heights[row])
+      .attr("width", g.width * spec.columns.length).attr("fill", (_, row) => (row % 2 ? theme.empty : "none"));
+    plot.selectAll("text.row").data(spec.rows).join("text").attr("class", "row").attr("text-anchor", "end")
+      .attr("font-size", 11).attr("fill", theme.ink)
+      .attr("x", -6).attr("y", (_, row) => g.bottoms[row] - g.heights[row] / 2 + 4).text(d => clip(d, 16));
+    plot.selectAll("text.column").data(spec.columns).join("text").attr("class", "column").attr("text-anchor", "end")
+      .attr("font-size", 11).attr("fill", theme.ink)
+      .attr("transform", (_, i) => `translate(${i * g.width + g.width / 2},${g.total + 10}) rotate(-45)`)
+      .text(d => clip(d, 14));
+    const links = spec.links.filter(link => link[0] === chosen || link[1] === chosen);
+    const largest = d3.max(links, link => Math.abs(link[2])) || 1;
+    plot.selectAll("g.links").data([0]).join("g").attr("class", "links").selectAll("line").data(links).join("line")
+      .attr("x1", d => g.at.get(d[0]).x).attr("y1", d => g.at.get(d[0]).y)
+      .attr("x2", d => g.at.get(d[1]).x).attr("y2", d => g.at.get(d[1]).y)
+      .attr("stroke", d => (d[2] < 0 ? "#dc2626" : "#16a34a")).attr("stroke-opacity", 0.6)
+      .attr("stroke-width", d => 0.5 + (4 * Math.abs(d[2])) / largest);
+    const linked = new Set(links.flatMap(link => [link[0], link[1]]));
+    const marked = i => linked.has(i) || i === chosen;
+    return plot.selectAll("circle").data(spec.nodes).join("circle")
+      .classed("linked", (_, i) => linked.has(i)).classed("chosen", (_, i) => i === chosen)
+      .attr("r", g.size / 2 - 1.5).attr("cx", (_, i) => g.at.get(i).x).attr("cy", (_, i) => g.at.get(i).y)
+      .attr("fill", d => kindColor(d.kind)).attr("opacity", (_, i) => (marked(i) ? 1 : 0.75))
+      .attr("stroke", (_, i) => (marked(i) ? theme.ink : "none"))
+      .attr("stroke-width", (_, i) => (i === chosen ? 2.5 : 1));
+  }
+
+  const nodeName = (spec, i) => `${spec.rows[spec.nodes[i].row]} · ${labelled(spec.columns, spec.nodes[i].column)} · `
+    + spec.nodes[i].label;
+
+  function layersPicture(svg, spec, g, chosen) {
+    heading(svg, spec.title);
+    const about = chosen === undefined ? [] : wrapped(`Links of ${nodeName(spec, chosen)}`, 110);
+    about.forEach((line, i) => svg.append("text").attr("x", 10).attr("y", 38 + 15 * i).attr("font-size", 11)
+      .attr("fill", paper.faint).text(line));
+    const top = 30 + 15 * about.length;
+    layers(svg.append("g").attr("transform", `translate(0,${top})`), spec, g, paper, chosen);
+    const y = top + g.total + g.below + 16;
+    let x = 10;
+    spec.kinds.forEach((kind, i) => {
+      svg.append("circle").attr("cx", x + 5).attr("cy", y - 4).attr("r", 5).attr("fill", kindColor(i));
+      svg.append("text").attr("x", x + 14).attr("y", y).attr("font-size", 11).attr("fill", paper.ink).text(kind);
+      x += 34 + LETTER * kind.length;
+    });
+    return {width: Math.max(g.left + g.width * spec.columns.length + 10, x, LETTER * 1.3 * spec.title.length + 20,
+      LETTER * longest(about) + 20), height: y + 12};
+  }
+
+  // The links of one node are drawn, and listed with their weights.
+  function drawLayers(section, spec) {
+    const g = layersGeometry(spec);
+    let chosen;
+    exports(section.append("div").attr("class", "tools"), spec.title, svg => layersPicture(svg, spec, g, chosen));
+    const svg = section.append("div").attr("class", "scroll").append("svg").attr("class", "layered")
+      .attr("width", g.left + g.width * spec.columns.length + 10).attr("height", g.total + g.below + 6)
+      .attr("role", "group").attr("aria-label", `${spec.title}: ${spec.nodes.length} nodes`);
+    layers(svg, spec, g, screen, chosen)
+      .attr("tabindex", 0).attr("role", "button").attr("aria-label", d => d.label)
       .on("pointermove focus", function (event, d) {
         const box = this.getBoundingClientRect();
         showTip([d.label, `${spec.rows[d.row]}, ${labelled(spec.columns, d.column)}`],
@@ -853,7 +984,7 @@
       });
     const legend = section.append("p").attr("class", "note legend");
     spec.kinds.forEach((kind, i) => {
-      legend.append("span").style("color", color(i)).text("● ");
+      legend.append("span").style("color", kindColor(i)).text("● ");
       legend.append("span").text(`${kind}  `);
     });
     const about = section.append("div").attr("class", "about");
@@ -866,9 +997,7 @@
       const line = table.selectAll("tr").data(sorted).join("tr");
       line.append("td").text(d => number(d[2]));
       line.append("td").attr("class", "text").append("button").attr("type", "button")
-        .text(d => `${spec.rows[spec.nodes[d[end]].row]} · ${labelled(spec.columns, spec.nodes[d[end]].column)} · `
-          + spec.nodes[d[end]].label)
-        .on("click", (_, d) => choose(d[end]));
+        .text(d => nodeName(spec, d[end])).on("click", (_, d) => choose(d[end]));
       if (!sorted.length) {
         box.append("p").attr("class", "note").text("none");
       }
@@ -876,21 +1005,13 @@
 
     function choose(i) {
       hideTip();
-      const links = spec.links.filter(link => link[0] === i || link[1] === i);
-      const largest = d3.max(links, link => Math.abs(link[2])) || 1;
-      lines.selectAll("line").data(links).join("line")
-        .attr("x1", d => at.get(d[0]).x).attr("y1", d => at.get(d[0]).y)
-        .attr("x2", d => at.get(d[1]).x).attr("y2", d => at.get(d[1]).y)
-        .style("stroke", d => (d[2] < 0 ? "#dc2626" : "#16a34a"))
-        .style("stroke-width", d => 0.5 + (4 * Math.abs(d[2])) / largest);
-      nodes.classed("chosen", (_, k) => k === i)
-        .classed("linked", (_, k) => links.some(link => link[0] === k || link[1] === k));
+      chosen = i;
+      layers(svg, spec, g, screen, i);
       about.selectAll("*").remove();
-      about.append("h3").text(`${spec.rows[spec.nodes[i].row]} · ${labelled(spec.columns, spec.nodes[i].column)} · `
-        + spec.nodes[i].label);
+      about.append("h3").text(nodeName(spec, i));
       const both = about.append("div").attr("class", "sides");
-      list(both, "What leads to it", links.filter(link => link[1] === i), 0);
-      list(both, "What it leads to", links.filter(link => link[0] === i), 1);
+      list(both, "What leads to it", spec.links.filter(link => link[1] === i), 0);
+      list(both, "What it leads to", spec.links.filter(link => link[0] === i), 1);
     }
     if (spec.nodes.length) {
       choose(spec.chosen);

@@ -108,9 +108,8 @@ class PagesInTheBrowserTest {
         assertThat(said).isEqualTo("false\n");
     }
 
-    @Test
-    void aNodeOfAGraphShowsWhatLeadsToItAndWhatItLeadsTo() throws Exception {
-        LayeredGraph graph = LayeredGraph.builder("graph")
+    private static LayeredGraph layers() {
+        return LayeredGraph.builder("Layers")
                 .columns(List.of(" a", " b"))
                 .rows(List.of("embedding", "logits"))
                 .node(new LayeredGraph.Node(0, 0, "token", "first"))
@@ -120,7 +119,27 @@ class PagesInTheBrowserTest {
                 .link(new LayeredGraph.Link(1, 2, -2))
                 .chosen(2)
                 .build();
-        String said = said(HtmlPage.of("p", graph), """
+    }
+
+    private static EdgeGraph edges() {
+        return EdgeGraph.builder("Circuit")
+                .node("input", 0, -1)
+                .node("a0.h0", 1, 0)
+                .node("a0.h1", 1, 1)
+                .node("a1.h0", 3, 0)
+                .node("logits", 9, -1)
+                .edge("input", "a0.h0", "", 1)
+                .edge("input", "a1.h0", "q", -0.5)
+                .edge("input", "a1.h0", "k", 0.25)
+                .edge("a0.h0", "logits", "", 0.75)
+                .edge("a0.h1", "logits", "", 0.1)
+                .edge("a1.h0", "logits", "", 2)
+                .build();
+    }
+
+    @Test
+    void aNodeOfAGraphShowsWhatLeadsToItAndWhatItLeadsTo() throws Exception {
+        String said = said(HtmlPage.of("p", layers()), """
                 const texts = () => [...document.querySelectorAll(".sides tr")].map(row => row.textContent);
                 say(texts().join("; "));
                 say(document.querySelectorAll("circle.linked").length);
@@ -128,6 +147,31 @@ class PagesInTheBrowserTest {
                 say(texts().join("; "));
                 """);
         assertThat(said).isEqualTo("−2embedding · ·b · second; 0.5embedding · ·a · first\n3\n0.5logits · ·b · next\n");
+    }
+
+    @Test
+    void noEdgeRunsBehindANode() throws Exception {
+        String said = said(HtmlPage.of("p", edges()), """
+                const boxes = [...document.querySelectorAll("svg.graph rect")].map(e => e.getBoundingClientRect());
+                const paths = [...document.querySelectorAll("svg.graph path")];
+                const origin = document.querySelector("svg.graph g.plot").getScreenCTM();
+                const inside = paths.filter(path => {
+                  for (let at = 2; at < path.getTotalLength() - 2; at += 1) {
+                    const point = path.getPointAtLength(at).matrixTransform(origin);
+                    if (boxes.some(box => point.x > box.left - 1 && point.x < box.right + 1
+                        && point.y > box.top && point.y < box.bottom)) {
+                      return true;
+                    }
+                  }
+                  return false;
+                });
+                say(`${boxes.length} ${paths.length} ${inside.length}`);
+                const ends = paths.map(path => path.getPointAtLength(path.getTotalLength()))
+                  .map(point => `${Math.round(point.x)} ${Math.round(point.y)}`);
+                say(new Set(ends).size);
+                """);
+        // Three edges meet at the logits, two end side by side at one head.
+        assertThat(said).isEqualTo("5 6 0\n4\n");
     }
 
     @Test
@@ -312,7 +356,9 @@ class PagesInTheBrowserTest {
                 .bar("embed", 0.5)
                 .bar("b_U", 0.25)
                 .build();
-        HtmlPage page = HtmlPage.of("p", Samples.patching(), bars, Samples.tokens(), Samples.attention());
+        DataTable table = DataTable.of("Texts", "", List.of("a", "b"), List.of(List.of("<b>1</b>", " 2")));
+        HtmlPage page = HtmlPage.of(
+                "p", Samples.patching(), bars, Samples.tokens(), Samples.attention(), table, layers(), edges());
         String said = said(page.from(source), """
                 say(document.querySelector(".about").textContent);
                 say([...document.querySelectorAll("svg.heatmap text.cell")].slice(0, 5).map(e => e.textContent).join());
@@ -333,10 +379,11 @@ class PagesInTheBrowserTest {
         assertThat(said)
                 .startsWith("model toy-gpt2Loupe " + Provenance.version()
                         + "date 1970-01-01 00:00 UTCprompt &lt;b&gt;When&lt;/b&gt;\n−0.50,0.00,1.25,0.13,2.00\n"
-                        + "mlp3.000; L0H1−2.000; others (2)0.750\n10\n")
-                .doesNotContain("image/svg+xml 1")
+                        + "mlp3.000; L0H1−2.000; others (2)0.750\n16\n")
+                .doesNotContain("image/svg+xml 1", "0 false", "0 true true")
                 .contains("image/svg+xml 0 true false\nresid-pre.svg\n")
                 .contains("Who-speaks.svg", "Loss.svg", "Attention-L0H0.svg", "Attention-L0H0-lines.svg")
+                .contains("Texts.svg", "Layers.svg", "Circuit.svg")
                 // The PNG comes once the browser has read the picture.
                 .endsWith("resid-pre.png\n");
     }

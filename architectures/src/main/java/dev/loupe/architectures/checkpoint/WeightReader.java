@@ -9,6 +9,7 @@ import dev.loupe.array.Shape;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.IntBuffer;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,6 +25,9 @@ final class WeightReader implements RawWeights {
 
     /** Rows that are transposed at a time: enough for whole cache lines on both sides. */
     private static final int BAND = 64;
+
+    /** Fewer elements side by side are cheaper to pick from the whole tensor. */
+    private static final int SHORTEST_RUN = 32;
 
     /** Where a weight comes from and the shape it has here. */
     private record Entry(Rule rule, Shape shape) {}
@@ -121,31 +125,87 @@ final class WeightReader implements RawWeights {
     private void transpose(SafetensorsFile file, String source, long[] stored, HostTensor result) {
         int rows = Math.toIntExact(stored[0]);
         int columns = Math.toIntExact(stored[1]);
-        int width = dtype.bytes();
         for (int first = 0; first < rows; first += BAND) {
             int band = Math.min(BAND, rows - first);
             HostTensor some = scratch(Shape.of(band, columns));
             file.copy(source, (long) first * columns, (long) band * columns, some, 0);
-            ByteBuffer from = some.data();
-            for (int column = 0; column < result.shape().size(0); column++) {
-                ByteBuffer to = result.from((long) column * rows + first);
-                for (int row = 0; row < band; row++) {
-                    copyElement(from, row * columns + column, to, row, width);
-                }
+            if (dtype.bytes() == Integer.BYTES) {
+                transposeInts(some.data().asIntBuffer(), band, columns, result, first, rows);
+            } else {
+                transposeElements(some.data(), band, columns, result, first, rows);
             }
         }
     }
 
-    /** Element by element, with the whole stored tensor at hand. */
+    /** By way of arrays, whose loops are compiled in a fraction of the time that those over buffers take. */
+    private static void transposeInts(IntBuffer from, int band, int columns, HostTensor result, int first, int rows) {
+        int[] elements = new int[band * columns];
+        from.get(elements);
+        int[] line = new int[band];
+        for (int column = 0; column < result.shape().size(0); column++) {
+            for (int row = 0; row < band; row++) {
+                line[row] = elements[row * columns + column];
+            }
+            result.from((long) column * rows + first).asIntBuffer().put(line);
+        }
+    }
+
+    private void transposeElements(ByteBuffer from, int band, int columns, HostTensor result, int first, int rows) {
+        int width = dtype.bytes();
+        for (int column = 0; column < result.shape().size(0); column++) {
+            ByteBuffer to = result.from((long) column * rows + first);
+            for (int row = 0; row < band; row++) {
+                copyElement(from, row * columns + column, to, row, width);
+            }
+        }
+    }
+
+    /** Row by row, as the layout says: in runs of stored neighbours if there are some, else element by element. */
     private void gather(SafetensorsFile file, String source, long[] stored, Layout layout, HostTensor result) {
+        int columns =
+                result.shape().rank() == 0 ? 1 : Math.toIntExact(result.shape().size(-1));
+        int rows = columns == 0 ? 0 : Math.toIntExact(result.shape().elements() / columns);
+        long[] places = new long[columns];
+        for (int row = 0; row < rows; row++) {
+            for (int column = 0; column < columns; column++) {
+                places[column] = layout.source(row, column, stored);
+            }
+            if (row == 0 && runs(places) > 1 + columns / SHORTEST_RUN) {
+                gatherElements(file, source, stored, layout, result);
+                return;
+            }
+            for (int from = 0, to; from < columns; from = to) {
+                to = endOfRun(places, from);
+                file.copy(source, places[from], to - from, result, (long) row * columns + from);
+            }
+        }
+    }
+
+    private static int endOfRun(long[] places, int from) {
+        int to = from + 1;
+        while (to < places.length && places[to] == places[to - 1] + 1) {
+            to++;
+        }
+        return to;
+    }
+
+    private static int runs(long[] places) {
+        int runs = 0;
+        for (int from = 0; from < places.length; from = endOfRun(places, from)) {
+            runs++;
+        }
+        return runs;
+    }
+
+    /** With the whole stored tensor at hand. */
+    private void gatherElements(SafetensorsFile file, String source, long[] stored, Layout layout, HostTensor result) {
         HostTensor all = scratch(Shape.of(stored));
         file.copy(source, 0, all.shape().elements(), all, 0);
         ByteBuffer elements = all.data();
         int width = dtype.bytes();
-        int columns =
-                result.shape().rank() == 0 ? 1 : Math.toIntExact(result.shape().size(-1));
-        int rows = columns == 0 ? 0 : Math.toIntExact(result.shape().elements() / columns);
-        for (int row = 0; row < rows && columns > 0; row++) {
+        int columns = Math.toIntExact(result.shape().size(-1));
+        int rows = Math.toIntExact(result.shape().elements() / columns);
+        for (int row = 0; row < rows; row++) {
             ByteBuffer to = result.from((long) row * columns);
             for (int column = 0; column < columns; column++) {
                 int from = Math.toIntExact(layout.source(row, column, stored));

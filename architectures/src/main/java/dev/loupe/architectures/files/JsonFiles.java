@@ -1,29 +1,19 @@
 package dev.loupe.architectures.files;
 
-import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.json.JsonReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.loupe.architecture.CheckpointConfig;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
-import java.util.Map;
 import org.apiguardian.api.API;
 
 /** Reads the JSON files of checkpoints. */
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class JsonFiles {
-
-    /** As Python's reader: not a number and infinity are allowed, text after the value isn't. */
-    private static final ObjectMapper MAPPER = new ObjectMapper(JsonFactory.builder()
-                    .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
-                    .build())
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
     /** What a pointer begins with that Git LFS leaves in place of a file. */
     private static final String LFS = "version https://git-lfs";
@@ -43,7 +33,7 @@ public final class JsonFiles {
                 throw new IllegalArgumentException(where + " is a Git LFS pointer, not the file itself."
                         + " Run 'git lfs pull' where the checkpoint was cloned.");
             }
-            JsonNode node = MAPPER.readTree(content);
+            JsonNode node = JsonTrees.read(content);
             if (node instanceof ObjectNode object) {
                 return object;
             }
@@ -70,22 +60,20 @@ public final class JsonFiles {
 
     /** Reads a file as a config whose values are asked for by name. */
     public static CheckpointConfig config(ModelFiles files, String file) {
-        @SuppressWarnings("unchecked")
-        Map<String, Object> values = MAPPER.convertValue(tree(files, file), Map.class);
-        return new CheckpointConfig(files.source() + "/" + file, values);
+        return new CheckpointConfig(files.source() + "/" + file, JsonTrees.plain(tree(files, file)));
     }
 
     /** The JSON text of a tree. */
     public static String text(JsonNode node) {
         try {
-            return MAPPER.writeValueAsString(node);
-        } catch (JsonProcessingException e) {
+            return JsonTrees.text(node);
+        } catch (IOException e) {
             throw new IllegalStateException(e);
         }
     }
 
     /** An empty object. */
     public static ObjectNode object() {
-        return MAPPER.createObjectNode();
+        return JsonNodeFactory.instance.objectNode();
     }
 }

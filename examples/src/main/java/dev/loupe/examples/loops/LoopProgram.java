@@ -1,15 +1,15 @@
 package dev.loupe.examples.loops;
 
 import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.ReferenceCountedCache;
 import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.backend.WeightSource;
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * A segment made ready. What doesn't depend on the inputs is done once, here: the weights are looked up, the steps
@@ -17,9 +17,12 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 final class LoopProgram implements PreparedGraph {
 
+    private static final int SCHEDULES_KEPT = 64;
+
     private final Segment segment;
     private final Map<Integer, LoopTensor> weights = new HashMap<>();
-    private final Map<List<Integer>, List<Segment.Step>> schedules = new ConcurrentHashMap<>();
+    private final ReferenceCountedCache<List<Integer>, List<Segment.Step>> schedules =
+            new ReferenceCountedCache<>(SCHEDULES_KEPT, steps -> {});
 
     LoopProgram(Segment segment, WeightSource source) {
         this.segment = segment;
@@ -30,12 +33,19 @@ final class LoopProgram implements PreparedGraph {
 
     @Override
     public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+        try (ReferenceCountedCache.Lease<List<Segment.Step>> steps =
+                schedules.acquire(List.copyOf(wanted), slots -> Segments.needed(segment, slots))) {
+            return run(steps.value(), inputs, wanted);
+        }
+    }
+
+    private List<TensorHandle> run(List<Segment.Step> steps, List<TensorHandle> inputs, List<Integer> wanted) {
         // All that a run writes to is its own: runs may go on in many threads.
         Map<Integer, LoopTensor> slots = new HashMap<>(weights);
         for (int i = 0; i < inputs.size(); i++) {
             slots.put(segment.inputs().get(i), (LoopTensor) inputs.get(i));
         }
-        for (Segment.Step step : schedules.computeIfAbsent(wanted, this::schedule)) {
+        for (Segment.Step step : steps) {
             List<LoopTensor> operands = new ArrayList<>();
             step.inputs().forEach(slot -> operands.add(written(slots, slot)));
             List<LoopTensor> results = Loops.compute(step.op(), operands);
@@ -58,21 +68,6 @@ final class LoopProgram implements PreparedGraph {
             throw new IllegalStateException("Slot " + slot + " is read before it is written");
         }
         return value;
-    }
-
-    /** The steps that the wanted slots need, in order. */
-    private List<Segment.Step> schedule(List<Integer> wanted) {
-        BitSet needed = new BitSet();
-        wanted.forEach(needed::set);
-        List<Segment.Step> steps = new ArrayList<>();
-        for (int i = segment.steps().size() - 1; i >= 0; i--) {
-            Segment.Step step = segment.steps().get(i);
-            if (step.outputs().stream().anyMatch(needed::get)) {
-                steps.add(0, step);
-                step.inputs().forEach(needed::set);
-            }
-        }
-        return steps;
     }
 
     /** The weights belong to the model; there is nothing else. */
