@@ -91,6 +91,7 @@ final class TerminalProgress implements Progress, LoadListener, HarvestListener,
     @Override
     public void progress(HarvestProgress progress) {
         unit = " tokens";
+        unitSize = 1;
         double whole = progress.tokens() / progress.fraction();
         update(progress.tokens(), Double.isFinite(whole) ? Math.round(whole) : -1);
     }
