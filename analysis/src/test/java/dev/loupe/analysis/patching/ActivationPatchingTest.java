@@ -1,7 +1,6 @@
 package dev.loupe.analysis.patching;
 
 import static dev.loupe.array.Index.all;
-import static dev.loupe.array.Index.at;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -18,15 +17,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.junit.jupiter.params.provider.MethodSource;
 
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class ActivationPatchingTest {
@@ -161,71 +157,6 @@ class ActivationPatchingTest {
             PatchingResult block = patching.run(Sweep.BLOCK_EVERY);
             assertThat(block.values().shape().toArray()).containsExactly(3, layers, positions);
             assertThat(block.kinds()).containsExactly("resid_pre", "attn_out", "mlp_out");
-        }
-    }
-
-    /** Points all over a block and outside of blocks, each patched as a whole. */
-    static Stream<Arguments> points() {
-        List<Arguments> points = new ArrayList<>();
-        for (String model : List.of("gpt2", "llama")) {
-            List<String> names = new ArrayList<>(List.of(
-                    "hook_embed",
-                    "blocks.1.hook_attn_in",
-                    "blocks.1.hook_q_input",
-                    "blocks.1.hook_v_input",
-                    "blocks.1.ln1.hook_scale",
-                    "blocks.1.ln1.hook_normalized",
-                    "blocks.1.attn.hook_q",
-                    "blocks.1.attn.hook_k",
-                    "blocks.1.attn.hook_v",
-                    "blocks.1.attn.hook_pattern",
-                    "blocks.1.attn.hook_z",
-                    "blocks.1.attn.hook_result",
-                    "blocks.1.hook_attn_out",
-                    "blocks.1.hook_resid_mid",
-                    "blocks.1.hook_mlp_in",
-                    "blocks.1.ln2.hook_scale",
-                    "blocks.1.ln2.hook_normalized",
-                    "blocks.1.mlp.hook_pre",
-                    "blocks.1.mlp.hook_post",
-                    "blocks.1.hook_mlp_out",
-                    "blocks.1.hook_resid_post",
-                    "ln_final.hook_scale",
-                    "ln_final.hook_normalized",
-                    "unembed.hook_in",
-                    "unembed.hook_out"));
-            names.addAll(
-                    model.equals("gpt2")
-                            ? List.of("hook_pos_embed")
-                            : List.of(
-                                    "blocks.1.attn.hook_rot_q",
-                                    "blocks.1.attn.hook_rot_k",
-                                    "blocks.1.mlp.hook_pre_linear"));
-            names.forEach(name -> points.add(Arguments.of(model, name)));
-        }
-        return points.stream();
-    }
-
-    @ParameterizedTest
-    @MethodSource("points")
-    void anyPointCanBePatched(String model, String point) {
-        Golden golden = model.equals("gpt2") ? gpt2 : llama;
-        ActivationCache clean = golden.model()
-                .runWithCache(golden.tokens(), HookFilter.names(point))
-                .cache();
-        // One position, halfway between corrupted and clean.
-        PatchSetter setter = (before, index, after) -> {
-            Tensor half = before.add(after).mul(0.5);
-            return before.with(at(all(), index[0]), half.get(all(), index[0]));
-        };
-        int[][] indices = {{1}, {2}};
-        double[] found = ActivationPatching.of(golden.model(), corrupted(golden), clean, METRIC)
-                .genericActivationPatch(point, List.of(SweepAxis.POS), indices, setter);
-        for (int i = 0; i < indices.length; i++) {
-            assertThat(found[i])
-                    .isCloseTo(
-                            fullRun(golden, corrupted(golden), clean, point, indices[i], setter),
-                            org.assertj.core.data.Offset.offset(ROUNDING));
         }
     }
 
