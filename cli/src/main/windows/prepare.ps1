@@ -37,7 +37,7 @@ if ($known.Count -ge 2 -and $known[0] -eq $identity) {
 }
 if ($feature -lt 17) { Fail "Java $feature found ('$program'), 17 or newer needed" }
 
-# libtorch is 110 MB, what Parquet needs 60, so both are fetched when they are first asked for, and are there from then
+# libtorch is 110 MB, what Parquet needs 70, so both are fetched when they are first asked for, and are there from then
 # on. A libtorch of one's own needs none.
 $asked = "$env:LOUPE_ARGUMENTS"
 $fetchedLibtorch = Join-Path $Out 'loupe-libtorch'
@@ -76,9 +76,11 @@ function Build {
     if ((Test-Path $built) -and $libtorch -eq 'now') {
         [Console]::Error.WriteLine("Fetching libtorch for the backend 'pytorch', 110 MB; this is done once ...")
     } elseif ((Test-Path $built) -and $parquet -eq 'now') {
-        [Console]::Error.WriteLine('Fetching libraries for Parquet, 60 MB; this is done once ...')
+        [Console]::Error.WriteLine('Fetching libraries for Parquet, 70 MB; this is done once ...')
+    } elseif (Test-Path $classpath) {
+        [Console]::Error.WriteLine('Building Loupe, whose sources have changed ...')
     } else {
-        [Console]::Error.WriteLine('Building Loupe; this takes a while the first time ...')
+        [Console]::Error.WriteLine('Building Loupe for the first time, with up to 100 MB of libraries to fetch; this takes a minute or two ...')
     }
     Remove-Item $built -ErrorAction SilentlyContinue
     [void] (New-Item -ItemType Directory -Force $Out)

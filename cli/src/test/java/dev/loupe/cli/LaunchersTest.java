@@ -64,8 +64,9 @@ class LaunchersTest {
     void bothTellTheSame() throws IOException {
         for (String told : List.of(
                 "Fetching libtorch for the backend 'pytorch', 110 MB; this is done once ...",
-                "Fetching libraries for Parquet, 60 MB; this is done once ...",
-                "Building Loupe; this takes a while the first time ...",
+                "Fetching libraries for Parquet, 70 MB; this is done once ...",
+                "Building Loupe, whose sources have changed ...",
+                "Building Loupe for the first time, with up to 100 MB of libraries to fetch; this takes a minute or two ...",
                 "Preparing faster starts; this is done once ...",
                 "install a JDK, version 17 or newer")) {
             assertThat(unix()).contains(told);

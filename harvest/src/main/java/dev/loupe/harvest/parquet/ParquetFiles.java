@@ -3,6 +3,7 @@ package dev.loupe.harvest.parquet;
 import dev.loupe.harvest.sink.ShardSink;
 import dev.loupe.harvest.source.DocumentSource;
 import java.nio.file.Path;
+import java.util.ServiceLoader;
 import org.apiguardian.api.API;
 
 /** Parquet files, as shards and as data sets. */
@@ -17,8 +18,7 @@ public final class ParquetFiles {
      * @throws IllegalStateException if the libraries for Parquet aren't on the class path; says which
      */
     public static DocumentSource column(Path file, String column) {
-        require();
-        return new ParquetSource(file, column);
+        return support().column(file, column);
     }
 
     /**
@@ -29,19 +29,25 @@ public final class ParquetFiles {
      * @throws IllegalStateException if the libraries for Parquet aren't on the class path; says which
      */
     public static ShardSink shards() {
-        require();
-        return new ParquetSink();
+        return support().shards();
     }
 
-    private static void require() {
+    private static ParquetSupport support() {
+        ClassLoader loader = ParquetFiles.class.getClassLoader();
         try {
-            Class.forName("org.apache.parquet.hadoop.ParquetWriter", false, ParquetFiles.class.getClassLoader());
-            Class.forName("org.apache.hadoop.conf.Configuration", false, ParquetFiles.class.getClassLoader());
+            Class.forName("org.apache.parquet.hadoop.ParquetWriter", false, loader);
+            Class.forName("org.apache.hadoop.conf.Configuration", false, loader);
         } catch (ClassNotFoundException e) {
             throw new IllegalStateException(
                     "Parquet needs more on the class path: org.apache.parquet:parquet-hadoop,"
                             + " org.apache.hadoop:hadoop-client-api and hadoop-client-runtime",
                     e);
         }
+        return ServiceLoader.load(ParquetSupport.class, loader)
+                .findFirst()
+                .orElseThrow(
+                        () -> new IllegalStateException(
+                                "This loupe-harvest was built without Parquet (-Dparquet=later): build it with"
+                                        + " -Dparquet=now, as ./loupe does where a file *.parquet or --format parquet is said"));
     }
 }

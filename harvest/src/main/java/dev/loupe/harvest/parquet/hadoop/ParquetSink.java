@@ -1,4 +1,4 @@
-package dev.loupe.harvest.parquet;
+package dev.loupe.harvest.parquet.hadoop;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
