@@ -18,7 +18,7 @@ import org.apiguardian.api.API;
 @API(status = API.Status.STABLE, since = "0.1")
 public final class HookNames {
 
-    private static final Pattern SHORT = Pattern.compile("([a-z_]+?)(-?\\d+)(?:\\.?(ln1|ln2|attn|mlp|a|m))?");
+    private static final Pattern SHORT = Pattern.compile("([a-z_]+?)(-?\\d{1,9})(?:\\.?(ln1|ln2|attn|mlp|a|m))?");
     private static final Map<String, String> ALIASES = Map.ofEntries(
             Map.entry("attn", "pattern"),
             Map.entry("attn_logits", "attn_scores"),
@@ -88,6 +88,13 @@ public final class HookNames {
     /** The short name that says the same as a short name and a layer. */
     public static String join(String shortName, int layer) {
         return shortName + layer;
+    }
+
+    /** What is thrown for a pattern that none of the names matches. */
+    public UnknownHookException noMatch(String pattern) {
+        return new UnknownHookException("The pattern '" + pattern + "' matches none of the " + points.size()
+                + " hook points of this model of " + layers + " layers. The nearest are "
+                + Nearest.to(pattern, points.keySet(), 5));
     }
 
     private HookPoint require(String asked, String fullName) {

@@ -77,13 +77,19 @@ public final class HookFilter {
             Set<HookPoint> chosen = new LinkedHashSet<>();
             for (String glob : patterns.split(",", -1)) {
                 List<HookPoint> matching = matching(names, glob.strip());
-                if (matching.isEmpty()) {
+                if (matching.isEmpty() && isPattern(glob)) {
+                    throw names.noMatch(glob.strip());
+                } else if (matching.isEmpty()) {
                     chosen.add(names.resolve(glob.strip()));
                 }
                 chosen.addAll(matching);
             }
             return chosen;
         });
+    }
+
+    private static boolean isPattern(String text) {
+        return text.indexOf('*') >= 0 || text.indexOf('?') >= 0;
     }
 
     private static List<HookPoint> matching(HookNames names, String glob) {

@@ -296,6 +296,14 @@ public record Intervention(String point, Selection selection, Action action) imp
         return where(Selection.Which.POS, new Selection.EachRow(list(positions)));
     }
 
+    /**
+     * At these real tokens of each prompt only, counted from its first one (BOS, where there is one), or from its last one
+     * if negative; padding doesn't count, and in a generation neither does what is generated.
+     */
+    public Intervention promptPositions(long... positions) {
+        return where(Selection.Which.POS, new Selection.OfPrompt(list(positions)));
+    }
+
     /** Where a token stands, by its text. */
     public Intervention positionsOf(String token) {
         return where(Selection.Which.POS, new Selection.OfToken(token));

@@ -106,12 +106,16 @@ final class InterventionText {
         String places = part.strip();
         if (places.equals(":")) {
             return new Selection.All();
+        } else if (places.equals("none")) {
+            return new Selection.At(List.of());
         } else if (places.equals("last")) {
             return new Selection.LastReal();
         } else if (places.startsWith("\"")) {
             return new Selection.OfToken(quoted(places));
         } else if (places.startsWith("each(") && places.endsWith(")")) {
             return new Selection.EachRow(numbers(places.substring(5, places.length() - 1)));
+        } else if (places.startsWith("prompt(") && places.endsWith(")")) {
+            return new Selection.OfPrompt(numbers(places.substring(7, places.length() - 1)));
         } else if (places.contains(":")) {
             String[] bounds = places.split(":", -1);
             if (bounds.length > 3) {
@@ -125,11 +129,17 @@ final class InterventionText {
             }
             return new Selection.Range(start, end, step);
         }
+        if (places.isEmpty()) {
+            throw bad("a selection has an axis without places; write : for all of them");
+        }
         return new Selection.At(numbers(places));
     }
 
     private List<Long> numbers(String list) {
         List<Long> numbers = new ArrayList<>();
+        if (list.isEmpty()) {
+            return numbers;
+        }
         for (String number : list.split("\\|", -1)) {
             numbers.add(number(number));
         }
@@ -140,8 +150,9 @@ final class InterventionText {
         try {
             return Long.parseLong(number.strip());
         } catch (NumberFormatException e) {
-            throw bad("'" + number.strip() + "' is no place; write a number, start:end, 1|4|7, last, each(3|5) or"
-                    + " a token in quotation marks");
+            throw bad("'" + number.strip()
+                    + "' is no place; write a number, start:end, 1|4|7, last, each(3|5), prompt(0|-1)"
+                    + " or a token in quotation marks");
         }
     }
 

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
+import java.util.stream.Collectors;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
 
@@ -85,9 +86,7 @@ public record Selection(List<Part> parts) {
 
         @Override
         public String toString() {
-            StringJoiner text = new StringJoiner("|");
-            places.forEach(place -> text.add(place.toString()));
-            return text.toString();
+            return places.isEmpty() ? "none" : joined(places);
         }
     }
 
@@ -116,9 +115,24 @@ public record Selection(List<Part> parts) {
 
         @Override
         public String toString() {
-            StringJoiner text = new StringJoiner("|", "each(", ")");
-            places.forEach(place -> text.add(place.toString()));
-            return text.toString();
+            return "each(" + joined(places) + ")";
+        }
+    }
+
+    /**
+     * Real tokens of each sequence's prompt, counted from its first one, or from its last one if negative, whatever side
+     * is padded. The prompt is what a run is given; in a generation what its first step is given, so that what is
+     * generated isn't chosen.
+     */
+    public record OfPrompt(List<Long> places) implements Places {
+        /** Copies the list. */
+        public OfPrompt {
+            places = List.copyOf(places);
+        }
+
+        @Override
+        public String toString() {
+            return "prompt(" + joined(places) + ")";
         }
     }
 
@@ -128,6 +142,10 @@ public record Selection(List<Part> parts) {
         public String toString() {
             return Json.quote(token);
         }
+    }
+
+    private static String joined(List<Long> places) {
+        return places.stream().map(String::valueOf).collect(Collectors.joining("|"));
     }
 
     /**
@@ -165,6 +183,7 @@ public record Selection(List<Part> parts) {
             }
             boolean perRow = part.places() instanceof LastReal
                     || part.places() instanceof EachRow
+                    || part.places() instanceof OfPrompt
                     || part.places() instanceof OfToken;
             if (perRow && !point.axes().get(axis).isPosition() && point.axes().get(axis) != Axis.KEY) {
                 throw new IllegalArgumentException("'" + part + "' in " + this + " chooses positions, but axis " + axis

@@ -70,6 +70,8 @@ public final class Generation implements Iterator<long[]>, AutoCloseable {
                     + model.config().modelName() + "' is " + limit);
         }
         this.finished = new boolean[batch];
+        // The last token is made, but never run.
+        state.put(Reach.class.getName(), new Reach(longest + options.maxNewTokens() - 1L));
         this.cache = options.useKeyValueCache() ? model.newKeyValueCache(batch) : null;
     }
 

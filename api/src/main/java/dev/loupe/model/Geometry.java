@@ -19,16 +19,33 @@ import org.jspecify.annotations.Nullable;
  * places rather than from their ids.
  *
  * @param ids [batch][pos]; null if the run starts from a residual stream
+ * @param keyIds [batch][past+pos]: tokens of all positions, {@link #UNKNOWN} where nobody knows them
  * @param mask [batch][pos]: new positions that are real
  * @param keyMask [batch][past+pos]: all positions that are real
  * @param selected the new positions at which there are logits, counted from the start; null for all
  */
 @SuppressWarnings("ArrayRecordComponent") // never compared
-record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask, int @Nullable [] selected) {
+record Geometry(
+        long @Nullable [][] ids, long[][] keyIds, boolean[][] mask, boolean[][] keyMask, int @Nullable [] selected) {
 
-    /** With logits at all positions. */
-    Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask) {
-        this(ids, mask, keyMask, null);
+    /** In the place of the id of a token that isn't known. */
+    static final long UNKNOWN = -1;
+
+    /** With logits at all positions, after those of a key/value cache if there is one. */
+    static Geometry of(long @Nullable [][] ids, boolean[][] mask, @Nullable KeyValueCache cache) {
+        long[][] known = ids == null ? unknown(mask.length, mask.length == 0 ? 0 : mask[0].length) : ids;
+        return cache == null
+                ? new Geometry(ids, known, mask, mask, null)
+                : new Geometry(ids, cache.idsWith(known), mask, cache.maskWith(mask), null);
+    }
+
+    /** Ids of tokens that aren't known. */
+    static long[][] unknown(int batch, int positions) {
+        long[][] ids = new long[batch][positions];
+        for (long[] row : ids) {
+            Arrays.fill(row, UNKNOWN);
+        }
+        return ids;
     }
 
     /**
@@ -46,7 +63,7 @@ record Geometry(long @Nullable [][] ids, boolean[][] mask, boolean[][] keyMask, 
                         + "; the run has " + positions() + " positions");
             }
         }
-        return new Geometry(ids, mask, keyMask, resolved);
+        return new Geometry(ids, keyIds, mask, keyMask, resolved);
     }
 
     /** The new position that each column of the logits stands for. */

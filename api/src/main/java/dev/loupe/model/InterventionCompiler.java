@@ -7,7 +7,6 @@ import dev.loupe.array.Index;
 import dev.loupe.array.Shape;
 import dev.loupe.graph.Axis;
 import dev.loupe.graph.Dim;
-import dev.loupe.graph.GraphFunction;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.TensorType;
 import dev.loupe.hook.Activations;
@@ -16,9 +15,15 @@ import dev.loupe.hook.Selection;
 import dev.loupe.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,14 +36,28 @@ final class InterventionCompiler {
     private final HookedTransformer model;
     private final Geometry geometry;
     private final InterventionFiles files;
+    private final Supplier<PromptColumns> prompt;
+    private final Reach reach;
     private final Map<String, Tensor> feeds = new LinkedHashMap<>();
     private int count;
 
-    /** A compiler for one run. */
-    InterventionCompiler(HookedTransformer model, Geometry geometry, InterventionFiles files) {
+    /**
+     * A compiler for one run.
+     *
+     * @param prompt of the generation that the run is a step of, or of the run itself
+     * @param reach of the generation; less than the run has where there is none
+     */
+    InterventionCompiler(
+            HookedTransformer model,
+            Geometry geometry,
+            InterventionFiles files,
+            Supplier<PromptColumns> prompt,
+            Reach reach) {
         this.model = model;
         this.geometry = geometry;
         this.files = files;
+        this.prompt = prompt;
+        this.reach = reach;
     }
 
     /** What the compiled functions are fed, by name of the graph input; the run frees them. */
@@ -47,16 +66,21 @@ final class InterventionCompiler {
     }
 
     /**
-     * The function that does at a point what an intervention says.
+     * The function that does at a point what an intervention says; null if this step of a generation has none of the
+     * places that it is about.
      *
      * @param type of the activation
      * @throws IllegalArgumentException if the selection or the value doesn't fit; says what the point has
      */
-    GraphFunction compile(Intervention intervention, HookPoint point, TensorType type) {
-        String prefix = "intervention." + count++ + ".";
+    @Nullable
+    SplicedIntervention compile(Intervention intervention, HookPoint point, TensorType type) {
         Shape shape = type.resolve(geometry.symbols());
         Site site = new Site(intervention, point, type, shape);
         Places places = places(site);
+        if (places != null && places.isEmpty()) {
+            return null;
+        }
+        String prefix = "intervention." + count++ + ".";
         List<Integer> maskAxes = List.of();
         if (places != null) {
             maskAxes = places.axes();
@@ -80,7 +104,7 @@ final class InterventionCompiler {
             feed(prefix + SplicedIntervention.VALUE, number(scale.factor(), type));
         } else if (action instanceof Intervention.Patch patch) {
             kind = SplicedIntervention.Kind.SET;
-            valueAxes = patch(prefix, patch, site);
+            valueAxes = patch(prefix, patch, site, places);
         } else if (action instanceof Intervention.Mean mean) {
             kind = SplicedIntervention.Kind.MEAN;
             detail = SplicedIntervention.meanOver(mean, point, type);
@@ -122,21 +146,53 @@ final class InterventionCompiler {
      * The chosen places by axis: one row for all sequences, or one for each.
      *
      * @param perRow whether the choice is another for each sequence
+     * @param named how many places were named, if it isn't: a value's parts come in the order of their names
+     * @param parts for each place of the axis, which of them it is; −1 if none
      */
     @SuppressWarnings("ArrayRecordComponent") // never compared
-    private record Chosen(boolean[][] rows, boolean perRow) {
+    private record Chosen(boolean[][] rows, boolean perRow, int named, int[] parts) {
+        static Chosen perRow(boolean[][] rows) {
+            return new Chosen(rows, true, 1, new int[0]);
+        }
+
+        static Chosen forAll(long[] columns, List<Long> named) {
+            int[] parts = new int[columns.length];
+            boolean[] row = new boolean[columns.length];
+            for (int i = 0; i < columns.length; i++) {
+                parts[i] = named.indexOf(columns[i]);
+                row[i] = parts[i] >= 0;
+            }
+            return new Chosen(new boolean[][] {row}, false, named.size(), parts);
+        }
+
         long[] places() {
-            List<Long> places = new ArrayList<>();
-            for (int i = 0; i < rows[0].length; i++) {
-                if (rows[0][i]) {
-                    places.add((long) i);
+            return IntStream.range(0, parts.length)
+                    .filter(i -> parts[i] >= 0)
+                    .asLongStream()
+                    .toArray();
+        }
+
+        long[] partsOfPlaces() {
+            return Arrays.stream(parts).filter(part -> part >= 0).asLongStream().toArray();
+        }
+
+        boolean isEmpty() {
+            for (boolean[] row : rows) {
+                for (boolean place : row) {
+                    if (place) {
+                        return false;
+                    }
                 }
             }
-            return places.stream().mapToLong(Long::longValue).toArray();
+            return true;
         }
     }
 
     private record Places(Map<Integer, Chosen> byAxis, int batchAxis) {
+        boolean isEmpty() {
+            return byAxis.values().stream().anyMatch(Chosen::isEmpty);
+        }
+
         /** The axes along which the mask isn't of size 1. */
         List<Integer> axes() {
             List<Integer> axes = new ArrayList<>(byAxis.keySet());
@@ -186,67 +242,76 @@ final class InterventionCompiler {
         boolean positions = counts.isPosition() || counts == Axis.KEY;
         long[] columns = positions ? columns(site, axis) : range(0, site.shape().size(axis));
         long total = positions ? geometry.past() + geometry.positions() : columns.length;
-        boolean[][] rows;
-        boolean perRow = true;
+        Chosen chosen;
         if (places instanceof Selection.LastReal) {
-            rows = eachRow(columns, lastReal());
+            chosen = Chosen.perRow(eachRow(columns, lastReal()));
         } else if (places instanceof Selection.EachRow each) {
             if (each.places().size() != geometry.batch()) {
                 throw site.bad("it names " + each.places().size()
                         + " positions, one for each sequence, but the run has " + geometry.batch() + " sequences");
             }
             long[] wanted = each.places().stream()
-                    .mapToLong(place -> resolve(site, axis, place, total))
+                    .mapToLong(place -> resolve(site, axis, place, total, Math.max(total, reach.columns())))
                     .toArray();
-            rows = eachRow(columns, wanted);
+            chosen = Chosen.perRow(eachRow(columns, wanted));
+        } else if (places instanceof Selection.OfPrompt ofPrompt) {
+            chosen = Chosen.perRow(ofPrompt(site, columns, ofPrompt));
         } else if (places instanceof Selection.OfToken token) {
-            rows = ofToken(site, columns, token.token());
+            chosen = Chosen.perRow(ofToken(site, columns, token.token()));
         } else {
-            perRow = false;
-            rows = new boolean[][] {fixed(site, axis, places, columns, total)};
-        }
-        boolean any = false;
-        for (boolean[] row : rows) {
-            for (boolean place : row) {
-                any |= place;
-            }
+            long end = positions ? Math.max(total, reach.columns()) : total;
+            chosen = Chosen.forAll(columns, named(site, axis, places, total, end));
         }
         // A generation meets a position at one of its steps only, and the logits of some positions are few.
-        boolean partial = positions && (geometry.past() > 0 || columns.length < total);
-        if (!any && !partial) {
+        boolean partial =
+                positions && (geometry.past() > 0 || columns.length < total || isLater(site, axis, places, total));
+        if (chosen.isEmpty() && !partial) {
             throw site.bad("the selection of axis " + axis + " (" + counts + "), " + places + ", is empty");
         }
-        return new Chosen(rows, perRow);
+        return chosen;
     }
 
-    private boolean[] fixed(Site site, int axis, Selection.Places places, long[] columns, long total) {
-        boolean[] chosen = new boolean[columns.length];
-        if (places instanceof Selection.At at) {
-            List<Long> wanted = at.places().stream()
-                    .map(place -> resolve(site, axis, place, total))
-                    .toList();
-            for (int i = 0; i < columns.length; i++) {
-                chosen[i] = wanted.contains(columns[i]);
-            }
-        } else if (places instanceof Selection.Range range) {
-            long start = clip(range.start(), total);
-            long end = clip(range.end(), total);
-            for (int i = 0; i < columns.length; i++) {
-                chosen[i] = columns[i] >= start && columns[i] < end && (columns[i] - start) % range.step() == 0;
-            }
+    /** Whether a later step of this generation has positions that were chosen. */
+    private boolean isLater(Site site, int axis, Selection.Places places, long total) {
+        if (reach.columns() <= total) {
+            return false;
+        } else if (places instanceof Selection.EachRow) {
+            return true;
         }
-        return chosen;
+        return !named(site, axis, places, reach.columns(), reach.columns()).isEmpty();
+    }
+
+    /**
+     * The places that are named, each once.
+     *
+     * @param size of the axis, from whose end negative ones count
+     * @param end where places that can be named end: of a generation, where its last step will be
+     */
+    private static List<Long> named(Site site, int axis, Selection.Places places, long size, long end) {
+        if (places instanceof Selection.At at) {
+            return at.places().stream()
+                    .map(place -> resolve(site, axis, place, size, end))
+                    .distinct()
+                    .toList();
+        } else if (places instanceof Selection.Range range) {
+            long stop = clip(range.end(), size);
+            return LongStream.iterate(clip(range.start(), size), at -> at >= 0 && at < stop, at -> at + range.step())
+                    .boxed()
+                    .toList();
+        }
+        return List.of();
     }
 
     private static long clip(long bound, long size) {
         return Math.max(0, Math.min(size, bound < 0 ? bound + size : bound));
     }
 
-    private static long resolve(Site site, int axis, long place, long size) {
+    private static long resolve(Site site, int axis, long place, long size, long end) {
         long resolved = place < 0 ? place + size : place;
-        if (resolved < 0 || resolved >= size) {
+        if (resolved < 0 || resolved >= end) {
             throw site.bad("there is no place " + place + " on axis " + axis + " ("
-                    + site.point().axes().get(axis) + "), which has " + size);
+                    + site.point().axes().get(axis) + "), which has " + size
+                    + (end > size ? ", " + end + " at the end of the generation" : ""));
         }
         return resolved;
     }
@@ -283,17 +348,41 @@ final class InterventionCompiler {
         return rows;
     }
 
+    private boolean[][] ofPrompt(Site site, long[] columns, Selection.OfPrompt places) {
+        long[][] real = prompt.get().columns();
+        boolean[][] rows = new boolean[real.length][columns.length];
+        for (int row = 0; row < rows.length; row++) {
+            Set<Long> wanted = new HashSet<>();
+            for (long place : places.places()) {
+                long at = place < 0 ? place + real[row].length : place;
+                if (at < 0 || at >= real[row].length) {
+                    throw site.bad("there is no token " + place + " in prompt " + row + " of the batch, which has "
+                            + real[row].length + " real ones");
+                }
+                wanted.add(real[row][(int) at]);
+            }
+            for (int i = 0; i < columns.length; i++) {
+                rows[row][i] = wanted.contains(columns[i]);
+            }
+        }
+        return rows;
+    }
+
     private boolean[][] ofToken(Site site, long[] columns, String token) {
-        long[][] ids = geometry.ids();
-        if (ids == null) {
+        long[][] ids = geometry.keyIds();
+        if (geometry.ids() == null) {
             throw site.bad("the run has no tokens, so '" + token + "' stands nowhere");
         }
         long id = model.toSingleToken(token);
         boolean[][] rows = new boolean[ids.length][columns.length];
         for (int row = 0; row < ids.length; row++) {
             for (int i = 0; i < columns.length; i++) {
-                long at = columns[i] - geometry.past();
-                rows[row][i] = at >= 0 && geometry.mask()[row][(int) at] && ids[row][(int) at] == id;
+                int at = (int) columns[i];
+                if (geometry.keyMask()[row][at] && ids[row][at] == Geometry.UNKNOWN) {
+                    throw site.bad("position " + at + " comes from a key/value cache that doesn't know its tokens, so"
+                            + " that nobody knows whether '" + token + "' stands there");
+                }
+                rows[row][i] = geometry.keyMask()[row][at] && ids[row][at] == id;
             }
         }
         return rows;
@@ -340,7 +429,7 @@ final class InterventionCompiler {
         int rank = site.shape().rank();
         long[] part = site.shape().toArray();
         Map<Integer, Chosen> chosen = places == null ? Map.of() : places.byAxis();
-        chosen.forEach((axis, one) -> part[axis] = one.perRow() ? 1 : one.places().length);
+        chosen.forEach((axis, one) -> part[axis] = one.perRow() ? 1 : one.named());
         Tensor fitted = fitted(value, part, site, chosen);
         List<Integer> axes = new ArrayList<>();
         for (int axis = 0; axis < rank; axis++) {
@@ -351,7 +440,8 @@ final class InterventionCompiler {
                 Object[] at = new Object[axis + 1];
                 Arrays.fill(at, Index.all());
                 at[axis] = Index.pick(one.places());
-                fitted = model.tensors().full(fitted.dtype(), 0, sizes).with(Index.at(at), fitted);
+                Tensor parts = fitted.pick(axis, one.partsOfPlaces());
+                fitted = model.tensors().full(fitted.dtype(), 0, sizes).with(Index.at(at), parts);
             }
             if (fitted.size(axis) > 1 || site.shape().size(axis) == 1) {
                 axes.add(axis);
@@ -370,7 +460,7 @@ final class InterventionCompiler {
             List<Integer> left = new ArrayList<>();
             for (int axis = 0; axis < part.length; axis++) {
                 Chosen one = chosen.get(axis);
-                if (one == null || one.perRow() || one.places().length != 1) {
+                if (one == null || one.perRow() || one.named() != 1) {
                     without.add(part[axis]);
                     left.add(axis);
                 }
@@ -407,7 +497,28 @@ final class InterventionCompiler {
         return aligned;
     }
 
-    private List<Integer> patch(String prefix, Intervention.Patch patch, Site site) {
+    /** What a run of another length has at the selected positions, at these positions of this one. */
+    private Tensor samePlaces(Tensor source, int axis, Chosen here, Site site) {
+        Selection.Places places = Objects.requireNonNull(
+                site.intervention().selection().axes(site.point()).get(axis));
+        List<Long> named = named(site, axis, places, source.size(axis), source.size(axis));
+        if (named.size() != here.named()) {
+            throw site.bad("the other run's activation is " + source.shape() + ", of which " + places + " chooses "
+                    + named.size() + " positions, of this run " + here.named());
+        }
+        long[] sizes = source.shape().toArray();
+        sizes[axis] = site.shape().size(axis);
+        Object[] at = new Object[axis + 1];
+        Arrays.fill(at, Index.all());
+        at[axis] = Index.pick(here.places());
+        long[] from = Arrays.stream(here.partsOfPlaces())
+                .map(part -> named.get((int) part))
+                .toArray();
+        Tensor parts = source.to(model.backend()).pick(axis, from);
+        return model.tensors().full(source.dtype(), 0, sizes).with(Index.at(at), parts);
+    }
+
+    private List<Integer> patch(String prefix, Intervention.Patch patch, Site site, @Nullable Places places) {
         Tensor source = source(patch, site);
         if (source.rank() == site.shape().rank() - 1) {
             source = source.unsqueeze(0);
@@ -422,6 +533,13 @@ final class InterventionCompiler {
                     positionAxis,
                     geometry.past(),
                     geometry.past() + site.shape().size(positionAxis));
+        }
+        Chosen there = places == null ? null : places.byAxis().get(positionAxis);
+        if (there != null
+                && !there.perRow()
+                && source.rank() == site.shape().rank()
+                && source.size(positionAxis) != site.shape().size(positionAxis)) {
+            source = samePlaces(source, positionAxis, there, site);
         }
         boolean fits = source.rank() == site.shape().rank();
         List<Integer> axes = new ArrayList<>();

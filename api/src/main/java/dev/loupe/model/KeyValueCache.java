@@ -33,9 +33,13 @@ public final class KeyValueCache implements AutoCloseable {
     private SortedMap<Integer, Tensor> values = new TreeMap<>();
     private boolean[][] mask;
 
+    /** Which tokens stand there, for those who look for one. */
+    private long[][] ids;
+
     KeyValueCache(TransformerConfig config, DType dtype, int batch, TensorFactory factory) {
         this.owned = true;
         this.mask = new boolean[batch][0];
+        this.ids = new long[batch][0];
         for (int layer = 0; layer < config.nLayers(); layer++) {
             long[] empty = {batch, 0, config.nKeyValueHeads(), config.dHead()};
             keys.put(layer, factory.zeros(dtype, empty));
@@ -46,6 +50,7 @@ public final class KeyValueCache implements AutoCloseable {
     private KeyValueCache(boolean[][] mask, Map<Integer, Tensor> keys, Map<Integer, Tensor> values) {
         this.frozen = true;
         this.mask = mask;
+        this.ids = Geometry.unknown(mask.length, mask[0].length);
         this.keys.putAll(keys);
         this.values.putAll(values);
     }
@@ -151,10 +156,7 @@ public final class KeyValueCache implements AutoCloseable {
 
     /** The mask with that of new positions behind it. */
     boolean[][] maskWith(boolean[][] next) {
-        if (next.length != mask.length) {
-            throw new IllegalArgumentException("The key/value cache was made for a batch of " + mask.length
-                    + ", the run has a batch of " + next.length);
-        }
+        requireBatch(next.length);
         boolean[][] joined = new boolean[mask.length][];
         for (int i = 0; i < joined.length; i++) {
             joined[i] = Arrays.copyOf(mask[i], mask[i].length + next[i].length);
@@ -163,7 +165,29 @@ public final class KeyValueCache implements AutoCloseable {
         return joined;
     }
 
-    void replace(SortedMap<Integer, Tensor> newKeys, SortedMap<Integer, Tensor> newValues, boolean[][] newMask) {
+    /** The tokens with those of new positions behind them. */
+    long[][] idsWith(long[][] next) {
+        requireBatch(next.length);
+        long[][] joined = new long[ids.length][];
+        for (int i = 0; i < joined.length; i++) {
+            joined[i] = Arrays.copyOf(ids[i], ids[i].length + next[i].length);
+            System.arraycopy(next[i], 0, joined[i], ids[i].length, next[i].length);
+        }
+        return joined;
+    }
+
+    private void requireBatch(int batch) {
+        if (batch != mask.length) {
+            throw new IllegalArgumentException(
+                    "The key/value cache was made for a batch of " + mask.length + ", the run has a batch of " + batch);
+        }
+    }
+
+    void replace(
+            SortedMap<Integer, Tensor> newKeys,
+            SortedMap<Integer, Tensor> newValues,
+            boolean[][] newMask,
+            long[][] newIds) {
         if (owned) {
             close();
         }
@@ -171,6 +195,7 @@ public final class KeyValueCache implements AutoCloseable {
         keys = newKeys;
         values = newValues;
         mask = newMask;
+        ids = newIds;
     }
 
     /** Frees keys and values. */

@@ -119,7 +119,13 @@ final class ModelRuns implements AutoCloseable {
             HookContext context) {
         InterventionFiles files =
                 context.state(InterventionFiles.class.getName(), InterventionFiles.class, InterventionFiles::new);
-        InterventionCompiler compiler = new InterventionCompiler(model, geometry, files);
+        InterventionCompiler compiler = new InterventionCompiler(
+                model,
+                geometry,
+                files,
+                () -> context.state(
+                        PromptColumns.class.getName(), PromptColumns.class, () -> PromptColumns.of(geometry)),
+                context.state(Reach.class.getName(), Reach.class, () -> new Reach(0)));
         RunEdits edits = new RunEdits(compiler, graph);
         edits.add(request, modelHooks, model.hookNames(), span);
         return edits;

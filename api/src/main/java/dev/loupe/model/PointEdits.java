@@ -1,6 +1,7 @@
 package dev.loupe.model;
 
 import dev.loupe.graph.Graph;
+import dev.loupe.graph.GraphFunction;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.Change;
@@ -30,11 +31,18 @@ final class PointEdits {
     }
 
     void add(Edit edit, HookPoint point) {
-        List<Change> list = changes.computeIfAbsent(point.name(), key -> new ArrayList<>());
-        points.put(HookPoint.gradientOf(point.name()), point);
+        GraphFunction function = null;
         if (edit instanceof Intervention intervention) {
             Value value = Objects.requireNonNull(graph.hooks().get(point.name()));
-            list.add(new Change.Function(compiler.compile(intervention, point, value.type())));
+            function = compiler.compile(intervention, point, value.type());
+            if (function == null) {
+                return;
+            }
+        }
+        List<Change> list = changes.computeIfAbsent(point.name(), key -> new ArrayList<>());
+        points.put(HookPoint.gradientOf(point.name()), point);
+        if (function != null) {
+            list.add(new Change.Function(function));
         } else if (edit instanceof Hook hook) {
             List<List<HookFunction>> pieces = code.computeIfAbsent(point.name(), key -> new ArrayList<>());
             // Hooks that follow one another run as one piece.

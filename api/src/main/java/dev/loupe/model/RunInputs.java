@@ -105,9 +105,7 @@ final class RunInputs implements AutoCloseable {
     private static Geometry geometry(RunRequest request, Map<String, Tensor> feeds, HookNames names) {
         long @Nullable [][] ids = request.tokens().map(Tokens::ids).orElse(null);
         boolean[][] mask = request.tokens().map(Tokens::mask).orElseGet(() -> maskFromFeeds(feeds, names));
-        boolean[][] keyMask =
-                request.keyValueCache().map(cache -> cache.maskWith(mask)).orElse(mask);
-        Geometry all = new Geometry(ids, mask, keyMask);
+        Geometry all = Geometry.of(ids, mask, request.keyValueCache().orElse(null));
         if (all.batch() == 0 || all.positions() == 0) {
             throw new IllegalArgumentException(
                     "The run has no positions: batch " + all.batch() + ", positions " + all.positions());

@@ -76,7 +76,7 @@ final class RunOutputs {
             keys.put(layer, output(results, StandardNames.keys(layer)));
             values.put(layer, output(results, StandardNames.values(layer)));
         }
-        cache.replace(keys, values, geometry.keyMask());
+        cache.replace(keys, values, geometry.keyMask(), geometry.keyIds());
     }
 
     private static Tensor output(ModelRunner.Results results, String name) {

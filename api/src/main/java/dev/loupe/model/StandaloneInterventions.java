@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -75,8 +76,9 @@ final class StandaloneInterventions {
                 intervention.point(),
                 new Selection(fixed),
                 patch ? new Intervention.Set(Intervention.Values.of(0)) : intervention.action());
-        InterventionCompiler compiler = new InterventionCompiler(
-                model, new Geometry(null, new boolean[][] {{true}}, new boolean[][] {{true}}), files);
+        Geometry any = Geometry.of(null, new boolean[][] {{true}}, null);
+        InterventionCompiler compiler =
+                new InterventionCompiler(model, any, files, () -> PromptColumns.of(any), new Reach(0));
         SplicedIntervention spliced = oneForAll(compiler, oneForAll, point, type);
         Map<String, HostTensor> numbers = numbers(compiler, spliced.prefix(), prefix);
         List<Integer> maskAxes = new ArrayList<>(spliced.maskAxes());
@@ -95,7 +97,7 @@ final class StandaloneInterventions {
     private static SplicedIntervention oneForAll(
             InterventionCompiler compiler, Intervention intervention, HookPoint point, TensorType type) {
         try {
-            return (SplicedIntervention) compiler.compile(intervention, point, type);
+            return Objects.requireNonNull(compiler.compile(intervention, point, type));
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(e.getMessage() + HINT, e);
         }
@@ -176,6 +178,12 @@ final class StandaloneInterventions {
         }
 
         private Expr chosen(int rank, int axis, Selection.Places places, Scope scope) {
+            if (places instanceof Selection.At at && at.places().isEmpty()
+                    || places instanceof Selection.OfPrompt prompt
+                            && prompt.places().isEmpty()) {
+                throw new IllegalArgumentException("'" + intervention + "' chooses no place of axis " + axis + " ("
+                        + point.axes().get(axis) + ") of " + point);
+            }
             boolean batch = point.axes().get(axis) == Axis.BATCH;
             Expr chosen = batch
                     ? StandalonePositions.rows(scope, places)

@@ -64,7 +64,24 @@ final class StandalonePositions {
             Expr ids = scope.input(StandardNames.TOKENS, DType.INT64, StandardNames.BATCH, StandardNames.POS);
             return ids.eq((double) token.applyAsLong(text.token())).and(scope.mask());
         }
+        if (places instanceof Selection.OfPrompt prompt) {
+            return ofPrompt(scope, prompt);
+        }
         return among(index, places);
+    }
+
+    /** A model that stands alone has no prompt but the tokens that it is given. */
+    private static @Nullable Expr ofPrompt(Scope scope, Selection.OfPrompt places) {
+        Expr real = scope.mask().to(DType.INT64);
+        Expr count = real.sum(1).unsqueeze(1);
+        Expr number = real.cumsum(1).sub(1);
+        Expr any = null;
+        for (long place : places.places()) {
+            Expr wanted = place < 0 ? count.add((double) place) : count.mul(0).add((double) place);
+            Expr here = number.eq(wanted).and(scope.mask());
+            any = any == null ? here : any.or(here);
+        }
+        return any;
     }
 
     /** Whether each sequence of the batch is chosen: bool [batch]; null as above. */

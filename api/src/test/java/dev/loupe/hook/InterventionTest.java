@@ -41,6 +41,8 @@ class InterventionTest {
                         new Intervention.ProjectOut(new Intervention.Values(1, null, "v.safetensors", "a b"))),
                 Intervention.zero("q0").positionsOf(" Mary, \"x\"]"),
                 Intervention.zero("q0").positionOfEachRow(3, -1),
+                Intervention.zero("q0").promptPositions(0, -1),
+                Intervention.zero("q0").heads().where(Selection.Which.POS, new Selection.EachRow(List.of())),
                 Intervention.zero("q0").where(Selection.Which.POS, new Selection.Range(2, Long.MAX_VALUE, 3)),
                 Intervention.zero("q0").where(Selection.Which.KEY, new Selection.Range(-4, -1, 1)));
     }
@@ -100,7 +102,9 @@ class InterventionTest {
                 "z2[1:2:0] = 0",
                 "z2 = float32[3](1 2)",
                 "z2 = float33[1](1)",
-                "z2[\"x] = 0"
+                "z2[\"x] = 0",
+                "z2[prompt(x)] = 0",
+                "z2[head=] = 0"
             })
     void whatCannotBeReadIsShownWithTheForm(String text) {
         assertThatIllegalArgumentException()

@@ -15,6 +15,7 @@ import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
 import dev.loupe.hook.Intervention;
+import dev.loupe.hook.Selection;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
@@ -127,6 +128,12 @@ final class InterventionsTest {
                 Intervention.set("z0", two).positions(1, 3),
                 "z0",
                 x -> x.with(at(all(), pick(1, 3)), two.unsqueeze(0).expand(TOKENS.batch(), 2, heads, width)));
+        // Parts of a value come in the order in which their places are named.
+        same(
+                TOKENS,
+                Intervention.set("z0", two).positions(3, -5),
+                "z0",
+                x -> x.with(at(all(), pick(3, 1)), two.unsqueeze(0).expand(TOKENS.batch(), 2, heads, width)));
         Tensor perPosition = random(TOKENS.positions(), width);
         same(TOKENS, Intervention.set("z0", perPosition).heads(1), "z0", x -> x.with(at(all(), all(), 1), perPosition));
         same(
@@ -176,6 +183,24 @@ final class InterventionsTest {
                 Intervention.parse("z 1[head=2] = patch(" + dev.loupe.array.Json.quote(file.toString()) + ")"),
                 "z1",
                 x -> x.with(at(all(), all(), 2), other.get("z", 1).get(all(), all(), 2)));
+        // Another run may be shorter or longer, if both have the places.
+        Tokens shorter = Tokens.of(
+                new long[][] {java.util.Arrays.copyOf(TOKENS.row(0), 4), java.util.Arrays.copyOf(TOKENS.row(1), 4)});
+        same(
+                shorter,
+                Intervention.patch("resid_mid", 1, other).positions(-1, 0),
+                "resid_mid1",
+                x -> x.with(at(all(), pick(3, 0)), other.get("resid_mid", 1).get(all(), pick(5, 0))));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> MODEL.runWith(
+                        TOKENS,
+                        Intervention.patch(
+                                        "resid_mid",
+                                        1,
+                                        MODEL.runWithCache(shorter).cache())
+                                .positions(5)))
+                .withMessageContaining("no place 5")
+                .withMessageContaining("has 4");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> MODEL.runWith(Tokens.of(new long[][] {{1, 2}}), Intervention.patch("z", 1, other)))
                 .withMessageContaining("blocks.1.attn.hook_z");
@@ -242,12 +267,30 @@ final class InterventionsTest {
         Tensor vector = random(MODEL.config().dModel()).mul(2);
         for (Intervention steering : List.of(
                 Intervention.add("resid_post", 0, vector),
-                Intervention.add("resid_post", 0, vector).positions(3))) {
+                Intervention.add("resid_post", 0, vector).positions(3),
+                Intervention.add("resid_post", 0, vector).positions(8),
+                Intervention.set("resid_pre1", random(3, MODEL.config().dModel()))
+                        .positions(8, 2, 0),
+                Intervention.patch(
+                                "resid_mid",
+                                1,
+                                MODEL.runWithCache(Tokens.of(new long[][] {OTHER.row(0)}))
+                                        .cache())
+                        .positions(2),
+                Intervention.parse("resid_post0[pos=5:9] *= -3"),
+                Intervention.scale("pattern", 0, 0).where(Selection.Which.KEY, new Selection.At(List.of(2L, 7L))))) {
             GenerateOptions options =
                     GenerateOptions.greedy(5).withStopAtEos(false).withHooks(steering);
             assertThat(MODEL.generate(prompt, options).get(0))
+                    .as(steering.toString())
                     .isEqualTo(MODEL.generate(prompt, options.withKeyValueCache(false))
                             .get(0));
+        }
+        for (String never : List.of("resid_post0[pos=11] *= 2", "resid_post0[pos=11:20] *= 2")) {
+            assertThatIllegalArgumentException()
+                    .as(never)
+                    .isThrownBy(() ->
+                            MODEL.generate(prompt, GenerateOptions.greedy(6).withHooks(Intervention.parse(never))));
         }
     }
 
@@ -264,7 +307,12 @@ final class InterventionsTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> MODEL.runWith(TOKENS, Intervention.parse("z0[5:5] = 0")))
                 .withMessageContaining("empty");
-        assertThatThrownBy(() -> MODEL.runWith(TOKENS, Intervention.zero("blocks.*.hook_nothing")))
-                .isInstanceOf(UnknownHookException.class);
+        assertThatThrownBy(() -> MODEL.runWith(TOKENS, Intervention.zero("blocks.*.hook_mlp_ouT")))
+                .isInstanceOf(UnknownHookException.class)
+                .hasMessageContaining("The pattern 'blocks.*.hook_mlp_ouT' matches none of the")
+                .hasMessageContaining("blocks.0.hook_mlp_out");
+        assertThatThrownBy(() -> MODEL.runWith(TOKENS, Intervention.zero("z99999999999")))
+                .isInstanceOf(UnknownHookException.class)
+                .hasMessageContaining("z99999999999");
     }
 }

@@ -25,8 +25,8 @@ import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.Backends;
 import dev.loupe.fixtures.Fixtures;
-import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
@@ -198,11 +198,12 @@ class CasesOnEveryBackendTest {
             assertThatThrownBy(
                             () -> model.runWithCache(rows, HookFilter.matching(name -> name.endsWith("hook_resultt"))))
                     .isInstanceOf(RuntimeException.class);
-            Hook hook = SteeringVector.fromContrast(model, "Love", "Hate", 1).hookAt(5, 1);
+            Intervention steered =
+                    SteeringVector.fromContrast(model, "Love", "Hate", 1).interventionAt(5, 1);
             Tensor plain = model.forward("I think dogs");
-            Tensor once = model.runWithHooks("I think dogs", hook);
+            Tensor once = model.runWithHooks("I think dogs", steered);
             assertThat(once.maxAbsDifference(plain)).isGreaterThan(1);
-            assertThat(model.runWithHooks("I think dogs", hook).maxAbsDifference(once))
+            assertThat(model.runWithHooks("I think dogs", steered).maxAbsDifference(once))
                     .isZero();
         }
     }

@@ -1,5 +1,6 @@
 package dev.loupe.cli;
 
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
 import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
@@ -9,6 +10,7 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaModifier;
@@ -20,6 +22,7 @@ import dev.loupe.backend.BackendProvider;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.apiguardian.api.API;
 import org.jspecify.annotations.NullMarked;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -41,11 +44,7 @@ class ModuleRulesTest {
         ARCHITECTURES(
                 packages("architectures"),
                 List.of(API),
-                List.of(
-                        "com.fasterxml.jackson..",
-                        "ai.djl.huggingface.tokenizers..",
-                        "me.tongfei.progressbar..",
-                        "org.ejml..")),
+                List.of("com.fasterxml.jackson..", "ai.djl.huggingface.tokenizers..", "org.ejml..")),
         BACKEND_REFERENCE(packages("backend.reference"), List.of(API), List.of("org.apache.commons.numbers..")),
         BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl..")),
         BACKEND_ONNX(packages("backend.onnx"), List.of(API), List.of("ai.djl..", "ai.onnxruntime..")),
@@ -140,26 +139,27 @@ class ModuleRulesTest {
     }
 
     /**
-     * In its own package, that is; those below it are its inside. {@code PyTorchTensors} and {@code OnnxTensors} are
-     * the way between Loupe's tensors and DJL's arrays, {@code OnnxExport} that into a file for others.
+     * In its own package, that is; those below it are its inside. What a backend's own package shows beside its provider
+     * is meant for users, and says so: the way between Loupe's tensors and an engine's arrays, or into a file for others.
      */
     @Test
-    void aBackendShowsNothingButItsProvider() {
+    void aBackendShowsNothingButItsProviderAndWhatIsForUsers() {
         classes()
                 .that(resideInAPackage("dev.loupe.backend.*"))
                 .and(modifier(JavaModifier.PUBLIC))
+                .and(not(FOR_USERS))
                 .and()
                 .areTopLevelClasses()
-                .and()
-                .doNotHaveSimpleName("PyTorchTensors")
-                .and()
-                .doNotHaveSimpleName("OnnxTensors")
-                .and()
-                .doNotHaveSimpleName("OnnxExport")
                 .should()
                 .beAssignableTo(BackendProvider.class)
                 .check(CLASSES);
     }
+
+    private static final DescribedPredicate<JavaClass> FOR_USERS = describe(
+            "for users",
+            type -> type.tryGetAnnotationOfType(API.class)
+                    .filter(api -> api.status() != API.Status.INTERNAL)
+                    .isPresent());
 
     private static final SliceAssignment EACH_PACKAGE = new SliceAssignment() {
         @Override

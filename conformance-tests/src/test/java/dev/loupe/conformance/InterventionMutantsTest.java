@@ -31,6 +31,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -94,11 +95,23 @@ class InterventionMutantsTest {
 
     /** A fault in places of an axis. */
     private static Mutant places(String name, Selection.Which which, UnaryOperator<Selection.At> fault) {
+        return selected(
+                name,
+                places -> places instanceof Selection.At at ? fault.apply(at) : places,
+                part -> part.which() == which);
+    }
+
+    /** A fault in positions that are told otherwise than by numbers. */
+    private static Mutant positions(String name, UnaryOperator<Selection.Places> fault) {
+        return selected(name, fault, part -> part.which() == Selection.Which.POS);
+    }
+
+    private static Mutant selected(
+            String name, UnaryOperator<Selection.Places> fault, Predicate<Selection.Part> where) {
         return each(name, one -> {
             List<Selection.Part> parts = new ArrayList<>();
             for (Selection.Part part : one.selection().parts()) {
-                boolean meant = part.which() == which && part.places() instanceof Selection.At;
-                parts.add(meant ? new Selection.Part(which, fault.apply((Selection.At) part.places())) : part);
+                parts.add(where.test(part) ? new Selection.Part(part.which(), fault.apply(part.places())) : part);
             }
             return new Intervention(one.point(), new Selection(parts), one.action());
         });
@@ -158,6 +171,39 @@ class InterventionMutantsTest {
                 places("the next head", Selection.Which.HEAD, InterventionMutantsTest::next),
                 places("the next position", Selection.Which.POS, InterventionMutantsTest::next),
                 places("the next place of the last axis", Selection.Which.DIM, InterventionMutantsTest::next),
+                places("the next key", Selection.Which.KEY, InterventionMutantsTest::next),
+                positions(
+                        "the last column instead of the last real token",
+                        places -> places instanceof Selection.LastReal ? new Selection.At(List.of(-1L)) : places),
+                positions(
+                        "the next row's position",
+                        places -> places instanceof Selection.EachRow each
+                                ? new Selection.EachRow(List.of(
+                                        each.places().get(1),
+                                        each.places().get(2),
+                                        each.places().get(0)))
+                                : places),
+                positions(
+                        "the first row's position in all",
+                        places -> places instanceof Selection.EachRow each
+                                ? new Selection.At(each.places().subList(0, 1))
+                                : places),
+                positions(
+                        "columns instead of tokens of the prompt",
+                        places -> places instanceof Selection.OfPrompt prompt
+                                ? new Selection.At(prompt.places())
+                                : places),
+                action("nothing patched", old -> old instanceof Intervention.Patch ? new Intervention.Scale(1) : old),
+                action(
+                        "a derivative that goes on",
+                        old -> old instanceof Intervention.Stop ? new Intervention.Scale(1) : old),
+                action(
+                        "a mean of padding too",
+                        old -> old instanceof Intervention.Mean mean
+                                        && mean.axes().equals(List.of(Axis.POS))
+                                ? new Intervention.Function(
+                                        (x, scope) -> x.mul(0).add(x.mean(1).unsqueeze(1)), Map.of())
+                                : old),
                 action(
                         "set instead of added",
                         old -> old instanceof Intervention.Add add ? new Intervention.Set(add.value()) : old),
@@ -238,7 +284,7 @@ class InterventionMutantsTest {
         check.order("blocks.1.hook_resid_pre");
         for (String name : POINTS) {
             HookPoint point = pair.mine().hookNames().resolve(name);
-            for (Twice action : InterventionCheck.actions(pair.mine(), point)) {
+            for (Twice action : check.actions(point)) {
                 check.effect(point, action);
                 check.derivative(action.intervention(), new SplittableRandom(3));
             }

@@ -21,17 +21,17 @@ public final class MutantArchitecture implements ArchitectureProvider {
 
     private static volatile BiFunction<Graph, GraphOptions, Rewriter.Rule> fault = NONE;
 
-    private final ArchitectureProvider real = Architectures.all().stream()
-            .filter(one -> one.id().equals("llama"))
-            .findFirst()
-            .orElse(this);
-
     /** For {@link java.util.ServiceLoader}. */
     public MutantArchitecture() {}
 
     /** What is wrong with every graph from now on. */
     static void inflict(BiFunction<Graph, GraphOptions, Rewriter.Rule> next) {
         fault = next;
+    }
+
+    // Asked for late: who looks for all architectures while one of them is made finds itself.
+    private static ArchitectureProvider real() {
+        return Architectures.byId("llama");
     }
 
     @Override
@@ -51,17 +51,17 @@ public final class MutantArchitecture implements ArchitectureProvider {
 
     @Override
     public TransformerConfig configure(CheckpointConfig config) {
-        return real.configure(config).toBuilder().architecture(ID).build();
+        return real().configure(config).toBuilder().architecture(ID).build();
     }
 
     @Override
     public WeightMapping weights(TransformerConfig config) {
-        return real.weights(config);
+        return real().weights(config);
     }
 
     @Override
     public Graph build(TransformerConfig config, GraphOptions options) {
-        Graph graph = real.build(config, options);
+        Graph graph = real().build(config, options);
         return Rewriter.rewrite(graph, fault.apply(graph, options));
     }
 }

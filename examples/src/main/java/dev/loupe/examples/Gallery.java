@@ -124,8 +124,8 @@ final class Gallery {
         Tokens prompt = model.toTokens("The capital of Spain is");
         GenerateOptions how = GenerateOptions.greedy(6);
         long[] plain = model.generate(prompt, how).get(0);
-        long[] steered =
-                model.generate(prompt, how.withHooks(italy.hookAt(2, -1))).get(0);
+        long[] steered = model.generate(prompt, how.withHooks(italy.interventionAt(2, -1)))
+                .get(0);
         write("steering", SteeringPage.of(model, prompt.positions(), plain, steered));
     }
 

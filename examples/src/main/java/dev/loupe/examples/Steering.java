@@ -21,7 +21,7 @@ final class Steering {
                 System.out.println("  as it is:     " + model.generate(prompt, plain));
                 for (double coefficient : new double[] {0.5, 1, 2}) {
                     // At the prompt's last token; what is generated after it isn't steered.
-                    GenerateOptions steered = plain.withHooks(italy.hookAt(coefficient, -1));
+                    GenerateOptions steered = plain.withHooks(italy.interventionAt(coefficient, -1));
                     System.out.println("  Italy x " + coefficient + ":  " + model.generate(prompt, steered));
                 }
             }

@@ -1,11 +1,7 @@
 package dev.loupe.analysis.steering;
 
-import dev.loupe.array.Index;
 import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.graph.HookNames;
-import dev.loupe.hook.Hook;
-import dev.loupe.hook.HookContext;
-import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.Intervention;
 import dev.loupe.hook.Selection;
 import dev.loupe.model.ActivationCache;
@@ -17,7 +13,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.apiguardian.api.API;
 
 /**
@@ -139,70 +134,13 @@ public record SteeringVector(int layer, Tensor direction) {
     }
 
     /**
-     * A hook that adds the vector, times a coefficient, at chosen real tokens of each prompt; padding doesn't count.
-     * What is generated after the prompt isn't steered. The same hook does the same in every run and every generation.
+     * Adds the vector, times a coefficient, at chosen real tokens of each prompt; padding doesn't count. What is generated
+     * after the prompt isn't steered.
      *
      * @param positions counted from 0 at the first real token (BOS, where there is one), or from the last one if
      *     negative; in a run that goes on from a key/value cache, among the tokens that this run is given
      */
-    public Hook hookAt(double coefficient, int... positions) {
-        Tensor push = direction.mul(coefficient);
-        int[] chosen = positions.clone();
-        return Hook.withContext(points(layer), (residual, point, context) -> {
-            Prompt prompt = context.state(Prompt.class.getName(), Prompt.class, () -> Prompt.of(context));
-            if (context.past() > prompt.past()) {
-                return null;
-            }
-            Tensor steered = residual;
-            for (int row = 0; row < context.batch(); row++) {
-                Index.Selection places = Index.at(row, Index.pick(prompt.columns(row, chosen)));
-                steered = steered.with(places, residual.get(places).add(push));
-            }
-            return steered;
-        });
-    }
-
-    /**
-     * What the first step of a run is given: its tokens are the prompt, and later steps go on from there or repeat it.
-     *
-     * @param past positions before it
-     * @param real the columns of each sequence's real tokens
-     */
-    private record Prompt(int past, List<long[]> real) {
-
-        static Prompt of(HookContext context) {
-            List<long[]> real = new ArrayList<>();
-            for (int row = 0; row < context.batch(); row++) {
-                int index = row;
-                real.add(IntStream.range(0, context.positions())
-                        .filter(position -> context.isReal(index, position))
-                        .asLongStream()
-                        .toArray());
-            }
-            return new Prompt(context.past(), real);
-        }
-
-        long[] columns(int row, int[] chosen) {
-            long[] columns = real.get(row);
-            return Arrays.stream(chosen)
-                    .mapToLong(place -> {
-                        int index = place < 0 ? place + columns.length : place;
-                        if (index < 0 || index >= columns.length) {
-                            throw new IllegalArgumentException("There is no position " + place + " to steer at: prompt "
-                                    + row + " has " + columns.length + " real tokens; asked for "
-                                    + Arrays.toString(chosen));
-                        }
-                        return columns[index];
-                    })
-                    .toArray();
-        }
-    }
-
-    private static HookFilter points(int... layers) {
-        List<String> names = new ArrayList<>();
-        for (int layer : layers) {
-            names.add("resid_post" + layer);
-        }
-        return HookFilter.names(names);
+    public Intervention interventionAt(double coefficient, long... positions) {
+        return intervention(coefficient).promptPositions(positions);
     }
 }

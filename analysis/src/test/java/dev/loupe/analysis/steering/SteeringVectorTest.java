@@ -89,7 +89,7 @@ class SteeringVectorTest {
         SteeringVector italy = SteeringVector.fromContrast(
                 model, List.of("The capital of Italy is"), List.of("The capital of France is"), 1, Take.LAST);
         assertThat(model.generate(prompt, GenerateOptions.greedy(1))).endsWith(" Paris");
-        assertThat(model.generate(prompt, GenerateOptions.greedy(1).withHooks(italy.hookAt(1, -1))))
+        assertThat(model.generate(prompt, GenerateOptions.greedy(1).withHooks(italy.interventionAt(1, -1))))
                 .endsWith(" Rome");
         assertThat(model.generate(prompt, GenerateOptions.greedy(1).withHooks(italy.intervention(1))))
                 .endsWith(" Rome");
@@ -100,10 +100,10 @@ class SteeringVectorTest {
         SteeringVector vector = SteeringVector.fromContrast(model, "Mary", "John", 0);
         String prompt = "Monday, Tuesday,";
         GenerateOptions options = GenerateOptions.greedy(6);
-        for (int[] positions : new int[][] {{-1}, {0, 2}, {1}}) {
-            String with = model.generate(prompt, options.withHooks(vector.hookAt(8, positions)));
-            String without =
-                    model.generate(prompt, options.withKeyValueCache(false).withHooks(vector.hookAt(8, positions)));
+        for (long[] positions : new long[][] {{-1}, {0, 2}, {1}}) {
+            String with = model.generate(prompt, options.withHooks(vector.interventionAt(8, positions)));
+            String without = model.generate(
+                    prompt, options.withKeyValueCache(false).withHooks(vector.interventionAt(8, positions)));
             assertThat(with).isEqualTo(without);
         }
         // What is generated isn't steered: a hand-made hook on the prompt alone says the same.
@@ -114,41 +114,43 @@ class SteeringVectorTest {
                 (residual, point) -> residual.with(
                         at(all(), length - 1), residual.get(all(), length - 1).add(push)));
         assertThat(model.generate(prompt, options.withKeyValueCache(false).withHooks(byHand)))
-                .isEqualTo(model.generate(prompt, options.withHooks(vector.hookAt(8, -1))));
+                .isEqualTo(model.generate(prompt, options.withHooks(vector.interventionAt(8, -1))));
     }
 
     @Test
-    void aHookAtPositionsDoesTheSameInEveryRun() {
-        Hook hook = SteeringVector.fromContrast(model, "Love", "Hate", 1).hookAt(5, 1);
+    void steeringAtPositionsDoesTheSameInEveryRun() {
+        Intervention steered =
+                SteeringVector.fromContrast(model, "Love", "Hate", 1).interventionAt(5, 1);
         String prompt = "I think dogs";
         Tensor plain = model.forward(prompt);
-        Tensor first = model.runWithHooks(prompt, hook);
-        Tensor second = model.runWithHooks(prompt, hook);
+        Tensor first = model.runWithHooks(prompt, steered);
+        Tensor second = model.runWithHooks(prompt, steered);
         assertThat(first.maxAbsDifference(plain)).isGreaterThan(1);
         assertThat(second.maxAbsDifference(first)).isZero();
-        try (HookHandle handle = model.hooks(hook)) {
+        try (HookHandle handle = model.hooks(steered)) {
             assertThat(model.forward(prompt).maxAbsDifference(first)).isZero();
             assertThat(model.forward(prompt).maxAbsDifference(first)).isZero();
         }
-        GenerateOptions options = GenerateOptions.greedy(4).withHooks(hook);
+        GenerateOptions options = GenerateOptions.greedy(4).withHooks(steered);
         assertThat(model.generate(prompt, options)).isEqualTo(model.generate(prompt, options));
     }
 
     @Test
     void positionsCountTheRealTokensOfEachPrompt() {
-        Hook hook = SteeringVector.fromContrast(model, "Love", "Hate", 1).hookAt(5, 0, -1);
+        Intervention steered =
+                SteeringVector.fromContrast(model, "Love", "Hate", 1).interventionAt(5, 0, -1);
         List<String> prompts = List.of("I", "I think that dogs");
         Tokens right = model.toTokens(prompts);
         long pad = right.id(0, right.positions() - 1);
         Tokens left = Tokens.pad(List.of(right.realTokens(0), right.realTokens(1)), pad, true);
         for (int row = 0; row < 2; row++) {
-            Tensor alone =
-                    model.runWithHooks(Tokens.of(right.realTokens(row)), hook).get(0, -1);
-            assertThat(model.runWithHooks(right, hook)
+            Tensor alone = model.runWithHooks(Tokens.of(right.realTokens(row)), steered)
+                    .get(0, -1);
+            assertThat(model.runWithHooks(right, steered)
                             .get(row, right.lastReal(row))
                             .maxAbsDifference(alone))
                     .isLessThan(1e-4);
-            assertThat(model.runWithHooks(left, hook).get(row, -1).maxAbsDifference(alone))
+            assertThat(model.runWithHooks(left, steered).get(row, -1).maxAbsDifference(alone))
                     .isLessThan(1e-4);
         }
     }
@@ -163,7 +165,7 @@ class SteeringVectorTest {
                         .maxAbsDifference(model.runWithHooks(prompt, hook)))
                 .isLessThan(1e-5);
         assertThat(model.runWithHooks(prompt, vector.intervention(3).positions(1))
-                        .maxAbsDifference(model.runWithHooks(prompt, vector.hookAt(3, 1))))
+                        .maxAbsDifference(model.runWithHooks(prompt, vector.interventionAt(3, 1))))
                 .isLessThan(1e-5);
     }
 
@@ -199,7 +201,7 @@ class SteeringVectorTest {
         assertThatThrownBy(() -> SteeringVector.fromContrast(model, "a", "b", 4))
                 .hasMessageContaining("4 layers");
         SteeringVector vector = SteeringVector.fromContrast(model, "Mary", "John", 0);
-        assertThatThrownBy(() -> model.runWithHooks("Mary", vector.hookAt(1, 9)))
+        assertThatThrownBy(() -> model.runWithHooks("Mary", vector.interventionAt(1, 9)))
                 .hasMessageContaining("9");
     }
 }

@@ -58,6 +58,7 @@ class OnnxExportOfChangesTest {
                 "resid_post0[pos=last] *= 1.5",
                 "resid_post1[pos=-1, dim=0:9] += 2.5",
                 "resid_mid1[pos=::2] *= 0.5",
+                "resid_mid0[pos=prompt(0|-1)] *= 1.5",
                 "resid_pre1[batch=0, pos=0:1] = 0.25",
                 "resid_pre1[batch=-1, dim=3:9] *= 3",
                 "pattern0[key=0] *= 0.3",
@@ -170,6 +171,8 @@ class OnnxExportOfChangesTest {
             Map<Intervention, String> bad = Map.of(
                     Intervention.patch("resid_post1", cache), "let the values be inputs",
                     Intervention.zero("z1").positionOfEachRow(1, 2), "takes any number of them",
+                    Intervention.zero("z1").positions(), "chooses no place",
+                    Intervention.zero("z1").promptPositions(), "chooses no place",
                     Intervention.add("resid_post1", cache.get("resid_post1")), "one for all of them");
             bad.forEach((change, message) -> assertThatIllegalArgumentException()
                     .isThrownBy(() -> OnnxExport.of(model).intervene(change).write(file))

@@ -6,6 +6,7 @@ import static dev.loupe.array.Index.pick;
 
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.Shape;
 import dev.loupe.conformance.cases.Inputs;
 import dev.loupe.conformance.kit.Models.Pair;
 import dev.loupe.conformance.measures.Measurements;
@@ -18,6 +19,7 @@ import dev.loupe.hook.Edit;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.Intervention;
+import dev.loupe.hook.Selection;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Metric;
 import dev.loupe.model.RunRequest;
@@ -30,6 +32,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.apiguardian.api.API;
 
@@ -46,6 +50,9 @@ public final class InterventionCheck {
     private final Tokens tokens;
     private final Measurements report;
     private final UnaryOperator<List<Edit>> trial;
+    private final Supplier<HostTensor> plainOfTrial = once(() -> mine(List.of()).logits());
+    private final Supplier<Trace> elsewhere = once(this::elsewhere);
+    private final Supplier<Trace> plainTruth = once(() -> truth(List.of()));
 
     /**
      * Checks of one model.
@@ -62,8 +69,19 @@ public final class InterventionCheck {
     /** One thing, said twice. */
     public record Twice(String name, Intervention intervention, UnaryOperator<Tensor> code) {}
 
+    private static <T> Supplier<T> once(Supplier<T> made) {
+        List<T> known = new ArrayList<>();
+        return () -> {
+            if (known.isEmpty()) {
+                known.add(made.get());
+            }
+            return known.get(0);
+        };
+    }
+
     /** What can be done at a point. The last axis of norms' divisors has size 1; a divisor of 0 says nothing. */
-    public static List<Twice> actions(HookedTransformer model, HookPoint point) {
+    public List<Twice> actions(HookPoint point) {
+        HookedTransformer model = pair.mine();
         String name = point.name();
         int last = point.axes().size() - 1;
         boolean divisor = point.axes().get(last) == Axis.SINGLE;
@@ -72,10 +90,12 @@ public final class InterventionCheck {
         actions.add(new Twice("scale", Intervention.scale(name, 1.3), x -> x.mul(1.3)));
         actions.add(new Twice("add", Intervention.add(name, 0.25).rows(1), x -> part(x, 0, 1, p -> p.add(0.25))));
         // A residual stream of one number throughout would leave a norm nothing but rounding.
+        // A divisor far below its own would enlarge the stream, and its rounding with it.
+        double number = divisor ? 6 : 0.7;
         actions.add(new Twice(
                 "set",
-                Intervention.set(name, 0.7).rows(0, 2).indices(0),
-                x -> part(part(x, 0, 0, InterventionCheck::set), 0, 2, InterventionCheck::set)));
+                Intervention.set(name, number).rows(0, 2).indices(0),
+                x -> part(part(x, 0, 0, p -> set(p, number)), 0, 2, p -> set(p, number))));
         int positions = point.positionAxis();
         if (positions >= 0 && !square) {
             actions.add(new Twice(
@@ -87,6 +107,42 @@ public final class InterventionCheck {
                             x.size(positions) - 1,
                             p -> p.mul(1.5))));
         }
+        if (positions >= 0) {
+            actions.add(new Twice(
+                    "scale at the last real token",
+                    Intervention.scale(name, 1.6).lastReal(),
+                    x -> atColumns(x, positions, row -> new long[] {tokens.lastReal(row)})));
+            actions.add(new Twice(
+                    "scale at a position of each row",
+                    Intervention.scale(name, 1.6).positionOfEachRow(1, 2, 0),
+                    x -> atColumns(x, positions, row -> new long[] {(row + 1) % 3})));
+            actions.add(new Twice(
+                    "scale at tokens of each prompt",
+                    Intervention.scale(name, 1.6).promptPositions(1, -1),
+                    x -> atColumns(x, positions, row -> new long[] {1, tokens.lastReal(row)})));
+        }
+        if (square) {
+            actions.add(new Twice(
+                    "scale of a key",
+                    Intervention.scale(name, 0.4).where(Selection.Which.KEY, new Selection.At(List.of(0L))),
+                    x -> part(x, last, 0, p -> p.mul(0.4))));
+        } else if (positions >= 0 && !divisor) {
+            actions.add(new Twice(
+                    "mean over positions",
+                    Intervention.mean(name, point.axes().get(positions)),
+                    x -> meanOfReal(x, positions, positions)));
+            actions.add(new Twice(
+                    "mean over the batch",
+                    Intervention.mean(name, Axis.BATCH).indices(0),
+                    x -> part(x, last, 0, p -> meanOfReal(p, positions, 0))));
+        }
+        actions.add(new Twice(
+                "patch",
+                Intervention.patch(
+                                name, at -> model.tensors().of(elsewhere.get().get(at)))
+                        .rows(1),
+                x -> part(x, 0, 1, p -> like(x, elsewhere.get().get(name)).get(pick(1)))));
+        actions.add(new Twice("stop", Intervention.stopGradient(name), x -> x));
         if (!divisor) {
             actions.add(new Twice("zero", Intervention.zero(name).rows(2), x -> x.with(at(2), 0)));
             actions.add(new Twice(
@@ -120,9 +176,43 @@ public final class InterventionCheck {
         return actions;
     }
 
+    private static Tensor like(Tensor x, HostTensor numbers) {
+        return x.factory().of(numbers.to(x.dtype()));
+    }
+
+    /** Some positions of each row, times 1.6. */
+    private Tensor atColumns(Tensor x, int positions, IntFunction<long[]> columns) {
+        Tensor changed = x;
+        for (int row = 0; row < tokens.batch(); row++) {
+            for (long column : columns.apply(row)) {
+                Object[] indices = new Object[positions + 1];
+                Arrays.fill(indices, all());
+                indices[0] = row;
+                indices[positions] = column;
+                changed = changed.with(at(indices), x.get(indices).mul(1.6));
+            }
+        }
+        return changed;
+    }
+
+    /** The mean of what isn't padding, over an axis, in the place of all. */
+    private Tensor meanOfReal(Tensor x, int positions, int axis) {
+        long[] sizes = new long[x.rank()];
+        Arrays.fill(sizes, 1);
+        sizes[0] = tokens.batch();
+        sizes[positions] = tokens.positions();
+        double[] real = new double[tokens.batch() * tokens.positions()];
+        for (int i = 0; i < real.length; i++) {
+            real[i] = tokens.mask()[i / tokens.positions()][i % tokens.positions()] ? 1 : 0;
+        }
+        Tensor mask = like(x, HostTensor.of(Shape.of(sizes), real));
+        Tensor mean = x.mul(mask).sum(axis).div(mask.sum(axis));
+        return mean.unsqueeze(axis).expand(x.shape().toArray());
+    }
+
     // A masked score is −∞, which no arithmetic makes 0.7.
-    private static Tensor set(Tensor rows) {
-        return part(rows, rows.rank() - 1, 0, place -> place.maskedFill(place.eq(place), 0.7));
+    private static Tensor set(Tensor rows, double number) {
+        return part(rows, rows.rank() - 1, 0, place -> place.maskedFill(place.eq(place), number));
     }
 
     private static long width(HookedTransformer model, HookPoint point) {
@@ -157,15 +247,18 @@ public final class InterventionCheck {
     public void effect(HookPoint point, Twice action) {
         Hook code = Hook.at(point.name(), (activation, where) -> action.code().apply(activation));
         Trace expected = truth(List.of(code));
-        HostTensor plain = truth(List.of()).logits();
         Trace found = mine(List.of(action.intervention()));
-        double shouldHave = Traces.effect(plain, expected.logits());
-        double has = Traces.effect(mine(List.of()).logits(), found.logits());
+        double shouldHave = Traces.effect(plainTruth.get().logits(), expected.logits());
+        double has = Traces.effect(plainOfTrial.get(), found.logits());
         if (shouldHave >= EFFECT && !(has >= EFFECT / 2)) {
             throw new AssertionError(action.name() + " at " + point + " changed the logits by " + has
                     + " of the largest of them, on the reference by " + shouldHave + ": it was dropped");
         }
-        Traces.compare(pair.mine(), found, expected, 1, report);
+        try {
+            Traces.compare(pair.mine(), found, expected, 1, report);
+        } catch (AssertionError e) {
+            throw new AssertionError(action.name() + ": " + e.getMessage(), e);
+        }
     }
 
     /** Throws unless interventions and hooks at a point run in their order. */
@@ -191,8 +284,8 @@ public final class InterventionCheck {
         HostTensor direction =
                 new Inputs(random, DType.FLOAT64).normal(exact.shape().toArray());
         // Two steps together are good to the fourth power of the step: a stream of small numbers is far from straight.
-        double expected =
-                (4 * slope(intervention, start, direction, STEP / 2) - slope(intervention, start, direction, STEP)) / 3;
+        Intervention moving = withoutStop(intervention);
+        double expected = (4 * slope(moving, start, direction, STEP / 2) - slope(moving, start, direction, STEP)) / 3;
         double along = dot(exact, direction);
         if (!(Math.abs(along - expected) <= 1e-6 * (1 + Math.abs(expected)))) {
             throw new AssertionError("through '" + intervention + "' the derivative along a direction is " + along
@@ -206,6 +299,15 @@ public final class InterventionCheck {
         }
     }
 
+    /** What a stopped derivative takes an activation for: a constant, the one of the run as it is. */
+    private Intervention withoutStop(Intervention intervention) {
+        return intervention.action() instanceof Intervention.Stop
+                ? Intervention.patch(
+                        intervention.point(),
+                        at -> pair.truth().tensors().of(plainTruth.get().get(at)))
+                : intervention;
+    }
+
     private double slope(Intervention intervention, String start, HostTensor direction, double step) {
         return (moved(intervention, start, direction, step) - moved(intervention, start, direction, -step))
                 / (2 * step);
@@ -213,6 +315,16 @@ public final class InterventionCheck {
 
     private Trace mine(List<Edit> edits) {
         return Traces.run(pair.mine(), tokens, Way.PADDED_RIGHT, HookFilter.standard(), trial.apply(edits));
+    }
+
+    /** A run of other tokens of the same places. */
+    private Trace elsewhere() {
+        long[][] ids = tokens.ids();
+        for (long[] row : ids) {
+            Arrays.setAll(row, i -> (row[i] + 1) % pair.truth().config().dVocab());
+        }
+        return Traces.run(
+                pair.truth(), Tokens.of(ids, tokens.mask()), Way.PADDED_RIGHT, HookFilter.everything(), List.of());
     }
 
     private Trace truth(List<Edit> edits) {
