@@ -27,7 +27,7 @@ import java.util.Random;
  *
  * <p>Arguments: {@code BACKEND DTYPE SIZE [STORED [LAYERS]] [processed] [layer]}, a size of {@link RandomLlama} or a
  * folder that it has written; {@code layer} keeps one layer's points of a run, not all. The model is loaded in a
- * process of its own with a heap of 1 GB.
+ * process of its own with a heap of 2 GB.
  */
 public final class SizeCosts {
 
@@ -61,6 +61,7 @@ public final class SizeCosts {
             List<String> command = new ArrayList<>(List.of(
                     Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                     "-Xmx2g",
+                    "-XX:MaxDirectMemorySize=32g",
                     "-cp",
                     System.getProperty("java.class.path"),
                     SizeCosts.class.getName(),
