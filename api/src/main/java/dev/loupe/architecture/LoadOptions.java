@@ -5,6 +5,7 @@ import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendProvider;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
@@ -30,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param training which checkpoint of a model's training, instead of a revision; null for the finished model
  * @param backendSettings settings that only some backends know, by name, see {@link BackendProvider#settings}
  * @param tokenizer the tokenizer to use; null for the checkpoint's own
+ * @param listener is told how the loading goes on
  */
 @API(status = API.Status.STABLE, since = "0.1")
 public record LoadOptions(
@@ -50,7 +52,8 @@ public record LoadOptions(
         String revision,
         @Nullable Training training,
         Map<String, String> backendSettings,
-        @Nullable Tokenizer tokenizer) {
+        @Nullable Tokenizer tokenizer,
+        LoadListener listener) {
 
     /**
      * A checkpoint of a model's training, for models that were published with them (Pythia).
@@ -65,6 +68,8 @@ public record LoadOptions(
         BackendOptions.checkDevices(nDevices);
         BackendOptions.checkThreads(threads);
         backendSettings = Map.copyOf(backendSettings);
+        // Who makes options from data has none.
+        listener = Objects.requireNonNullElse(listener, LoadListener.NONE);
     }
 
     /** Everything as the original does it by default: processed weights in float32 on the CPU. */
@@ -87,7 +92,8 @@ public record LoadOptions(
                 "main",
                 null,
                 Map.of(),
-                null);
+                null,
+                LoadListener.NONE);
     }
 
     /** As {@link #defaults()}, but the weights stay as they are in the checkpoint. */
@@ -213,6 +219,11 @@ public record LoadOptions(
         return changed(draft -> draft.tokenizer = other);
     }
 
+    /** The same options with somebody who is told how the loading goes on. */
+    public LoadOptions withListener(LoadListener told) {
+        return changed(draft -> draft.listener = told);
+    }
+
     private LoadOptions changed(Consumer<Draft> change) {
         Draft draft = new Draft(this);
         change.accept(draft);
@@ -239,6 +250,7 @@ public record LoadOptions(
         private @Nullable Training training;
         private Map<String, String> backendSettings;
         private @Nullable Tokenizer tokenizer;
+        private LoadListener listener;
 
         Draft(LoadOptions from) {
             foldLn = from.foldLn;
@@ -259,6 +271,7 @@ public record LoadOptions(
             training = from.training;
             backendSettings = from.backendSettings;
             tokenizer = from.tokenizer;
+            listener = from.listener;
         }
 
         LoadOptions finished() {
@@ -280,7 +293,8 @@ public record LoadOptions(
                     revision,
                     training,
                     backendSettings,
-                    tokenizer);
+                    tokenizer,
+                    listener);
         }
     }
 }

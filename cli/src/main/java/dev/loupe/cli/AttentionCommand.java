@@ -55,7 +55,7 @@ final class AttentionCommand implements Callable<Integer> {
                         () -> object(run.cache(), words, layers, heads),
                         paint -> print(paint, run.cache(), words, layers, heads),
                         () -> HtmlPage.of(
-                                        "Where the heads look in " + prompt.title(),
+                                        "Where the heads look in “" + prompt.title() + "”",
                                         HeadViews.patterns(run.cache(), 0, words, layers, heads))
                                 .from(options.provenance(model).prompt(PromptOptions.text(model, tokens))));
             }

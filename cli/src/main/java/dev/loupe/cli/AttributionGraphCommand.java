@@ -171,8 +171,10 @@ final class AttributionGraphCommand implements Callable<Integer> {
     private List<Dictionary> transcoders() {
         List<String> names = Arrays.stream(name.split(",")).map(String::strip).toList();
         return names.size() == 1 && !Dictionaries.bundled().contains(name)
-                ? Dictionaries.loadSet(name)
-                : names.stream().map(Dictionaries::load).toList();
+                ? Dictionaries.loadSet(name, new TerminalProgress("Loading"))
+                : names.stream()
+                        .map(one -> Dictionaries.load(one, null, new TerminalProgress("Loading")))
+                        .toList();
     }
 
     private static String slug(Path file) {

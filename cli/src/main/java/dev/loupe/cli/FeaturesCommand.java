@@ -122,7 +122,7 @@ final class FeaturesCommand implements Callable<Integer> {
         answers.isGiven();
         prompt.read();
         checkText();
-        Dictionary dictionary = Dictionaries.load(name, at);
+        Dictionary dictionary = Dictionaries.load(name, at, new TerminalProgress("Loading"));
         options.followOptionsOf(dictionary.config().modelOptions());
         SplicedDictionary spliced = dictionary.spliced();
         spliced = errorTerm ? spliced.withErrorTerm() : spliced;

@@ -137,7 +137,9 @@ final class HarvestCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         for (String name : dictionaries) {
-            options.followOptionsOf(Dictionaries.load(name).config().modelOptions());
+            options.followOptionsOf(Dictionaries.load(name, null, new TerminalProgress("Loading"))
+                    .config()
+                    .modelOptions());
         }
         HarvestJob job = options.job(Arrays.asList(names.split(",", -1)))
                 .withPacking(corpus.packing())
@@ -148,20 +150,19 @@ final class HarvestCommand implements Callable<Integer> {
                 .withReducers(reducers)
                 .withSizes(batchTokens, shardTokens);
         PrintWriter print = spec.commandLine().getOut();
-        PrintWriter err = spec.commandLine().getErr();
         if (printJob) {
             print.println(job.toJson());
             return 0;
         }
-        Harvest.Builder harvest = Harvest.of(job, corpus.source())
-                .into(out)
-                .resume(resume)
-                .listener(new Reporter(json ? null : print, err));
-        harvest.sink(sink());
+        Harvest.Builder harvest =
+                Harvest.of(job, corpus.source()).into(out).resume(resume).sink(sink());
         if (maxTokens != null) {
             harvest.maxTokens(maxTokens);
         }
-        HarvestIndex index = harvest.run();
+        HarvestIndex index;
+        try (TerminalProgress bar = new TerminalProgress("Harvesting")) {
+            index = harvest.listener(new Reporter(json ? null : print, bar)).run();
+        }
         if (json) {
             Map<String, Object> object = new LinkedHashMap<>();
             object.put("out", out.toString());
@@ -206,17 +207,14 @@ final class HarvestCommand implements Callable<Integer> {
         };
     }
 
-    /** Says what will be done, and every few seconds how far it is. */
+    /** Says what will be done, and on a terminal how far it is. */
     private static final class Reporter implements HarvestListener {
-        private static final long EVERY_NANOS = 5_000_000_000L;
-
         private final @Nullable PrintWriter print;
-        private final PrintWriter err;
-        private long last = System.nanoTime();
+        private final TerminalProgress bar;
 
-        Reporter(@Nullable PrintWriter print, PrintWriter err) {
+        Reporter(@Nullable PrintWriter print, TerminalProgress bar) {
             this.print = print;
-            this.err = err;
+            this.bar = bar;
         }
 
         @Override
@@ -239,11 +237,7 @@ final class HarvestCommand implements Callable<Integer> {
 
         @Override
         public void progress(HarvestProgress progress) {
-            if (System.nanoTime() - last > EVERY_NANOS) {
-                last = System.nanoTime();
-                err.println(progress);
-                err.flush();
-            }
+            bar.progress(progress);
         }
     }
 }

@@ -93,7 +93,8 @@ final class ModelOptions {
         LoadOptions placed = typed.withDevice(device)
                 .withBackend(backend)
                 .withThreads(threads)
-                .withRevision(revision);
+                .withRevision(revision)
+                .withListener(new TerminalProgress("Loading"));
         if (checkpointIndex != null && checkpointValue != null) {
             throw new IllegalArgumentException(
                     "A checkpoint of the training is named by --checkpoint-index or by --checkpoint-value, not by both");

@@ -102,7 +102,7 @@ final class SteerCommand implements Callable<Integer> {
                                     .prompt(PromptOptions.text(model, tokens))
                                     .prompt("positive", positive)
                                     .prompt("negative", negative)
-                                    .fact("layer", Integer.toString(layer))
+                                    .fact("layer", Integer.toString(vector.layer()))
                                     .fact("coefficient", Output.format("%s", coefficient))));
         }
         return 0;

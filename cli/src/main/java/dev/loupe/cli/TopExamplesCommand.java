@@ -98,7 +98,9 @@ final class TopExamplesCommand implements Callable<Integer> {
             throw new ParameterException(spec.commandLine(), "--resume goes with --out DIR");
         }
         if (dictionary != null) {
-            options.followOptionsOf(Dictionaries.load(dictionary).config().modelOptions());
+            options.followOptionsOf(Dictionaries.load(dictionary, null, new TerminalProgress("Loading"))
+                    .config()
+                    .modelOptions());
         }
         List<String> dictionaries = dictionary == null ? List.of() : List.of(dictionary);
         String point = at == null ? "*hook_sae_acts_post" : at;

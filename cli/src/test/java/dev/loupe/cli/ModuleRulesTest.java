@@ -44,11 +44,7 @@ class ModuleRulesTest {
         ARCHITECTURES(
                 packages("architectures"),
                 List.of(API),
-                List.of(
-                        "com.fasterxml.jackson..",
-                        "ai.djl.huggingface.tokenizers..",
-                        "me.tongfei.progressbar..",
-                        "org.ejml..")),
+                List.of("com.fasterxml.jackson..", "ai.djl.huggingface.tokenizers..", "org.ejml..")),
         BACKEND_REFERENCE(packages("backend.reference"), List.of(API), List.of("org.apache.commons.numbers..")),
         BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl..")),
         BACKEND_ONNX(packages("backend.onnx"), List.of(API), List.of("ai.djl..", "ai.onnxruntime..")),

@@ -14,12 +14,15 @@ import dev.loupe.conformance.rules.GraphRules;
 import dev.loupe.conformance.rules.HookRules;
 import dev.loupe.conformance.rules.InterventionRules;
 import dev.loupe.conformance.rules.LifecycleRules;
+import dev.loupe.conformance.rules.MixUpRules;
 import dev.loupe.conformance.rules.ModelNumericsRules;
 import dev.loupe.conformance.rules.NumericsRules;
 import dev.loupe.conformance.rules.OperationEdgeRules;
 import dev.loupe.conformance.rules.OperationRules;
+import dev.loupe.conformance.rules.SixteenBitRules;
 import dev.loupe.conformance.rules.TensorMethodRules;
 import dev.loupe.conformance.rules.TensorRules;
+import dev.loupe.conformance.rules.ViewRules;
 import dev.loupe.plugin.Plugin;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -99,14 +102,18 @@ public abstract class BackendConformanceKit extends ConformanceKit {
     @Order(3)
     Stream<DynamicNode> operations() {
         return session()
-                .tests(new OperationRules(bench()), new OperationEdgeRules(bench()), new TensorMethodRules(bench()));
+                .tests(
+                        new OperationRules(bench()),
+                        new OperationEdgeRules(bench()),
+                        new ViewRules(bench()),
+                        new TensorMethodRules(bench()));
     }
 
     /** Section 4. */
     @TestFactory
     @Order(4)
     Stream<DynamicNode> graphRunsAndHooks() {
-        return session().tests(new GraphRules(bench()), new HookRules(bench(), models()));
+        return session().tests(new GraphRules(bench()), new MixUpRules(bench()), new HookRules(bench(), models()));
     }
 
     /** Section 5. */
@@ -142,6 +149,13 @@ public abstract class BackendConformanceKit extends ConformanceKit {
     @Order(10)
     Stream<DynamicNode> interventions() {
         return session().tests(new InterventionRules(models()));
+    }
+
+    /** Section 11; nothing for a backend without 16-bit types. */
+    @TestFactory
+    @Order(11)
+    Stream<DynamicNode> sixteenBits() {
+        return session().tests(new SixteenBitRules(bench(), models()));
     }
 
     @Override

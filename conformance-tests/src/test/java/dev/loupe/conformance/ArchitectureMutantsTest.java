@@ -84,6 +84,39 @@ class ArchitectureMutantsTest {
         };
     }
 
+    /** What is at the point, and flows on, is another value. */
+    private static BiFunction<Graph, GraphOptions, Rewriter.Rule> before(String point, Change change) {
+        return (graph, options) -> (old, to) -> {
+            if (!isAt(old, point)) {
+                return to.copy(old);
+            }
+            Value.Hooked hooked = (Value.Hooked) old.source();
+            Value changed = change.of(to.builder(), to.get(hooked.input()), to);
+            return to.builder().hook(hooked.point(), changed);
+        };
+    }
+
+    /** A little of what stands at other positions is added: of those after each, or before it. */
+    private static Change mixed(boolean after) {
+        return (builder, input, to) -> builder.add(
+                input, builder.mul(builder.apply(new Op.CumSum(1, after), input), builder.scalar(0.05, input)));
+    }
+
+    /** What the tokens were embedded as is added once more, past the residual stream. */
+    private static BiFunction<Graph, GraphOptions, Rewriter.Rule> embeddedAgain() {
+        return (graph, options) -> (old, to) -> {
+            Value copy = to.copy(old);
+            return old.source() instanceof Value.Hooked hooked
+                            && hooked.point().name().equals("blocks.1.hook_mlp_out")
+                    ? to.builder()
+                            .add(
+                                    copy,
+                                    to.get(java.util.Objects.requireNonNull(
+                                            graph.hooks().get("hook_embed"))))
+                    : copy;
+        };
+    }
+
     /** The point shows another value than the one that flows on. */
     private static BiFunction<Graph, GraphOptions, Rewriter.Rule> shown(String point, Change change) {
         return (graph, options) -> (old, to) -> {
@@ -226,6 +259,33 @@ class ArchitectureMutantsTest {
                         "7.18",
                         "hook_z",
                         shown("attn.hook_z", (builder, input, to) -> turned(builder, input))),
+                new Mutant("queries a hundredth too large", "7.7", "logits", before("attn.hook_q", scaled(1.01))),
+                new Mutant(
+                        "later tokens mixed in",
+                        "7.8",
+                        "the logits before position",
+                        behind("hook_attn_out", mixed(true))),
+                new Mutant(
+                        "padding before it mixed in",
+                        "7.9",
+                        "the logits of row",
+                        behind("hook_attn_out", mixed(false))),
+                new Mutant(
+                        "a past that isn't in the cache",
+                        "7.10",
+                        "the logits of positions",
+                        behind("hook_attn_out", mixed(false))),
+                new Mutant(
+                        "an edit that leads nowhere",
+                        "7.12",
+                        "hook_mlp_out",
+                        shown("hook_mlp_out", (builder, input, to) -> input)),
+                new Mutant(
+                        "a full way that isn't the short one",
+                        "7.13",
+                        "the full way",
+                        behind("attn.hook_result", scaled(1.1))),
+                new Mutant("a way past the residual stream", "7.14", "a run from layer", embeddedAgain()),
                 new Mutant("results of heads scaled", "7.18", "hook_attn_out", shown("attn.hook_result", scaled(2))));
     }
 
@@ -243,7 +303,7 @@ class ArchitectureMutantsTest {
 
     @Test
     void aMutantWithoutAFaultPasses() {
-        KitRun run = KitRun.of(Kit.class, "7.16,7.17,7.18", reports);
+        KitRun run = KitRun.of(Kit.class, "7.7,7.8,7.9,7.10,7.12,7.13,7.14,7.16,7.17,7.18", reports);
         assertThat(run.failures).isEmpty();
         assertThat(run.passed).hasSizeGreaterThan(10);
     }

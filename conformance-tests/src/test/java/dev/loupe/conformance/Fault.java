@@ -9,6 +9,7 @@ import dev.loupe.backend.Capabilities;
 import dev.loupe.backend.PreparedGraph;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
+import dev.loupe.backend.WeightSource;
 import dev.loupe.graph.Op;
 import dev.loupe.plugin.SpiVersion;
 import java.util.List;
@@ -61,6 +62,16 @@ class Fault {
     /** Executes an op on its own, outside of graphs; the results are new handles. */
     List<TensorHandle> execute(Op op, List<TensorHandle> inputs, Supplier<List<TensorHandle>> sound) {
         return sound.get();
+    }
+
+    /** The segment that is prepared in the place of another. */
+    Segment segment(Segment segment) {
+        return segment;
+    }
+
+    /** The weights that a graph is prepared with. */
+    WeightSource weights(WeightSource given) {
+        return given;
     }
 
     /** Wraps a prepared graph. */

@@ -4,8 +4,10 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.backend.PreparedGraph;
 import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.zip.Inflater;
 
 /** Faults that show after thousands of runs, and faults of the order of outputs. */
 final class MemoryFaults {
@@ -91,6 +93,111 @@ final class MemoryFaults {
         PreparedGraph prepare(Segment segment, PreparedGraph sound) {
             kept.add(new byte[KIBIBYTE]);
             return sound;
+        }
+    }
+
+    /** Memory that Java doesn't know of, as an engine takes it: written to, and never freed before the fault is over. */
+    private abstract static class KeepsNativeMemory extends Fault {
+        private final Native memory = new Native();
+
+        void keep(long bytes) {
+            memory.take(bytes);
+        }
+
+        @Override
+        void cleanUp() {
+            memory.free();
+        }
+    }
+
+    /** A kibibyte outside the heap for each run. */
+    static final class KeepsNativeMemoryOfEachRun extends KeepsNativeMemory {
+        @Override
+        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+            return new Wrapped(sound) {
+                @Override
+                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+                    keep(KIBIBYTE);
+                    return super.run(inputs, wanted);
+                }
+            };
+        }
+    }
+
+    /** Results outside the heap, as large as they are. */
+    static final class KeepsNativeOutputs extends KeepsNativeMemory {
+        @Override
+        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+            return new Wrapped(sound) {
+                @Override
+                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+                    List<TensorHandle> results = super.run(inputs, wanted);
+                    results.forEach(
+                            result -> keep(MutantHandle.of(result).data().bytes()));
+                    return results;
+                }
+            };
+        }
+    }
+
+    /** The inputs of runs that fail, outside the heap. */
+    static final class KeepsNativeInputsOfFailedRuns extends KeepsNativeMemory {
+        @Override
+        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+            return new Wrapped(sound) {
+                @Override
+                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+                    try {
+                        return super.run(inputs, wanted);
+                    } catch (RuntimeException e) {
+                        keep(MutantHandle.of(inputs.get(0)).data().bytes());
+                        throw e;
+                    }
+                }
+            };
+        }
+    }
+
+    /** A kibibyte outside the heap for each graph that is prepared. */
+    static final class KeepsNativeMemoryOfEachGraph extends KeepsNativeMemory {
+        @Override
+        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+            keep(KIBIBYTE);
+            return sound;
+        }
+    }
+
+    /** Direct buffers of a kibibyte, which somebody still refers to. */
+    static final class KeepsDirectBuffers extends Keeps {
+        @Override
+        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+            return new Wrapped(sound) {
+                @Override
+                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+                    kept.add(ByteBuffer.allocateDirect(KIBIBYTE));
+                    return super.run(inputs, wanted);
+                }
+            };
+        }
+    }
+
+    /** A stream of a native library for each run, never ended: its own memory is what the library takes for it. */
+    static final class KeepsNativeObjects extends Keeps {
+        @Override
+        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
+            return new Wrapped(sound) {
+                @Override
+                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+                    kept.add(new Inflater());
+                    return super.run(inputs, wanted);
+                }
+            };
+        }
+
+        @Override
+        void cleanUp() {
+            kept.forEach(stream -> ((Inflater) stream).end());
+            super.cleanUp();
         }
     }
 

@@ -124,7 +124,7 @@ public final class MutantProvider implements BackendProvider {
 
         @Override
         public PreparedGraph prepare(Segment segment, WeightSource weights) {
-            PreparedGraph inner = super.prepare(segment, weights);
+            PreparedGraph inner = super.prepare(fault.segment(segment), fault.weights(weights));
             PreparedGraph marking = new Fault.Wrapped(inner) {
                 @Override
                 public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {

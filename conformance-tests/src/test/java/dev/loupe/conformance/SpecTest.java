@@ -56,7 +56,7 @@ class SpecTest {
             assertThat(rule.id()).isEqualTo(section + "." + number);
             assertThat(rule.intent()).as("the intent of %s", rule.id()).endsWith(".");
         }
-        assertThat(section).isEqualTo(10);
+        assertThat(section).isEqualTo(11);
     }
 
     @Test

@@ -1,5 +1,6 @@
 package dev.loupe.dictionaries;
 
+import dev.loupe.architecture.LoadListener;
 import dev.loupe.architectures.files.DirectoryFiles;
 import dev.loupe.architectures.files.HubFiles;
 import dev.loupe.architectures.files.ModelFiles;
@@ -61,11 +62,16 @@ public final class Dictionaries {
      * @param at full name of the hook point that it reads and replaces; null if its files or its place tell
      */
     public static Dictionary load(String name, @Nullable String at) {
+        return load(name, at, LoadListener.NONE);
+    }
+
+    /** Loads a dictionary, and tells somebody how that goes on. */
+    public static Dictionary load(String name, @Nullable String at, LoadListener listener) {
         if (BUNDLED.contains(name)) {
             return dictionary(
                     DictionaryFormats.read(new ResourceFiles(Dictionaries.class, RESOURCES, name), "", name, at));
         }
-        Place place = place(name, "dictionary", BUNDLED, false);
+        Place place = place(name, "dictionary", BUNDLED, false, listener);
         return dictionary(DictionaryFormats.read(place.files(), place.folder(), name, at));
     }
 
@@ -79,10 +85,15 @@ public final class Dictionaries {
      * @param name a directory, or {@code org/name:path} on the Hub; {@code toy-gpt2.transcoders} is bundled
      */
     public static List<Dictionary> loadSet(String name) {
+        return loadSet(name, LoadListener.NONE);
+    }
+
+    /** Loads a set of transcoders, and tells somebody how that goes on. */
+    public static List<Dictionary> loadSet(String name, LoadListener listener) {
         if (name.equals(BUNDLED_SET)) {
             return TRANSCODERS.stream().map(Dictionaries::load).toList();
         }
-        Place place = place(name, "set of transcoders", List.of(BUNDLED_SET), true);
+        Place place = place(name, "set of transcoders", List.of(BUNDLED_SET), true, listener);
         return DictionaryFormats.readSet(place.files(), place.folder(), name).stream()
                 .map(Dictionaries::dictionary)
                 .toList();
@@ -96,7 +107,8 @@ public final class Dictionaries {
     private record Place(ModelFiles files, String folder) {}
 
     /** A directory, or a folder of a repository on the Hub, or if it may be, a whole repository. */
-    private static Place place(String name, String what, List<String> bundled, boolean wholeRepository) {
+    private static Place place(
+            String name, String what, List<String> bundled, boolean wholeRepository, LoadListener listener) {
         Optional<Path> path = path(name);
         if (path.isPresent() && Files.isDirectory(path.get())) {
             return new Place(new DirectoryFiles(path.get()), "");
@@ -117,7 +129,7 @@ public final class Dictionaries {
                     + ", by a directory, or by org/name:path/in/the/repository on the Hugging Face Hub");
         }
         String folder = colon < 0 ? "" : strip(name.substring(colon + 1));
-        ModelFiles files = new HubFiles(new HubClient(HubSettings.from(System.getenv())).open(found.get()));
+        ModelFiles files = new HubFiles(new HubClient(HubSettings.from(System.getenv()), listener).open(found.get()));
         return new Place(files, folder.isEmpty() ? "" : folder + "/");
     }
 

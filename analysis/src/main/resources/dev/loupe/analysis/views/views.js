@@ -1088,5 +1088,13 @@
     views(main);
   }
   dark.addEventListener("change", render);
+  // A phone that is turned: what is at the end stays in view. Bars of a browser that come and go change the height alone.
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth !== width) {
+      width = innerWidth;
+      render();
+    }
+  });
   render();
 })();

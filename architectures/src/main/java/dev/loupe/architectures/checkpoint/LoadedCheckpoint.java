@@ -2,11 +2,11 @@ package dev.loupe.architectures.checkpoint;
 
 import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.architecture.Checkpoint;
+import dev.loupe.architecture.LoadListener;
 import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping.Rule;
 import dev.loupe.architectures.processing.WeightProcessing;
-import dev.loupe.architectures.progress.Progress;
 import dev.loupe.architectures.tokenizer.FoundTokenizer;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
@@ -25,7 +25,7 @@ final class LoadedCheckpoint implements Checkpoint {
     private final Map<String, Shape> wanted;
     private final FoundTokenizer tokenizer;
     private final DType dtype;
-    private final boolean progress;
+    private final LoadListener listener;
     private final int partBytes;
 
     LoadedCheckpoint(
@@ -36,7 +36,7 @@ final class LoadedCheckpoint implements Checkpoint {
             Map<String, Shape> wanted,
             FoundTokenizer tokenizer,
             DType dtype,
-            boolean progress,
+            LoadListener listener,
             int partBytes) {
         this.architecture = architecture;
         this.processing = processing;
@@ -45,7 +45,7 @@ final class LoadedCheckpoint implements Checkpoint {
         this.wanted = wanted;
         this.tokenizer = tokenizer;
         this.dtype = dtype;
-        this.progress = progress;
+        this.listener = listener;
         this.partBytes = partBytes;
     }
 
@@ -85,14 +85,20 @@ final class LoadedCheckpoint implements Checkpoint {
         Handover handover = new Handover(total);
         DType read = direct ? dtype : DType.FLOAT32;
         WeightReader reader = new WeightReader(tensors, rules, wanted, read, handover, partBytes);
-        try (Progress bar = Progress.of("Loading " + shortName(), total, progress)) {
+        LoadListener.Task task = new LoadListener.Task(LoadListener.Kind.READ, shortName(), total);
+        long[] done = {0};
+        listener.begun(task);
+        try {
             processing.run(reader, (name, weight) -> {
                 HostTensor converted = weight.to(dtype);
                 consumer.accept(name, converted);
                 handover.done(weight, converted);
-                bar.add(Math.min(converted.bytes(), total - bar.done()));
+                done[0] = Math.min(total, done[0] + converted.bytes());
+                listener.progress(task, done[0]);
             });
-            bar.add(total - bar.done());
+            listener.progress(task, total);
+        } finally {
+            listener.ended(task);
         }
     }
 

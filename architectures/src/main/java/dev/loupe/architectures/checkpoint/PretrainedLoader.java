@@ -138,7 +138,7 @@ public final class PretrainedLoader implements CheckpointLoader {
         if (found.isEmpty()) {
             throw new IllegalArgumentException(unknown(name));
         }
-        HubClient hub = new HubClient(HubSettings.from(environment));
+        HubClient hub = new HubClient(HubSettings.from(environment), options.listener());
         try {
             return new HubFiles(hub.open(found.get()));
         } catch (IllegalArgumentException e) {
@@ -219,7 +219,6 @@ public final class PretrainedLoader implements CheckpointLoader {
                     ? TokenizerFiles.open(files, JsonFiles.config(files, CONFIG))
                     : new FoundTokenizer(Optional.of(given), "");
             WeightProcessing processing = StandardProcessing.of(architecture, wanted, options);
-            boolean progress = HubSettings.from(environment).progress();
             return new LoadedCheckpoint(
                     architecture,
                     processing,
@@ -228,7 +227,7 @@ public final class PretrainedLoader implements CheckpointLoader {
                     cutShapes,
                     tokenizer,
                     options.autoDType() ? tensors.mostlyIn(sources) : options.dtype(),
-                    progress,
+                    options.listener(),
                     partBytes);
         } catch (RuntimeException e) {
             tensors.close();

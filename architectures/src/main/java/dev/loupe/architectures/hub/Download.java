@@ -1,6 +1,6 @@
 package dev.loupe.architectures.hub;
 
-import dev.loupe.architectures.progress.Progress;
+import dev.loupe.architecture.LoadListener;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
@@ -29,11 +29,13 @@ final class Download {
 
     private final HubHttp http;
     private final HubSettings settings;
+    private final LoadListener listener;
     private final Sleeper sleeper;
 
-    Download(HubHttp http, HubSettings settings, Sleeper sleeper) {
+    Download(HubHttp http, HubSettings settings, LoadListener listener, Sleeper sleeper) {
         this.http = http;
         this.settings = settings;
+        this.listener = listener;
         this.sleeper = sleeper;
     }
 
@@ -83,15 +85,17 @@ final class Download {
     }
 
     private void transfer(String label, URI uri, Facts facts, Path incomplete) throws IOException {
-        Retries retries = new Retries(sleeper, settings.progress());
+        Retries retries = new Retries(sleeper, listener);
         long best = size(incomplete);
-        try (Progress progress = Progress.of(label, facts.size(), settings.progress())) {
+        LoadListener.Task task = new LoadListener.Task(LoadListener.Kind.DOWNLOAD, label, facts.size());
+        listener.begun(task);
+        try {
             while (true) {
                 if (facts.size() >= 0 && size(incomplete) > facts.size()) {
                     Files.delete(incomplete);
                 }
                 try {
-                    attempt(uri, facts, incomplete, progress);
+                    attempt(uri, facts, incomplete, task);
                     return;
                 } catch (LocalException e) {
                     throw e.failure();
@@ -105,11 +109,13 @@ final class Download {
                     retries.failed(e);
                 }
             }
+        } finally {
+            listener.ended(task);
         }
     }
 
     /** One request. Returns when everything is there, throws when something is missing. */
-    private void attempt(URI uri, Facts facts, Path incomplete, Progress progress) throws IOException {
+    private void attempt(URI uri, Facts facts, Path incomplete, LoadListener.Task task) throws IOException {
         long have = size(incomplete);
         if (have == facts.size() && have > 0) {
             return;
@@ -132,10 +138,10 @@ final class Download {
                         + " and answers with bytes "
                         + response.headers().firstValue("Content-Range").orElse("of no range"));
             }
-            progress.startAt(have);
+            listener.progress(task, have);
             long length = response.headers().firstValueAsLong("Content-Length").orElse(-1);
             long expected = facts.size() >= 0 ? facts.size() : length < 0 ? -1 : have + length;
-            receive(body, incomplete, have, expected, progress);
+            receive(body, incomplete, have, expected, task);
         }
     }
 
@@ -145,7 +151,7 @@ final class Download {
         return range.matches() ? Long.parseLong(range.group(1)) : -1;
     }
 
-    private static void receive(Body body, Path incomplete, long from, long expected, Progress progress)
+    private void receive(Body body, Path incomplete, long from, long expected, LoadListener.Task task)
             throws IOException {
         long written = from;
         try (FileChannel file = open(incomplete, from)) {
@@ -154,7 +160,7 @@ final class Download {
                     int bytes = buffer.remaining();
                     write(file, buffer);
                     written += bytes;
-                    progress.add(bytes);
+                    listener.progress(task, written);
                 }
                 if (expected >= 0 && written > expected) {
                     break;

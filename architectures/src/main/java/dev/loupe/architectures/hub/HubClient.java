@@ -1,6 +1,7 @@
 package dev.loupe.architectures.hub;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.loupe.architecture.LoadListener;
 import dev.loupe.architectures.hub.Download.Facts;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -32,20 +33,22 @@ public final class HubClient {
 
     private final HubSettings settings;
     private final Sleeper sleeper;
+    private final LoadListener listener;
     private final HubHttp http;
     private final Download download;
 
-    /** A client with these settings. */
-    public HubClient(HubSettings settings) {
-        this(settings, Sleeper.REAL);
+    /** A client with these settings, and somebody who is told of what is fetched and waited for. */
+    public HubClient(HubSettings settings, LoadListener listener) {
+        this(settings, listener, Sleeper.REAL);
     }
 
     /** A client that waits between attempts as it is told to. */
-    public HubClient(HubSettings settings, Sleeper sleeper) {
+    public HubClient(HubSettings settings, LoadListener listener, Sleeper sleeper) {
         this.settings = settings;
+        this.listener = listener;
         this.sleeper = sleeper;
         this.http = new HubHttp(settings);
-        this.download = new Download(http, settings, sleeper);
+        this.download = new Download(http, settings, listener, sleeper);
     }
 
     /** What this client was made with. */
@@ -218,7 +221,7 @@ public final class HubClient {
     }
 
     private HttpResponse<?> ask(URI uri, boolean patient) throws IOException {
-        Retries retries = new Retries(sleeper, settings.progress());
+        Retries retries = new Retries(sleeper, listener);
         while (true) {
             try {
                 return http.head(uri);

@@ -20,11 +20,10 @@ import org.jspecify.annotations.Nullable;
  * @param token what proves who asks, for gated and private models; null to ask as nobody
  * @param offline whether only the cache may be used
  * @param timeout how long to wait for a connection, an answer, or the next piece of a file
- * @param progress whether progress is shown on stderr
  */
 @API(status = API.Status.INTERNAL, since = "0.1")
 public record HubSettings(
-        URI endpoint, Path cache, @Nullable String token, boolean offline, Duration timeout, boolean progress) {
+        URI endpoint, Path cache, @Nullable String token, boolean offline, Duration timeout) {
 
     private static final Set<String> TRUE = Set.of("1", "ON", "YES", "TRUE");
 
@@ -50,8 +49,7 @@ public record HubSettings(
     /**
      * The settings that the environment asks for, in the variables of {@code huggingface_hub}: {@code
      * HF_ENDPOINT}, {@code HF_HOME}, {@code HF_HUB_CACHE}, {@code HF_TOKEN}, {@code HF_TOKEN_PATH}, {@code
-     * HF_HUB_OFFLINE}, {@code HF_HUB_DOWNLOAD_TIMEOUT} in seconds, {@code HF_HUB_DISABLE_PROGRESS_BARS}; {@code
-     * XDG_CACHE_HOME} as a place for the cache.
+     * HF_HUB_OFFLINE}, {@code HF_HUB_DOWNLOAD_TIMEOUT} in seconds; {@code XDG_CACHE_HOME} as a place for the cache.
      *
      * @throws IllegalArgumentException if one of them can't be understood; names it
      */
@@ -63,8 +61,7 @@ public record HubSettings(
                 cache == null ? home.resolve("hub") : path(environment, cache),
                 token(environment, home),
                 isTrue(environment, "HF_HUB_OFFLINE") || isTrue(environment, "TRANSFORMERS_OFFLINE"),
-                timeout(environment),
-                !isTrue(environment, "HF_HUB_DISABLE_PROGRESS_BARS"));
+                timeout(environment));
     }
 
     private static URI endpoint(Map<String, String> environment) {

@@ -1,5 +1,6 @@
 package dev.loupe.architectures.hub;
 
+import dev.loupe.architecture.LoadListener;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.time.Duration;
@@ -7,8 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Decides whether to try once more, and waits before it: 1, 2, 4, … seconds, or what the server asks for, as long as
- * all of it stays bearable for somebody who waits in front of a screen. Says on stderr what is waited for, where
- * progress is shown.
+ * all of it stays bearable for somebody who waits in front of a screen, who is told what is waited for.
  */
 final class Retries {
 
@@ -19,18 +19,14 @@ final class Retries {
     private static final Duration WORTH_A_WORD = Duration.ofSeconds(2);
 
     private final Sleeper sleeper;
-    private final boolean shown;
+    private final LoadListener listener;
     private int failures;
     private Duration waited = Duration.ZERO;
 
-    /**
-     * Patience for one task.
-     *
-     * @param shown whether to say what is waited for
-     */
-    Retries(Sleeper sleeper, boolean shown) {
+    /** Patience for one task. */
+    Retries(Sleeper sleeper, LoadListener listener) {
         this.sleeper = sleeper;
-        this.shown = shown;
+        this.listener = listener;
     }
 
     /** Something was gained since the last failure: patience begins anew. */
@@ -62,8 +58,8 @@ final class Retries {
                             + " more often",
                     failure);
         }
-        if (shown && pause.compareTo(WORTH_A_WORD) >= 0) {
-            System.err.println(message(failure) + "; waiting " + pause.toSeconds() + " seconds before asking again");
+        if (pause.compareTo(WORTH_A_WORD) >= 0) {
+            listener.waiting(message(failure), pause);
         }
         try {
             sleeper.sleep(pause);

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architectures.files.JsonFiles;
+import dev.loupe.plugin.ForeignLogging;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -59,6 +60,7 @@ final class PretrainedTokenizer implements Tokenizer {
         // DJL otherwise asks a cloud's metadata address who it is and reports that it is used.
         System.getProperties().putIfAbsent("OPT_OUT_TRACKING", "true");
         System.getProperties().putIfAbsent("ai.djl.offline", "true");
+        ForeignLogging.beSilentWithoutProvider();
         byte[] json = JsonFiles.text(description).getBytes(StandardCharsets.UTF_8);
         try {
             return HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), AS_IT_IS);

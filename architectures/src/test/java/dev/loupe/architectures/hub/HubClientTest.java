@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.loupe.architecture.LoadListener;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -35,6 +36,7 @@ import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -54,6 +56,7 @@ class HubClientTest {
     Path home;
 
     private final List<Duration> pauses = new ArrayList<>();
+    private final Told told = new Told();
     private FakeHub hub;
 
     @BeforeEach
@@ -66,12 +69,47 @@ class HubClientTest {
         hub.close();
     }
 
+    /** Writes down what it is told. */
+    private static final class Told implements LoadListener {
+        final List<String> events = new ArrayList<>();
+
+        @Nullable
+        RuntimeException failure;
+
+        private static String words(Task task) {
+            return task.kind() + " " + task.name() + " of " + task.bytes();
+        }
+
+        @Override
+        public void begun(Task task) {
+            events.add(words(task) + " begun");
+        }
+
+        @Override
+        public void progress(Task task, long done) {
+            events.add(words(task) + ": " + done);
+            if (failure != null) {
+                throw failure;
+            }
+        }
+
+        @Override
+        public void ended(Task task) {
+            events.add(words(task) + " ended");
+        }
+
+        @Override
+        public void waiting(String reason, Duration pause) {
+            events.add(reason + ", waiting " + pause);
+        }
+    }
+
     private HubClient client(String... extra) {
         Map<String, String> environment = hub.environment(home);
         for (int i = 0; i < extra.length; i += 2) {
             environment.put(extra[i], extra[i + 1]);
         }
-        return new HubClient(HubSettings.from(environment), pauses::add);
+        return new HubClient(HubSettings.from(environment), told, pauses::add);
     }
 
     private static Repository repository() {
@@ -210,8 +248,7 @@ class HubClientTest {
                     .withMessageContaining("HF_ENDPOINT")
                     .satisfies(e -> assertThat(e.getMessage()).doesNotContain("me:", "pass@", "secret"));
             assertThatIllegalArgumentException()
-                    .isThrownBy(
-                            () -> new HubSettings(URI.create(address), home, null, false, Duration.ofSeconds(1), false))
+                    .isThrownBy(() -> new HubSettings(URI.create(address), home, null, false, Duration.ofSeconds(1)))
                     .withMessageContaining("hub.example")
                     .satisfies(e -> assertThat(e.getMessage()).doesNotContain("me:", "pass@", "secret"));
         }
@@ -483,21 +520,48 @@ class HubClientTest {
     }
 
     @Test
-    void whatIsWaitedForIsSaidWhereProgressIsShown() {
+    void whoAsksIsToldWhatIsWaitedFor() {
+        hub.fault("HEAD config.json", status(429, "Retry-After", "7"), status(429, "Retry-After", "8"));
+        client().open(repository());
+        assertThat(told.events).hasSize(2).allSatisfy(event -> assertThat(event).contains("answers 429"));
+        assertThat(told.events.get(0)).endsWith("waiting PT7S");
+        assertThat(told.events.get(1)).endsWith("waiting PT8S");
+    }
+
+    @Test
+    void whoAsksIsToldHowFarADownloadIsAndNothingIsWritten() {
         PrintStream before = System.err;
         ByteArrayOutputStream said = new ByteArrayOutputStream();
         System.setErr(new PrintStream(said, true, StandardCharsets.UTF_8));
         try {
-            hub.fault("HEAD config.json", status(429, "Retry-After", "7"), status(429, "Retry-After", "8"));
-            client().open(repository());
-            hub.fault("HEAD config.json", status(429, "Retry-After", "9"));
-            client("HF_HUB_DISABLE_PROGRESS_BARS", "1").open(repository());
+            assertThat(client().open(repository()).file("model.safetensors")).isPresent();
         } finally {
             System.setErr(before);
         }
-        assertThat(said.toString(StandardCharsets.UTF_8))
-                .contains("answers 429", "waiting 7 seconds", "waiting 8 seconds")
-                .doesNotContain("waiting 9 seconds");
+        String task = "DOWNLOAD org/tiny-model/model.safetensors of " + WEIGHTS.length;
+        assertThat(told.events)
+                .startsWith(task + " begun", task + ": 0")
+                .endsWith(task + ": " + WEIGHTS.length, task + " ended");
+        assertThat(said.size()).isZero();
+    }
+
+    @Test
+    void aDownloadThatFailsEndsForWhoeverIsTold() {
+        for (int i = 0; i < 5; i++) {
+            hub.fault("GET model.safetensors", status(503));
+        }
+        HubRepository opened = client().open(repository());
+        assertThatThrownBy(() -> opened.file("model.safetensors")).hasMessageContaining("503");
+        assertThat(told.events.get(told.events.size() - 1)).endsWith(" ended");
+    }
+
+    @Test
+    void whatTheListenerThrowsReachesWhoeverAsked() {
+        told.failure = new IllegalStateException("stop");
+        HubRepository opened = client().open(repository());
+        assertThatThrownBy(() -> opened.file("model.safetensors")).isSameAs(told.failure);
+        told.failure = null;
+        assertThat(opened.file("model.safetensors").orElseThrow()).hasBinaryContent(WEIGHTS);
     }
 
     // Redirects

@@ -2,6 +2,7 @@ package dev.loupe.backend.pytorch;
 
 import dev.loupe.array.DType;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.OpTable;
 import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.Map;
@@ -26,6 +27,21 @@ final class SixteenBits {
         /** Sums whose steps libtorch would round, and functions that it has no good one for. */
         WIDE
     }
+
+    /** The kinds of ops on operands of a type; those without a line are rounded once. */
+    private static final OpTable<DType, Kind> KINDS = new OpTable<DType, Kind>()
+            .line(Op.MatMul.class, (op, operand) -> Kind.PRODUCT)
+            .line(Op.Linear.class, (op, operand) -> Kind.PRODUCT)
+            .line(Op.Attention.class, (op, operand) -> Kind.PRODUCT)
+            // libtorch's own for bfloat16 loses the numbers near 0.
+            .line(Op.Unary.class, (op, operand) -> op.kind() == Op.UnaryKind.ERF ? Kind.WIDE : Kind.ROUNDED_ONCE)
+            .line(Op.CumSum.class, (op, operand) -> Kind.WIDE)
+            .line(Op.RmsNorm.class, (op, operand) -> Kind.WIDE)
+            .line(Op.Rotate.class, (op, operand) -> Kind.WIDE)
+            .line(Op.Reduce.class, (op, operand) -> switch (op.kind()) {
+                case MAX, MIN -> Kind.ROUNDED_ONCE;
+                case SUM, MEAN, PROD -> Kind.WIDE;
+            });
 
     private final Map<DType, Set<Kind>> computed = new EnumMap<>(DType.class);
 
@@ -56,23 +72,11 @@ final class SixteenBits {
     boolean widens(Op op, DType operand) {
         return operand.isSixteenBits()
                 && !TorchMovement.moves(op)
-                && !computed.getOrDefault(operand, Set.of()).contains(kind(op));
+                && !computed.getOrDefault(operand, Set.of()).contains(kind(op, operand));
     }
 
-    private static Kind kind(Op op) {
-        if (op instanceof Op.MatMul || op instanceof Op.Linear || op instanceof Op.Attention) {
-            return Kind.PRODUCT;
-        } else if (op instanceof Op.Unary unary && unary.kind() == Op.UnaryKind.ERF) {
-            // libtorch's own for bfloat16 loses the numbers near 0.
-            return Kind.WIDE;
-        } else if (op instanceof Op.CumSum || op instanceof Op.RmsNorm || op instanceof Op.Rotate) {
-            return Kind.WIDE;
-        } else if (op instanceof Op.Reduce reduce) {
-            return switch (reduce.kind()) {
-                case MAX, MIN -> Kind.ROUNDED_ONCE;
-                case SUM, MEAN, PROD -> Kind.WIDE;
-            };
-        }
-        return Kind.ROUNDED_ONCE;
+    private static Kind kind(Op op, DType operand) {
+        Kind known = KINDS.find(op, operand);
+        return known == null ? Kind.ROUNDED_ONCE : known;
     }
 }

@@ -9,6 +9,7 @@ import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.util.cuda.CudaUtils;
 import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.plugin.ForeignLogging;
 import org.jspecify.annotations.Nullable;
 
 /** DJL's PyTorch engine, which is loaded once for the whole process, quietly and without the network. */
@@ -43,6 +44,7 @@ final class TorchEngine {
         // to its makers. What the user has set stays.
         setIfAbsent("ai.djl.offline");
         setIfAbsent("OPT_OUT_TRACKING");
+        ForeignLogging.beSilentWithoutProvider();
         NativeLibraries.setFlavorOfOwnLibtorch();
         try {
             PtEngineProvider provider = new PtEngineProvider();

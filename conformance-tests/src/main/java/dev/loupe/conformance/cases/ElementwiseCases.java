@@ -67,6 +67,12 @@ public final class ElementwiseCases {
             HostTensor right = inputs.tensor(PAIRS.get(i)[1], pattern, right(kind));
             cases.add(new OpCase(new Op.Binary(kind), List.of(left, right), pattern.label()));
         }
+        if (kind == Op.BinaryKind.POW) {
+            cases.add(new OpCase(
+                    new Op.Binary(kind),
+                    List.of(numbers(type, -2, -2, -2, -0.5, 3, 0, 0), numbers(type, 2, 3, -1, 2, 0, 2, 0)),
+                    "negative bases and zeros"));
+        }
         return cases;
     }
 
@@ -126,6 +132,14 @@ public final class ElementwiseCases {
         return cases;
     }
 
+    private static HostTensor numbers(DType type, double... values) {
+        HostTensor tensor = HostTensor.allocate(type, Shape.of(values.length));
+        for (int i = 0; i < values.length; i++) {
+            tensor.setDouble(i, values[i]);
+        }
+        return tensor;
+    }
+
     /** Numbers at and beyond the edges of the integer types, in both directions; of floating types, NaN and infinities too. */
     private static HostTensor edges(DType type) {
         if (type == DType.INT64) {
@@ -159,11 +173,7 @@ public final class ElementwiseCases {
             -0.0,
             1
         };
-        HostTensor edges = HostTensor.allocate(type, Shape.of(numbers.length));
-        for (int i = 0; i < numbers.length; i++) {
-            edges.setDouble(i, numbers[i]);
-        }
-        return edges;
+        return numbers(type, numbers);
     }
 
     static List<OpCase> full(DType type) {

@@ -249,6 +249,9 @@ public final class FusedCases {
         attention("no query sees anything", 1, 4, 4, 2, 2, 4, 4, Mask.NONE);
         attention("values of another width", 1, 7, 7, 2, 2, 6, 31, Mask.CAUSAL);
         attention("a long sequence", 1, 64, 207, 2, 2, 8, 8, Mask.CAUSAL);
+        // Gemma divides by another number than the root of a head's width.
+        attention("a scale of its own", 0.9, 2, 6, 6, 4, 2, 4, 4, Mask.CAUSAL);
+        attention("another mask for each row of the batch", 3, 5, 5, 2, 2, 4, 4, Mask.RANDOM);
     }
 
     private enum Mask {
@@ -259,6 +262,11 @@ public final class FusedCases {
     }
 
     private void attention(String note, long b, long p, long t, long h, long kv, long d, long e, Mask kind) {
+        attention(note, 1 / Math.sqrt((double) d), b, p, t, h, kv, d, e, kind);
+    }
+
+    private void attention(
+            String note, double scale, long b, long p, long t, long h, long kv, long d, long e, Mask kind) {
         HostTensor mask = HostTensor.allocate(DType.BOOL, Shape.of(b, 1, p, t));
         HostTensor chance = inputs.bools(mask.shape(), 0.3);
         for (int i = 0; i < mask.shape().elements(); i++) {
@@ -272,12 +280,6 @@ public final class FusedCases {
             };
             mask.setDouble(i, visible ? 1 : 0);
         }
-        add(
-                note,
-                new Op.Attention(1 / Math.sqrt((double) d)),
-                normal(b, p, h, d),
-                normal(b, t, kv, d),
-                normal(b, t, kv, e),
-                mask);
+        add(note, new Op.Attention(scale), normal(b, p, h, d), normal(b, t, kv, d), normal(b, t, kv, e), mask);
     }
 }

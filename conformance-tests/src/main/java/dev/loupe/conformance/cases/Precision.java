@@ -60,6 +60,24 @@ public final class Precision {
         };
     }
 
+    /** The number that a bit pattern of a 16-bit type stands for. */
+    public static double value(DType type, short pattern) {
+        return switch (type) {
+            case FLOAT16 -> HalfFloats.fromFloat16(pattern);
+            case BFLOAT16 -> HalfFloats.fromBfloat16(pattern);
+            default -> throw new IllegalArgumentException(type + " is not a 16-bit type");
+        };
+    }
+
+    /** The bit pattern of a 16-bit type that stands for what a number rounds to: to nearest, ties to even. */
+    public static short pattern(DType type, float number) {
+        return switch (type) {
+            case FLOAT16 -> HalfFloats.toFloat16(number);
+            case BFLOAT16 -> HalfFloats.toBfloat16(number);
+            default -> throw new IllegalArgumentException(type + " is not a 16-bit type");
+        };
+    }
+
     /** The unit in the last place of a finite number in a type. */
     public static double ulp(double value, DType type) {
         double magnitude = Math.max(Math.abs(value), smallestNormal(type));

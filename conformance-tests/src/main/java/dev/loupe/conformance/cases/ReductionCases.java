@@ -1,6 +1,7 @@
 package dev.loupe.conformance.cases;
 
 import dev.loupe.array.DType;
+import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.conformance.cases.Inputs.Domain;
 import dev.loupe.conformance.cases.Inputs.Pattern;
@@ -63,10 +64,21 @@ final class ReductionCases {
         for (int i = 0; i < SHAPES.size(); i++) {
             cases.add(reduce(kind, SHAPES.get(i), List.of(AXES[i]), i, inputs));
         }
+        if (kind != Op.ReduceKind.PROD) {
+            cases.add(new OpCase(
+                    new Op.Reduce(kind, List.of(1), false), List.of(negative(inputs.normal(4, 6))), "negative values"));
+        }
         cases.add(reduce(kind, Shape.of(4, 6), List.of(0, 1), 0, inputs));
         cases.add(reduce(kind, Shape.of(2, 3, 4, 5), List.of(1, 3), 1, inputs));
         cases.add(reduce(kind, Shape.of(2, 3, 4, 5), List.of(0, 1, 2, 3), 0, inputs));
         return cases;
+    }
+
+    private static HostTensor negative(HostTensor numbers) {
+        for (int i = 0; i < numbers.shape().elements(); i++) {
+            numbers.setDouble(i, -1 - Math.abs(numbers.getDouble(i)));
+        }
+        return numbers;
     }
 
     private static OpCase reduce(Op.ReduceKind kind, Shape shape, List<Integer> axes, int i, Inputs inputs) {

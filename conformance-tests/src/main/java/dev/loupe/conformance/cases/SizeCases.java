@@ -94,6 +94,25 @@ public final class SizeCases {
             add("a wide last axis", new Op.Activation(kind), normal(5, WIDE));
         }
         add("a wide last axis", new Op.Binary(Op.BinaryKind.MUL), normal(5, WIDE), normal(WIDE));
+        gradients();
+    }
+
+    private void gradients() {
+        for (Op.ActivationKind kind : Op.ActivationKind.values()) {
+            add("a wide last axis", new Op.ActivationGradient(kind), normal(3, WIDE), normal(3, WIDE));
+        }
+        add("a wide last axis", new Op.NormGradient(true, 1e-5), normal(3, WIDE), normal(3, WIDE));
+        add("a wide last axis", new Op.NormGradient(false, 1e-6), normal(3, WIDE), normal(3, WIDE));
+        // Shares that add up to 1, and their logarithms.
+        HostTensor shares = HostTensor.allocate(type, Shape.of(3, WIDE));
+        HostTensor logarithms = HostTensor.allocate(type, Shape.of(3, WIDE));
+        for (int i = 0; i < shares.shape().elements(); i++) {
+            double share = (1 + Math.sin(i)) / WIDE;
+            shares.setDouble(i, share);
+            logarithms.setDouble(i, Math.log(share + 1e-6));
+        }
+        add("a wide last axis", new Op.SoftmaxGradient(1), growing(3, WIDE), shares);
+        add("a wide last axis", new Op.LogSoftmaxGradient(1), growing(3, WIDE), logarithms);
     }
 
     private void products() {

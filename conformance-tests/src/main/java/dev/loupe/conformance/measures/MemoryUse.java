@@ -1,26 +1,31 @@
 package dev.loupe.conformance.measures;
 
-import java.io.IOException;
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
+import java.util.function.ToLongFunction;
 import org.apiguardian.api.API;
 
 /**
  * How much memory something keeps that is done again and again: the Java heap and direct buffers after a collection,
- * and, where the operating system tells it (Linux), what grows of the process outside the heap.
+ * and, where it can be seen (Linux), what is resident outside the heap.
  */
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class MemoryUse {
 
-    private static final Path STATUS = Path.of("/proc/self/statm");
-    private static final long PAGE = 4096;
     private static final long MIB = 1 << 20;
-    private static final int BATCHES = 8;
+
+    /** So many readings in a row are looked at together. */
+    private static final int TOGETHER = 4;
+
+    private static final int MOST = 16;
+
+    /** How long a batch may take that is made larger since a round is quick. */
+    private static final long BATCH_NANOS = Duration.ofMillis(250).toNanos();
+
+    private static final int LARGER = 10;
 
     private MemoryUse() {}
 
@@ -32,89 +37,108 @@ public final class MemoryUse {
     }
 
     /**
-     * Throws if rounds keep memory. What is kept is kept every time: they fail only if all but one of several
-     * batches of rounds grow, and the second that doesn't ends the test. Pools and caches that fill, compiled code, and
-     * whatever else a process takes once, so count for nothing.
+     * Throws if rounds keep memory. What is kept is kept every time: memory is read after each of several batches of
+     * rounds, and what counts is the median of the growth between any two of the last few readings. Pools and caches
+     * that fill, a compiler at work, and whatever else a process takes once or gives back, so count for nothing. Where
+     * the answer isn't plain there are more batches.
      *
-     * @param rounds how many make a batch
+     * @param rounds how many make a batch, at least; of quick ones that keep little there are more
      * @param bytes how much one round keeps if it frees nothing
-     * @param nativeMemory whether to look outside the heap, too
-     * @throws AssertionError if nearly every batch keeps more than half of that
+     * @throws AssertionError if rounds keep more than half of that
      */
-    public static void check(String what, int rounds, long bytes, boolean nativeMemory, Round round) throws Exception {
-        for (int i = 0; i < Math.max(8, rounds / 4); i++) {
+    public static void check(String what, int rounds, long bytes, Round round) throws Exception {
+        try (HeapSize held = HeapSize.hold()) {
+            int batch = warmUp(rounds, bytes, round);
+            long kept = batch * bytes;
+            List<Reading> readings = new ArrayList<>(List.of(Reading.now()));
+            while (true) {
+                for (int i = 0; i < batch; i++) {
+                    round.run();
+                }
+                readings.add(Reading.now());
+                List<Reading> lately = readings.subList(Math.max(0, readings.size() - TOGETHER), readings.size());
+                Growth heap = Growth.of(lately, Reading::heap);
+                Growth outside = Growth.of(lately, Reading::outside);
+                long most = Math.max(heap.median(), outside.median());
+                boolean last = readings.size() == MOST;
+                if (lately.size() == TOGETHER && most < kept / 4 || last && most <= kept / 2) {
+                    return;
+                }
+                boolean steady = (heap.median() > outside.median() ? heap : outside).isSteady();
+                // A few more would end the process rather than the test.
+                boolean fills =
+                        readings.size() > 2 && most > Runtime.getRuntime().maxMemory() / 8;
+                if (last || most > kept / 4 * 3 && (fills || steady && readings.size() > TOGETHER)) {
+                    throw new AssertionError(batch + " rounds of " + what + " keep " + inWords(heap.median())
+                            + " in the heap and direct buffers, " + inWords(outside.median()) + " outside, after "
+                            + readings.size() + " readings; a round that frees what it should keeps nothing, one that"
+                            + " frees nothing keeps " + inWords(bytes));
+                }
+            }
+        }
+    }
+
+    /** Fills pools and caches, and tells how many rounds make a batch whose growth stands out from noise. */
+    private static int warmUp(int rounds, long bytes, Round round) throws Exception {
+        int first = Math.max(8, rounds / 4);
+        long start = System.nanoTime();
+        for (int i = 0; i < first; i++) {
             round.run();
         }
-        // A heap gives back what it doesn't need in steps, a few collections long.
-        for (int i = 0; i < 4; i++) {
-            System.gc();
-        }
-        long limit = rounds * bytes / 2;
-        List<Long> heaps = new ArrayList<>();
-        List<Long> processes = new ArrayList<>();
-        for (int batch = 0; batch < BATCHES && !wouldFillTheHeap(heaps, limit); batch++) {
-            long heap = heapAndBuffers();
-            long process = resident();
-            long outside = process - Runtime.getRuntime().totalMemory();
-            for (int i = 0; i < rounds; i++) {
-                round.run();
+        long each = Math.max(1, (System.nanoTime() - start) / first);
+        // What keeps a mebibyte shows in a few rounds.
+        long most = bytes < MIB / 4 ? (long) rounds * LARGER : rounds;
+        return (int) Math.max(rounds, Math.min(most, BATCH_NANOS / each));
+    }
+
+    /**
+     * Growth from one reading to the next.
+     *
+     * @param median over any two of some readings, so that single ones count little
+     * @param least between neighbours
+     */
+    private record Growth(long median, long least) {
+        static Growth of(List<Reading> readings, ToLongFunction<Reading> bytes) {
+            List<Long> slopes = new ArrayList<>();
+            long least = Long.MAX_VALUE;
+            for (int i = 0; i < readings.size(); i++) {
+                for (int j = i + 1; j < readings.size(); j++) {
+                    long growth = bytes.applyAsLong(readings.get(j)) - bytes.applyAsLong(readings.get(i));
+                    slopes.add(growth / (j - i));
+                    least = j == i + 1 ? Math.min(least, growth) : least;
+                }
             }
-            heaps.add(heapAndBuffers() - heap);
-            // A heap that grows makes the first grow, one that shrinks the second; what leaks makes both.
-            long after = resident();
-            long growth = Math.min(after - process, after - Runtime.getRuntime().totalMemory() - outside);
-            processes.add(nativeMemory ? growth : 0);
-            if (enough(heaps, limit) && enough(processes, limit)) {
-                return;
-            }
+            slopes.sort(null);
+            return new Growth(slopes.get(slopes.size() / 2), least);
         }
-        throw new AssertionError(rounds + " rounds of " + what + ", " + heaps.size() + " times, kept " + inWords(heaps)
-                + " in the heap and direct buffers, " + inWords(processes)
-                + " outside; a round that frees what it should keeps nothing, one that frees nothing keeps "
-                + inWords(bytes));
-    }
 
-    /** Whether so much is reachable after every batch that a few more would end the process rather than the test. */
-    private static boolean wouldFillTheHeap(List<Long> heaps, long limit) {
-        long kept = heaps.stream().mapToLong(Long::longValue).sum();
-        return heaps.size() >= 2
-                && heaps.stream().allMatch(bytes -> bytes > limit)
-                && kept > Runtime.getRuntime().maxMemory() / 4;
-    }
-
-    /** Whether two batches kept nothing: one may have met with memory that was given back by others. */
-    private static boolean enough(List<Long> growth, long limit) {
-        return growth.stream().filter(bytes -> bytes <= limit).count() >= 2;
-    }
-
-    private static String inWords(List<Long> growth) {
-        return growth.stream().map(MemoryUse::inWords).collect(Collectors.joining(", "));
+        /** Whether no reading is far below what would be expected after the one before. */
+        boolean isSteady() {
+            return least > median / 4 * 3;
+        }
     }
 
     private static String inWords(long bytes) {
         return Math.abs(bytes) < MIB ? bytes / 1024 + " KiB" : bytes / MIB + " MiB";
     }
 
-    private static long heapAndBuffers() {
-        // Twice: what a cleaner frees is gone only after its reference was processed.
-        System.gc();
-        System.gc();
-        long bytes = Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
-        for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
-            bytes += pool.getMemoryUsed();
-        }
-        return bytes;
-    }
-
-    /** All memory of the process that is resident, the heap's pages too. */
-    private static long resident() {
-        if (!Files.isReadable(STATUS)) {
-            return 0;
-        }
-        try {
-            return Long.parseLong(Files.readString(STATUS).split(" ", -1)[1]) * PAGE;
-        } catch (IOException e) {
-            return 0;
+    /**
+     * What is in use after a collection.
+     *
+     * @param heap bytes in the heap and direct buffers
+     * @param outside bytes outside the heap; always 0 where that can't be seen
+     */
+    private record Reading(long heap, long outside) {
+        static Reading now() {
+            // Twice: what a cleaner frees is gone only after its reference was processed.
+            System.gc();
+            System.gc();
+            long bytes =
+                    Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
+            for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class)) {
+                bytes += pool.getMemoryUsed();
+            }
+            return new Reading(bytes, NativeMemory.resident());
         }
     }
 }

@@ -4,6 +4,10 @@ import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
+import dev.loupe.backend.Placement;
+import dev.loupe.backend.PreparedGraph;
+import dev.loupe.backend.Segment;
+import dev.loupe.backend.Segments;
 import dev.loupe.conformance.cases.Inputs;
 import dev.loupe.conformance.cases.Inputs.Domain;
 import dev.loupe.conformance.cases.Inputs.Pattern;
@@ -22,6 +26,7 @@ import dev.loupe.conformance.measures.Oracle;
 import dev.loupe.conformance.measures.PreparedBlock;
 import dev.loupe.conformance.measures.Tolerances;
 import dev.loupe.graph.Op;
+import dev.loupe.graph.TensorType;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -139,6 +144,39 @@ public final class NumericsRules {
                     List<HostTensor> found = OnBackend.execute(bench.backend(), one.op(), one.inputs());
                     OperationRules.compare(one, found, bench.oracle(), attempt.report());
                 }));
+    }
+
+    @Rule("8.4")
+    Stream<Trial> int64IsExactInGraphs() {
+        return Stream.of(new Trial("graph", attempt -> {
+            TensorType whole = TensorType.of(DType.INT64, Shape.of(4));
+            Segment segment = new Segment(
+                    "whole-numbers",
+                    Placement.ANYWHERE,
+                    false,
+                    List.of(whole, whole, whole, whole, whole),
+                    List.of(0, 1),
+                    List.of(),
+                    List.of(
+                            new Segment.Step(new Op.Unary(Op.UnaryKind.NEG), List.of(0), List.of(2)),
+                            new Segment.Step(new Op.Binary(Op.BinaryKind.ADD), List.of(0, 1), List.of(3)),
+                            new Segment.Step(new Op.Binary(Op.BinaryKind.MAX), List.of(2, 3), List.of(4))),
+                    List.of(2, 3, 4));
+            long big = (1L << 53) + 1;
+            HostTensor x = HostTensor.of(Shape.of(4), big, -big, (1L << 62) + 1, 7L);
+            HostTensor y = HostTensor.of(Shape.of(4), 2L, -2L, 2L, big);
+            List<HostTensor> expected = List.of(
+                    HostTensor.of(Shape.of(4), -big, big, -(1L << 62) - 1, -7L),
+                    HostTensor.of(Shape.of(4), big + 2, -big - 2, (1L << 62) + 3, big + 7),
+                    HostTensor.of(Shape.of(4), big + 2, big, (1L << 62) + 3, big + 7));
+            try (PreparedGraph graph = bench.backend().prepare(segment, Segments.NO_WEIGHTS)) {
+                List<HostTensor> found = OnBackend.run(bench.backend(), graph, List.of(x, y), segment.outputs());
+                for (int i = 0; i < expected.size(); i++) {
+                    Comparison.of(found.get(i), expected.get(i), null)
+                            .check("slot " + segment.outputs().get(i) + " of a graph of int64");
+                }
+            }
+        }));
     }
 
     @Rule("8.5")

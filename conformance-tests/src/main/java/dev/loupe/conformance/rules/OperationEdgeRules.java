@@ -87,6 +87,26 @@ public final class OperationEdgeRules {
                 }));
     }
 
+    @Rule("3.8")
+    Stream<Trial> zerosOfBothSignsAreEqual() {
+        return bench.floats().stream()
+                .map(type -> new Trial("zeros/" + type.label(), attempt -> {
+                    HostTensor x = numbers(type, -0.0, 0.0, -0.0, 0.0);
+                    assertThat(longs(new Op.ArgReduce(true, 0, false), x))
+                            .as("argmax of -0, 0, -0, 0")
+                            .containsExactly(0);
+                    assertThat(longs(new Op.ArgReduce(false, 0, false), numbers(type, 0.0, -0.0, 0.0)))
+                            .as("argmin of 0, -0, 0")
+                            .containsExactly(0);
+                    assertThat(second(new Op.TopK(3, 0, true), x))
+                            .as("indices of the largest 3 of -0, 0, -0, 0")
+                            .containsExactly(0, 1, 2);
+                    assertThat(second(new Op.TopK(3, 0, false), x))
+                            .as("of the smallest 3")
+                            .containsExactly(0, 1, 2);
+                }));
+    }
+
     @Rule("3.11")
     Stream<Trial> anIndexOutsideIsRefused() {
         HostTensor data = numbers(DType.FLOAT32, 1, 2, 3, 4);
@@ -197,6 +217,58 @@ public final class OperationEdgeRules {
                             List<OpCase> cases = ElementwiseCases.special(op, type, attempt.random(0));
                             attempt.each(cases, OpCase::describe, one -> judge(one, attempt));
                         })));
+    }
+
+    @Rule("3.19")
+    Stream<Trial> zerosKeepTheirSigns() {
+        return bench.floats().stream()
+                .map(type -> new Trial("signs-of-zeros/" + type.label(), attempt -> {
+                    HostTensor x = numbers(type, 0.0, -0.0, 0.0, -0.0);
+                    HostTensor y = numbers(type, -1, -1, 1, 1);
+                    signs(new Op.Unary(UnaryKind.NEG), List.of(x), "-+-+");
+                    signs(new Op.Unary(UnaryKind.ABS), List.of(x), "++++");
+                    signs(new Op.Unary(UnaryKind.SQRT), List.of(x), "+-+-");
+                    signs(new Op.Binary(BinaryKind.MUL), List.of(x, y), "-++-");
+                    signs(new Op.Binary(BinaryKind.DIV), List.of(x, y), "-++-");
+                    signs(new Op.Binary(BinaryKind.ADD), List.of(x, x), "+-+-");
+                    signs(new Op.Binary(BinaryKind.SUB), List.of(y, y), "++++");
+                    signs(new Op.Where(), List.of(HostTensor.of(Shape.of(4), true, true, false, false), x, x), "+-+-");
+                    signs(new Op.Slice(0, 1, Op.Slice.TO_END, 2), List.of(x), "--");
+                    signs(new Op.Concat(0), List.of(x, x), "+-+-+-+-");
+                }));
+    }
+
+    private void signs(Op op, List<HostTensor> operands, String expected) {
+        StringBuilder found = new StringBuilder();
+        for (double value : only(op, operands.toArray(new HostTensor[0])).toDoubleArray()) {
+            found.append(value != 0 ? "?" : Math.copySign(1, value) < 0 ? "-" : "+");
+        }
+        assertThat(found.toString())
+                .as("the signs of the zeros that %s gives", op.name())
+                .isEqualTo(expected);
+    }
+
+    @Rule("3.19")
+    Stream<Trial> comparisonsKnowNanAndZero() {
+        return bench.floats().stream()
+                .map(type -> new Trial("comparisons/" + type.label(), attempt -> {
+                    double nan = Double.NaN;
+                    double inf = Double.POSITIVE_INFINITY;
+                    HostTensor x = numbers(type, nan, nan, 1, 0.0, -0.0, inf, -inf);
+                    HostTensor y = numbers(type, nan, 1, nan, -0.0, 0.0, inf, inf);
+                    compares(BinaryKind.EQ, x, y, 0, 0, 0, 1, 1, 1, 0);
+                    compares(BinaryKind.NE, x, y, 1, 1, 1, 0, 0, 0, 1);
+                    compares(BinaryKind.LT, x, y, 0, 0, 0, 0, 0, 0, 1);
+                    compares(BinaryKind.LE, x, y, 0, 0, 0, 1, 1, 1, 1);
+                    compares(BinaryKind.GT, x, y, 0, 0, 0, 0, 0, 0, 0);
+                    compares(BinaryKind.GE, x, y, 0, 0, 0, 1, 1, 1, 0);
+                }));
+    }
+
+    private void compares(BinaryKind kind, HostTensor x, HostTensor y, double... expected) {
+        assertThat(only(new Op.Binary(kind), x, y).toDoubleArray())
+                .as("NaN, NaN, 1, 0, -0, inf, -inf %s NaN, 1, NaN, -0, 0, inf, inf", new Op.Binary(kind).name())
+                .containsExactly(expected);
     }
 
     @Rule("3.20")

@@ -169,7 +169,9 @@ public record HarvestJob(
             return loaded;
         }
         return loaded.with(dictionaries.stream()
-                .map(name -> Dictionaries.load(name).spliced().withErrorTerm())
+                .map(name -> Dictionaries.load(name, null, options.listener())
+                        .spliced()
+                        .withErrorTerm())
                 .toArray(SplicedDictionary[]::new));
     }
 

@@ -88,8 +88,8 @@ public final class JobJson {
         return Sha256.of(job.toJson());
     }
 
-    /** A tokenizer is no data; jobs have none. */
-    @JsonIgnoreProperties("tokenizer")
+    /** A tokenizer and a listener are no data; jobs have none. */
+    @JsonIgnoreProperties({"tokenizer", "listener"})
     private interface OptionsAsJson {}
 
     private static final class LabelToJson extends JsonSerializer<DType> {
