@@ -99,16 +99,13 @@ public final class InterventionCosts {
         long after = ProcessMemory.resident();
         say(
                 "%s: resident after 30 selections and values %d MB, after %d more %d MB: %+.2f%% (at most +1%%)",
-                backend,
-                before / MEGABYTE,
-                SELECTIONS,
-                after / MEGABYTE,
-                100.0 * (after - before) / before);
+                backend, before / MEGABYTE, SELECTIONS, after / MEGABYTE, 100.0 * (after - before) / before);
     }
 
     private void selected(Tokens tokens, SplittableRandom random) {
         long position = random.nextInt(tokens.positions());
-        try (Tensor vector = model.tensors().randn(random.nextLong(), model.config().dModel())) {
+        try (Tensor vector =
+                model.tensors().randn(random.nextLong(), model.config().dModel())) {
             run(RunRequest.of(tokens)
                     .interventions(
                             Intervention.scale("z", 3, random.nextDouble()).heads(random.nextInt(12)),
@@ -122,8 +119,7 @@ public final class InterventionCosts {
     private void generation() {
         Tokens prompt = Gpt2Small.tokens(1, 32);
         // So small that the tokens stay the same: another length would be another generation.
-        try (Tensor vector =
-                model.tensors().randn(1, model.config().dModel()).mul(1e-6)) {
+        try (Tensor vector = model.tensors().randn(1, model.config().dModel()).mul(1e-6)) {
             Intervention steering = Intervention.add("resid_post", 6, vector);
             GenerateOptions plain = GenerateOptions.greedy(STEPS).withStopAtEos(false);
             pair(
@@ -147,8 +143,7 @@ public final class InterventionCosts {
         long[] other = corrupted.row(0);
         other[3] = (other[3] + 1) % model.config().dVocab();
         LogitMetric metric = LogitMetric.logitDifference(5, 9);
-        try (ActivationCache clean = model.runWithCache(
-                        Tokens.of(other), HookFilter.glob("*hook_resid_pre,*hook_z"))
+        try (ActivationCache clean = model.runWithCache(Tokens.of(other), HookFilter.glob("*hook_resid_pre,*hook_z"))
                 .cache()) {
             ActivationPatching patching = ActivationPatching.of(model, corrupted, clean, metric);
             pair(

@@ -117,7 +117,8 @@ class PagesOfDocumentationTest {
     void theTextsOfInterventionsReadBackAndRun() throws IOException {
         Pattern row = Pattern.compile("^\\| .* \\| `(.*)` \\|$", Pattern.MULTILINE);
         String page = Files.readString(ROOT.resolve("docs/interventions.md"));
-        Matcher matcher = row.matcher(page.substring(page.indexOf("| TransformerLens hook"), page.indexOf("```java\nList<")));
+        Matcher matcher =
+                row.matcher(page.substring(page.indexOf("| TransformerLens hook"), page.indexOf("```java\nList<")));
         List<Intervention> all = new ArrayList<>();
         while (matcher.find()) {
             if (!matcher.group(1).startsWith("--")) {
