@@ -16,5 +16,7 @@ set "LOUPE_OPTIONS=loupe-args"
 if "%LOUPE_CODE%"=="2" set "LOUPE_OPTIONS=loupe-short"
 if not "%LOUPE_CODE%"=="0" if not "%LOUPE_CODE%"=="2" exit /b 1
 
+rem libtorch's threads would spin while they wait, which makes a run many times slower beside other programs.
+if not defined OMP_WAIT_POLICY set "OMP_WAIT_POLICY=PASSIVE"
 "%LOUPE_JAVA%" "@%LOUPE_OUT%\%LOUPE_OPTIONS%" %LOUPE_JAVA_OPTS% dev.loupe.cli.Main %*
 exit /b %ERRORLEVEL%

@@ -43,6 +43,12 @@ public interface Checkpoint extends AutoCloseable {
     interface WeightConsumer {
         /** Takes one weight of the graph. */
         void accept(String name, HostTensor weight);
+
+        /** Whether it may keep a weight that it has taken; otherwise the memory can be used again for the next. */
+        @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+        default boolean keeps() {
+            return true;
+        }
     }
 
     /** Unmaps the files. */

@@ -33,13 +33,31 @@ public interface Backend extends AutoCloseable {
     }
 
     /**
+     * Bytes that all tensors of this backend together may take, where something else than the device's memory sets the
+     * limit: Java's heap, say. {@link Long#MAX_VALUE} if nothing does.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    default long memoryLimit() {
+        return Long.MAX_VALUE;
+    }
+
+    /**
      * Whether {@link #prepare} compiles: the planner then hands over whole regions in few standard forms. If
      * not, it hands over just what a run needs, with fused ops where nobody looks inside.
      */
     boolean compiles();
 
     /**
-     * Takes data in. The data may be kept: whoever calls won't write to it again.
+     * Whether {@link #upload} may keep the data itself. Where it always makes a copy, the memory can be used again as soon
+     * as it returns, so that a model is loaded through the same few buffers.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    default boolean keepsUploads() {
+        return true;
+    }
+
+    /**
+     * Takes data in. The data may be kept, unless {@link #keepsUploads} denies it: whoever calls won't write to it again.
      *
      * @param placement where the data is needed, for backends with several devices
      * @throws UnsupportedOperationException if the data type is not among the capabilities; names it

@@ -112,8 +112,18 @@ final class ModelLoading {
             Graph graph = building.build(config, GraphOptions.plain(computed));
             WeightMemory.check(config.modelName(), graph, backend);
             graph.constants().forEach((name, constant) -> accept(graph, backend, weights, name, constant));
-            source.accept((name, weight) ->
-                    accept(graph, backend, weights, name, weight.to(typeIn(graph, name, options.dtype()))));
+            source.accept(new Checkpoint.WeightConsumer() {
+                @Override
+                public void accept(String name, HostTensor weight) {
+                    HostTensor typed = weight.to(typeIn(graph, name, options.dtype()));
+                    ModelLoading.accept(graph, backend, weights, name, typed);
+                }
+
+                @Override
+                public boolean keeps() {
+                    return backend.keepsUploads();
+                }
+            });
             Set<String> missing = new TreeSet<>(graph.weights().keySet());
             missing.removeAll(weights.keySet());
             if (!missing.isEmpty()) {

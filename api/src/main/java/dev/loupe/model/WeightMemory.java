@@ -6,10 +6,6 @@ import dev.loupe.backend.Backend;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.StoreWeights;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -18,7 +14,7 @@ import java.util.Set;
 /** Whether a model's weights find room, looked at before the first is read. */
 final class WeightMemory {
 
-    private static final Path MEMINFO = Path.of("/proc/meminfo");
+    private static final long SMALL = 256L << 20;
     private static final double GIB = 1L << 30;
 
     private WeightMemory() {}
@@ -30,7 +26,7 @@ final class WeightMemory {
      */
     static void check(String model, Graph graph, Backend backend) {
         long device = backend.memoryBytes();
-        check(model, graph, backend, device > 0 ? device : availableHere());
+        check(model, graph, backend, device > 0 ? device : MainMemory.available());
     }
 
     /**
@@ -40,7 +36,10 @@ final class WeightMemory {
      */
     static void check(String model, Graph graph, Backend backend, long available) {
         long needed = bytes(graph);
-        if (available <= 0 || needed <= available) {
+        // Asking for Java's limits takes longer than a small model does to load.
+        long limit = needed < SMALL ? Long.MAX_VALUE : backend.memoryLimit();
+        long there = available <= 0 ? limit : Math.min(available, limit);
+        if (needed <= there) {
             return;
         }
         List<String> would = new ArrayList<>();
@@ -48,17 +47,22 @@ final class WeightMemory {
             boolean computes = backend.capabilities().computeDTypes().contains(type);
             boolean stores = backend.capabilities().storeDTypes().contains(type);
             long so = bytes(graph, type, stores);
-            if ((computes || stores) && so <= available) {
+            if ((computes || stores) && so <= there) {
                 would.add(type + " (" + gib(so) + ")");
             }
         }
+        String java = limit == there
+                ? "; or give Java more, in whose memory this backend's tensors lie: -Xmx for its heap and"
+                        + " -XX:MaxDirectMemorySize outside of it, which otherwise is as much"
+                : "";
         throw new OutOfTensorMemoryException("'" + model + "' needs " + gib(needed) + " for its weights, and "
-                + gib(available) + " of memory are there for '" + backend.id() + "' on " + backend.device() + ". "
+                + gib(there) + " of memory are there for '" + backend.id() + "' on " + backend.device() + ". "
                 + (would.isEmpty()
                         ? "No data type would make it fit: load fewer layers (firstNLayers), or use a device with"
                                 + " more memory, or several (nDevices)"
                         : "It would fit in " + String.join(" or in ", would)
-                                + "; or use a device with more memory, or several (nDevices)"));
+                                + "; or use a device with more memory, or several (nDevices)")
+                + java);
     }
 
     private static long bytes(Graph graph) {
@@ -80,22 +84,5 @@ final class WeightMemory {
 
     private static String gib(long bytes) {
         return String.format(Locale.ROOT, "%.1f GiB", bytes / GIB);
-    }
-
-    // What Linux could give without taking anything from others; elsewhere nobody says it without guessing.
-    private static long availableHere() {
-        if (!Files.isReadable(MEMINFO)) {
-            return 0;
-        }
-        try {
-            // Not Files.lines, which fails on a thread that is interrupted.
-            return Files.readAllLines(MEMINFO).stream()
-                    .filter(line -> line.startsWith("MemAvailable:"))
-                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
-                    .findFirst()
-                    .orElse(0);
-        } catch (IOException e) {
-            throw new UncheckedIOException("Can't read " + MEMINFO + ": " + e, e);
-        }
     }
 }

@@ -56,7 +56,7 @@ class StoredWeightsTest {
         assertThatThrownBy(() -> HookedTransformer.fromConfig(
                         huge, 1, LoadOptions.defaults().withBackend("reference")))
                 .isInstanceOf(OutOfTensorMemoryException.class)
-                .hasMessageContainingAll("GiB for its weights", "'reference' on cpu", "firstNLayers");
+                .hasMessageContainingAll("GiB for its weights", "'reference' on cpu", "firstNLayers", "-Xmx");
     }
 
     @Test

@@ -22,6 +22,20 @@ final class ProcessMemory {
         return status("VmHWM");
     }
 
+    /** Of those that are resident now, the process' own: what no file could give back. */
+    static long own() {
+        return status("RssAnon");
+    }
+
+    /** Has {@link #peak} begin anew; nothing happens where the system doesn't allow that. */
+    static void forgetPeak() {
+        try {
+            Files.writeString(Path.of("/proc/self/clear_refs"), "5");
+        } catch (IOException e) {
+            System.out.println("The peak can't begin anew: " + e);
+        }
+    }
+
     private static long status(String key) {
         try {
             for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {

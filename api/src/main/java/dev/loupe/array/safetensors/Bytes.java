@@ -1,11 +1,12 @@
 package dev.loupe.array.safetensors;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /** Where a file's bytes come from. */
-interface Bytes {
+interface Bytes extends Closeable {
 
     /** How many there are. */
     long size();
@@ -17,6 +18,7 @@ interface Bytes {
     ByteBuffer at(long position, long most) throws IOException;
 
     /** Gives memory and files back. */
+    @Override
     void close() throws IOException;
 
     /** Bytes that are in memory already. */

@@ -90,9 +90,20 @@ final class LoadedCheckpoint implements Checkpoint {
         listener.begun(task);
         try {
             processing.run(reader, (name, weight) -> {
-                HostTensor converted = weight.to(dtype);
+                boolean converts = weight.dtype() != dtype;
+                HostTensor converted = converts ? reader.allocate(dtype, weight.shape()) : weight;
+                if (converts) {
+                    weight.copyTo(converted);
+                }
                 consumer.accept(name, converted);
-                handover.done(weight, converted);
+                if (consumer.keeps()) {
+                    handover.done(weight, converted);
+                } else {
+                    reader.recycle(weight);
+                    if (converts) {
+                        reader.recycle(converted);
+                    }
+                }
                 done[0] = Math.min(total, done[0] + converted.bytes());
                 listener.progress(task, done[0]);
             });

@@ -9,8 +9,10 @@ import dev.loupe.array.Shape;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.IntBuffer;
+import java.util.ArrayDeque;
 import java.util.Collections;
+import java.util.Deque;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,8 +20,9 @@ import java.util.Set;
 
 /**
  * Reads tensors of a checkpoint as weights of the graph: arranged by their rules' layouts, in one data type.
- * Besides the weight that is being read nothing is held but one buffer of the size of the largest tensor that
- * is not stored as the graph wants it. Used by one thread.
+ * Besides the weights that are being read nothing is held but one buffer of the size of the largest tensor that
+ * is not stored as the graph wants it, and the memory of weights that were {@linkplain #recycle given back}. Used by one
+ * thread.
  */
 final class WeightReader implements RawWeights {
 
@@ -37,6 +40,7 @@ final class WeightReader implements RawWeights {
     private final DType dtype;
     private final Handover handover;
     private final int mostBytes;
+    private final Map<Long, Deque<ByteBuffer>> idle = new HashMap<>();
     private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
 
     /**
@@ -91,7 +95,7 @@ final class WeightReader implements RawWeights {
                 .orElseThrow(() -> new IllegalArgumentException(tensors.source() + " has none of " + rule.sources()));
         SafetensorsFile file = tensors.holder(source);
         handover.expect(shape(weight).elements() * dtype.bytes());
-        HostTensor result = HostTensor.allocate(dtype, shape(weight), mostBytes);
+        HostTensor result = allocate(dtype, shape(weight));
         long[] stored = sizes(rule);
         if (rule.layout() == Layout.AS_IS) {
             file.copy(source, 0, result.shape().elements(), result, 0);
@@ -104,6 +108,21 @@ final class WeightReader implements RawWeights {
             scale(rule, result);
         }
         return result;
+    }
+
+    /** Memory for a weight, with anything in it: used before, if there is such. */
+    HostTensor allocate(DType type, Shape shape) {
+        Deque<ByteBuffer> sameSize = idle.get(shape.elements() * type.bytes());
+        ByteBuffer buffer = sameSize == null ? null : sameSize.poll();
+        return buffer == null ? HostTensor.allocate(type, shape, mostBytes) : new HostTensor(type, shape, buffer);
+    }
+
+    /** Takes the memory of a weight back, which nobody reads any more, for others of the same size. */
+    void recycle(HostTensor weight) {
+        if (weight.parts().size() == 1) {
+            idle.computeIfAbsent(weight.bytes(), size -> new ArrayDeque<>())
+                    .push(weight.parts().get(0));
+        }
     }
 
     private static void scale(Rule rule, HostTensor result) {
@@ -129,34 +148,7 @@ final class WeightReader implements RawWeights {
             int band = Math.min(BAND, rows - first);
             HostTensor some = scratch(Shape.of(band, columns));
             file.copy(source, (long) first * columns, (long) band * columns, some, 0);
-            if (dtype.bytes() == Integer.BYTES) {
-                transposeInts(some.data().asIntBuffer(), band, columns, result, first, rows);
-            } else {
-                transposeElements(some.data(), band, columns, result, first, rows);
-            }
-        }
-    }
-
-    /** By way of arrays, whose loops are compiled in a fraction of the time that those over buffers take. */
-    private static void transposeInts(IntBuffer from, int band, int columns, HostTensor result, int first, int rows) {
-        int[] elements = new int[band * columns];
-        from.get(elements);
-        int[] line = new int[band];
-        for (int column = 0; column < result.shape().size(0); column++) {
-            for (int row = 0; row < band; row++) {
-                line[row] = elements[row * columns + column];
-            }
-            result.from((long) column * rows + first).asIntBuffer().put(line);
-        }
-    }
-
-    private void transposeElements(ByteBuffer from, int band, int columns, HostTensor result, int first, int rows) {
-        int width = dtype.bytes();
-        for (int column = 0; column < result.shape().size(0); column++) {
-            ByteBuffer to = result.from((long) column * rows + first);
-            for (int row = 0; row < band; row++) {
-                copyElement(from, row * columns + column, to, row, width);
-            }
+            TransposedBand.of(dtype.bytes(), some.data(), band, columns).writeTo(result, first, rows);
         }
     }
 

@@ -135,6 +135,9 @@ final class Kernels {
     }
 
     private static PtNDArray attention(Op.Attention op, Operands at) {
+        boolean fused = fuses(at.on(), at.in(0), at.in(1));
+        // Products as small as these are slower in 16 bits: oneDNN prepares itself anew for every number of keys.
+        boolean wide = at.on().isCpu() && !fused && TorchTypes.of(at.in(0)).isSixteenBits();
         return at.on()
                 .call(
                         "attention",
@@ -143,8 +146,9 @@ final class Kernels {
                         at.in(2),
                         at.in(3),
                         op.scale(),
-                        fuses(at.on(), at.in(0), at.in(1)),
-                        at.on().isCpu());
+                        fused,
+                        at.on().isCpu(),
+                        wide);
     }
 
     /**

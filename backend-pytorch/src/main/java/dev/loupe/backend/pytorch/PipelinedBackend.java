@@ -71,6 +71,11 @@ final class PipelinedBackend implements Backend {
     }
 
     @Override
+    public boolean keepsUploads() {
+        return false;
+    }
+
+    @Override
     public TensorHandle upload(HostTensor data, Placement placement) {
         return stage(placement).upload(data, placement);
     }

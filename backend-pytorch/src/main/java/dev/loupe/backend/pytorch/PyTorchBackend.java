@@ -63,6 +63,11 @@ final class PyTorchBackend extends InterpretingBackend {
     }
 
     @Override
+    public boolean keepsUploads() {
+        return false;
+    }
+
+    @Override
     public TensorHandle upload(HostTensor data, Placement placement) {
         hasSixteenBits |= data.dtype().isSixteenBits();
         device.retain();
@@ -187,6 +192,7 @@ final class PyTorchBackend extends InterpretingBackend {
     }
 
     private List<TensorHandle> compute(Op op, List<TensorHandle> inputs, PtNDArray[] arrays) {
+        device.forgetStaging();
         if (op instanceof Op.Full full) {
             return List.of(full(full));
         } else if (op instanceof Op.Cast cast && cast.to().isSixteenBits()) {

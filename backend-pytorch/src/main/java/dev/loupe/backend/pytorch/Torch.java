@@ -367,6 +367,8 @@ final class Torch {
             return IValue.from((double) number);
         } else if (value instanceof Boolean flag) {
             return IValue.from((boolean) flag);
+        } else if (value instanceof long[] list) {
+            return IValue.listFrom(list);
         }
         return IValue.from(((Number) value).longValue());
     }

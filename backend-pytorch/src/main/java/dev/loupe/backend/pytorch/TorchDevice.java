@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -43,6 +44,7 @@ final class TorchDevice implements AutoCloseable {
     private final AtomicLong users = new AtomicLong();
     private final AtomicBoolean closed = new AtomicBoolean();
     private volatile @Nullable Managers open;
+    private volatile @Nullable PtNDArray staging;
 
     /** The manager of the device's arrays, and that of arrays on the CPU, the same on a CPU. */
     private record Managers(PtNDManager own, PtNDManager host) {}
@@ -99,6 +101,7 @@ final class TorchDevice implements AutoCloseable {
         if (users.get() == 0 && last != null) {
             open = null;
             scalars.clear();
+            staging = null;
             last.own().close();
         }
     }
@@ -174,6 +177,43 @@ final class TorchDevice implements AutoCloseable {
             }
         }
         return Torch.full(manager(), TorchTypes.carrier(dtype), shape.toArray(), value);
+    }
+
+    /** An array with anything in it, on a manager's device: on the CPU for bfloat16. */
+    PtNDArray empty(PtNDManager where, DType type, long... sizes) {
+        return type == DType.BFLOAT16
+                ? call("empty_bfloat16", scalar(DType.FLOAT32, 0), (Object) sizes)
+                : where.create(new ai.djl.ndarray.types.Shape(sizes), TorchTypes.carrier(type));
+    }
+
+    /**
+     * Does something with memory that is kept for the next who asks, one at a time, until {@link #forgetStaging}.
+     *
+     * @param elements how many it holds at least
+     */
+    synchronized PtNDArray staged(DType type, long elements, Function<PtNDArray, PtNDArray> use) {
+        PtNDArray kept = staging;
+        if (kept == null || TorchTypes.of(kept) != type || kept.getShape().size() < elements) {
+            forgetStaging();
+            kept = empty(manager(), type, elements);
+            staging = kept;
+        }
+        return use.apply(kept);
+    }
+
+    /** Frees what {@link #staged} keeps, if anything. */
+    void forgetStaging() {
+        if (staging != null) {
+            dropStaging();
+        }
+    }
+
+    private synchronized void dropStaging() {
+        PtNDArray kept = staging;
+        staging = null;
+        if (kept != null) {
+            kept.close();
+        }
     }
 
     /** Runs one of the functions in {@code ops.py}. */

@@ -1,8 +1,6 @@
 package dev.loupe.backend.pytorch;
 
-import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
-import ai.djl.pytorch.engine.PtNDManager;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
@@ -23,15 +21,27 @@ final class Transfer {
     private Transfer() {}
 
     static PtNDArray upload(TorchDevice device, HostTensor data, boolean columnsInRows) {
-        PtNDArray array = filled(device.host(), data, TorchTypes.carrier(data.dtype()));
-        if (!device.isCpu()) {
+        if (columnsInRows && data.parts().size() == 1) {
+            return uploadFactor(device, data);
+        }
+        boolean direct = device.isCpu();
+        PtNDArray array = filled(
+                data,
+                direct
+                        ? device.empty(device.host(), data.dtype(), data.shape().toArray())
+                        : device.host()
+                                .create(
+                                        new ai.djl.ndarray.types.Shape(
+                                                data.shape().toArray()),
+                                        TorchTypes.carrier(data.dtype())));
+        if (!direct) {
             try (PtNDArray staged = array) {
                 array = Torch.move(staged, device.manager());
             }
-        }
-        if (data.dtype() == DType.BFLOAT16) {
-            try (PtNDArray bits = array) {
-                array = device.call("bits_as_bfloat16", bits);
+            if (data.dtype() == DType.BFLOAT16) {
+                try (PtNDArray bits = array) {
+                    array = device.call("bits_as_bfloat16", bits);
+                }
             }
         }
         if (!columnsInRows) {
@@ -40,6 +50,21 @@ final class Transfer {
         try (PtNDArray rows = array) {
             return device.call("columns_in_a_row", rows);
         }
+    }
+
+    /**
+     * A matrix on the CPU, with its columns in rows: by way of memory that serves one after the other, since fresh memory
+     * for each, given back at once, leaves holes that nothing fits into.
+     */
+    private static PtNDArray uploadFactor(TorchDevice device, HostTensor data) {
+        long elements = data.shape().elements();
+        return device.staged(data.dtype(), elements, staging -> {
+            Torch.fill(staging, data.parts().get(0).duplicate().clear());
+            try (PtNDArray part = Torch.slice(staging, 0, 0, elements, 1);
+                    PtNDArray matrix = Torch.reshape(part, data.shape().toArray())) {
+                return device.call("columns_in_a_row", matrix);
+            }
+        });
     }
 
     /** A copy on a device of an array from anywhere. */
@@ -53,9 +78,7 @@ final class Transfer {
         }
     }
 
-    private static PtNDArray filled(PtNDManager host, HostTensor data, DataType type) {
-        PtNDArray array =
-                host.create(new ai.djl.ndarray.types.Shape(data.shape().toArray()), type);
+    private static PtNDArray filled(HostTensor data, PtNDArray array) {
         boolean done = false;
         try {
             List<ByteBuffer> parts = data.parts();
@@ -81,7 +104,7 @@ final class Transfer {
         HostTensor into = shape.elements() * dtype.bytes() < LARGE
                 ? HostTensor.allocateHeap(dtype, shape)
                 : HostTensor.allocate(dtype, shape);
-        if (dtype == DType.BFLOAT16) {
+        if (dtype == DType.BFLOAT16 && !device.isCpu()) {
             try (PtNDArray bits = device.call("bits_as_float16", array)) {
                 read(device, bits, into);
             }

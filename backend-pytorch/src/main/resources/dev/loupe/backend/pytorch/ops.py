@@ -12,12 +12,14 @@ class Ops(Module):
     return torch._safe_softmax(x, dim)
   def layer_norm(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
     return torch.layer_norm(x, [torch.size(x, -1)], None, None, eps)
+  def inverse_rms(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
+    length = torch.linalg_vector_norm(x, 2, [-1], True)
+    mean_square = torch.div(torch.mul(length, length), torch.size(x, -1))
+    return torch.rsqrt(torch.add(mean_square, eps))
   def rms_norm(self: __torch__.Ops, x: Tensor, eps: float) -> Tensor:
-    mean_square = torch.mean(torch.mul(x, x), [-1], True)
-    return torch.mul(x, torch.rsqrt(torch.add(mean_square, eps)))
+    return torch.mul(x, (self).inverse_rms(x, eps, ))
   def rms_norm_weighted(self: __torch__.Ops, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    mean_square = torch.mean(torch.mul(x, x), [-1], True)
-    return torch.mul(torch.mul(x, torch.rsqrt(torch.add(mean_square, eps))), weight)
+    return torch.mul(torch.mul(x, (self).inverse_rms(x, eps, )), weight)
   def rotate(self: __torch__.Ops, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     c = torch.unsqueeze(cos, 2)
     s = torch.unsqueeze(sin, 2)
@@ -29,10 +31,15 @@ class Ops(Module):
     turned_second = torch.add(torch.mul(second, c), torch.mul(first, s))
     rest = torch.slice(x, 3, torch.mul(half, 2), width)
     return torch.cat([turned_first, turned_second, rest], 3)
-  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, fused: bool, ask: bool) -> Tensor:
-    queries = torch.transpose(q, 1, 2)
-    keys = torch.transpose(k, 1, 2)
-    values = torch.transpose(v, 1, 2)
+  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, fused: bool, ask: bool, wide: bool) -> Tensor:
+    if wide:
+      queries = torch.transpose(torch.to(q, 6), 1, 2)
+      keys = torch.transpose(torch.to(k, 6), 1, 2)
+      values = torch.transpose(torch.to(v, 6), 1, 2)
+    else:
+      queries = torch.transpose(q, 1, 2)
+      keys = torch.transpose(k, 1, 2)
+      values = torch.transpose(v, 1, 2)
     kv = torch.size(k, 2)
     group = torch.floordiv(torch.size(q, 2), kv)
     if fused:
@@ -44,10 +51,13 @@ class Ops(Module):
         pattern = torch.softmax(torch.where(mask, scores, -inf), 3)
         z = torch.matmul(pattern, values)
       else:
-        groups = torch.unflatten(queries, 1, [kv, group])
-        scores = torch.mul_(torch.matmul(groups, torch.unsqueeze(torch.transpose(keys, 2, 3), 2)), scale)
-        pattern = torch.softmax(torch.where(torch.unsqueeze(mask, 1), scores, -inf), 4)
-        z = torch.flatten(torch.matmul(pattern, torch.unsqueeze(values, 2)), 1, 2)
+        count = torch.size(q, 1)
+        rows = torch.reshape(queries, [torch.size(q, 0), kv, torch.mul(group, count), torch.size(q, 3)])
+        scores = torch.mul_(torch.matmul(rows, torch.transpose(keys, 2, 3)), scale)
+        groups = torch.unflatten(scores, 2, [group, count])
+        pattern = torch.softmax(torch.where(torch.unsqueeze(mask, 1), groups, -inf), 4)
+        sums = torch.matmul(torch.flatten(pattern, 2, 3), values)
+        z = torch.flatten(torch.unflatten(sums, 2, [group, count]), 1, 2)
     sees_something = torch.any(mask, 3, True)
     if ask:
       if bool(torch.all(sees_something)):
@@ -56,7 +66,11 @@ class Ops(Module):
         y = torch.where(sees_something, z, 0.)
     else:
       y = torch.where(sees_something, z, 0.)
-    return torch.transpose(y, 1, 2)
+    if wide:
+      narrow = torch.to(y, ops.prim.dtype(q))
+    else:
+      narrow = y
+    return torch.transpose(narrow, 1, 2)
   def order(self: __torch__.Ops, x: Tensor, dim: int, largest: bool) -> Tensor:
     by_size = torch.argsort(x, stable=True, dim=dim, descending=largest)
     nan = torch.gather(torch.ne(x, x), dim, by_size)
@@ -130,6 +144,8 @@ class Ops(Module):
     return torch.to(torch.clamp(whole, -2147483648, 2147483647), 3)
   def to_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
     return torch.to(x, 15)
+  def empty_bfloat16(self: __torch__.Ops, any: Tensor, sizes: List[int]) -> Tensor:
+    return torch.empty(sizes, dtype=15)
   def bits_as_bfloat16(self: __torch__.Ops, x: Tensor) -> Tensor:
     return torch.view_copy(x, 15)
   def bits_as_float16(self: __torch__.Ops, x: Tensor) -> Tensor:

@@ -123,6 +123,17 @@ final class ReferenceBackend extends InterpretingBackend {
     }
 
     @Override
+    public boolean keepsUploads() {
+        return false;
+    }
+
+    /** Tensors are Java arrays. */
+    @Override
+    public long memoryLimit() {
+        return Runtime.getRuntime().maxMemory();
+    }
+
+    @Override
     public Capabilities capabilities() {
         return CAPABILITIES;
     }

@@ -150,7 +150,25 @@ public final class TensorRules {
                             Comparison.of(handles.download(handle), data, null).check("what came back");
                         }
                     });
+                    if (!bench.backend().keepsUploads()) {
+                        checkThatNothingIsKept(data);
+                    }
                 }));
+    }
+
+    private void checkThatNothingIsKept(HostTensor data) {
+        for (boolean factor : new boolean[] {false, true}) {
+            HostTensor used = HostTensor.allocate(data.dtype(), data.shape());
+            used.data().put(0, data.data(), 0, data.data().capacity());
+            TensorHandle handle = bench.backend().upload(used, new Placement(0, 1, factor));
+            try {
+                used.data().put(0, new byte[used.data().capacity()]);
+                Comparison.of(bench.backend().download(handle), data, null)
+                        .check("what came back once the buffer that was uploaded was used for something else");
+            } finally {
+                handle.close();
+            }
+        }
     }
 
     @Rule("2.6")

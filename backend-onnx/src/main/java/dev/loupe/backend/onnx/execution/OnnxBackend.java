@@ -81,6 +81,11 @@ public final class OnnxBackend implements Backend {
     }
 
     @Override
+    public long memoryLimit() {
+        return OnnxRuntime.mostDirectMemory();
+    }
+
+    @Override
     public Capabilities capabilities() {
         // The runtime's 16-bit functions are no faster than float32's, or missing: weights are kept so, and widened.
         return new Capabilities(EnumSet.allOf(DType.class), computed, EnumSet.of(DType.FLOAT16, DType.BFLOAT16), true);
@@ -93,7 +98,11 @@ public final class OnnxBackend implements Backend {
 
     @Override
     public TensorHandle upload(HostTensor data, Placement placement) {
-        return OnnxHandle.of(runtime, data);
+        // A factor is in memory once, in the form in which its product reads it, as soon as that is there.
+        boolean replaceable = placement.factor()
+                && splitsProducts()
+                && (data.dtype() == DType.FLOAT32 || data.dtype() == DType.FLOAT64);
+        return OnnxHandle.of(runtime, data, replaceable);
     }
 
     @Override

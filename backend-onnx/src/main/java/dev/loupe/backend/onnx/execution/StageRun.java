@@ -11,6 +11,7 @@ import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.backend.onnx.lowering.BlockedAttention;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.OnnxSession;
+import dev.loupe.backend.onnx.runtime.PackedWeight;
 import dev.loupe.backend.onnx.stage.Schedule;
 import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.backend.onnx.stage.StageDivision;
@@ -140,12 +141,21 @@ abstract sealed class StageRun {
             this.product = product;
             OnnxHandle weight = weight(weights, product.weight());
             stored = Stages.isStored(product, weight);
-            lease = backend.sessions()
+            lease = acquire(weight);
+            weight.letGo(() -> {
+                ReferenceCountedCache.Lease<OnnxSession> own = acquire(weight);
+                return PackedWeight.of(backend.runtime(), own.value(), own::close, weight.dtype(), weight.shape());
+            });
+        }
+
+        private ReferenceCountedCache.Lease<OnnxSession> acquire(OnnxHandle weight) {
+            return backend()
+                    .sessions()
                     .acquire(
                             Stages.key(product, weight),
                             key -> new OnnxSession(
-                                    backend.runtime(),
-                                    Stages.model(product, weight, Stages.describe(segment, product.step())),
+                                    backend().runtime(),
+                                    Stages.model(product, weight, Stages.describe(segment(), product.step())),
                                     gpu()));
         }
 

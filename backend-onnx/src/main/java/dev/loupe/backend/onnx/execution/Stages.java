@@ -99,7 +99,7 @@ final class Stages {
         String result = model.node(operands.size() == 3 ? "Gemm" : "MatMul", operands);
         result = narrow ? Float16.cast(model, result, DType.FLOAT16) : result;
         model.output(result, product);
-        return new OnnxSession.Model(what, model.build(), inputs, List.of(result), external);
+        return new OnnxSession.Model(what, model.build(), inputs, List.of(result), external, weight.isReplaceable());
     }
 
     /** A group without regard to where it stands: slots are numbered in the order in which they turn up. */

@@ -22,6 +22,7 @@ public final class MemoryPool {
 
     private static final int SMALLEST = 256;
     private static final long ALWAYS_KEPT = 64L << 20;
+    private static final long MOST_GARBAGE = 128L << 20;
     private static final int DECAY_EVERY = 1 << 14;
 
     private final long mostIdle;
@@ -107,6 +108,11 @@ public final class MemoryPool {
         } else {
             free.computeIfAbsent(size, key -> new ConcurrentLinkedDeque<>()).addFirst(buffer);
         }
+    }
+
+    /** So many bytes of memory that didn't come from here are garbage now, as what is dropped here is. */
+    void dropped(int bytes) {
+        drop(bytes, MOST_GARBAGE);
     }
 
     // Java frees direct memory when it collects, which it doesn't do for the sake of memory outside its heap.

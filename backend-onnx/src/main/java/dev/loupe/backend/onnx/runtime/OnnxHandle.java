@@ -10,8 +10,11 @@ import dev.loupe.array.Shape;
 import dev.loupe.backend.TensorHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import org.apiguardian.api.API;
+import org.jspecify.annotations.Nullable;
 
 /** A tensor in direct memory, together with the runtime's view of it. */
 @API(status = API.Status.INTERNAL, since = "0.1")
@@ -20,23 +23,60 @@ public final class OnnxHandle implements TensorHandle {
     // Copying a small tensor out costs little, and its memory can be used again at once.
     private static final int COPIED_OUT_BELOW = 1 << 18;
 
+    /** Instead of the number of users, while the numbers are being let go. */
+    private static final int AWAY = Integer.MIN_VALUE;
+
     private final OnnxRuntime runtime;
     private final DType dtype;
     private final Shape shape;
-    private final Memory memory;
-    private final ByteBuffer data;
-    private final OnnxTensor tensor;
+    private final Object place;
+    private final boolean replaceable;
     private final AtomicInteger users = new AtomicInteger(1);
 
+    /** Null while the numbers lie elsewhere only. */
+    private volatile @Nullable Content content;
+
+    /** Where they lie too, once {@link #letGo} has been told. Guarded by this. */
+    private @Nullable Elsewhere elsewhere;
+
+    /** The numbers, and the runtime's view of them. */
+    private record Content(Memory memory, ByteBuffer data, OnnxTensor tensor) {}
+
+    /** Another place that holds a tensor's numbers. Used by one thread at a time. */
+    public interface Elsewhere extends AutoCloseable {
+
+        /** Writes all of them. */
+        void read(HostTensor into);
+
+        @Override
+        void close();
+    }
+
     /** A tensor over memory, one share of which becomes the tensor's. */
-    private OnnxHandle(OnnxRuntime runtime, DType dtype, Shape shape, Memory memory, ByteBuffer data) {
+    private OnnxHandle(
+            OnnxRuntime runtime,
+            DType dtype,
+            Shape shape,
+            Memory memory,
+            ByteBuffer data,
+            Object place,
+            boolean replaceable) {
         this.runtime = runtime;
         this.dtype = dtype;
         this.shape = shape;
-        this.memory = memory;
-        this.data = data;
+        this.place = place;
+        this.replaceable = replaceable;
+        this.content = content(memory, data);
+    }
+
+    private OnnxHandle(OnnxRuntime runtime, DType dtype, Shape shape, Memory memory, ByteBuffer data) {
+        this(runtime, dtype, shape, memory, data, memory, false);
+    }
+
+    private Content content(Memory memory, ByteBuffer data) {
         try {
-            this.tensor = OnnxTensor.createTensor(runtime.environment(), data, shape.toArray(), javaType(dtype));
+            OnnxTensor tensor = OnnxTensor.createTensor(runtime.environment(), data, shape.toArray(), javaType(dtype));
+            return new Content(memory, data, tensor);
         } catch (OrtException e) {
             memory.release();
             throw new IllegalStateException("ONNX Runtime refused a tensor " + dtype + " " + shape, e);
@@ -53,14 +93,69 @@ public final class OnnxHandle implements TensorHandle {
 
     /** A tensor of the given numbers: over the same memory if that is direct, otherwise over a copy. */
     public static OnnxHandle of(OnnxRuntime runtime, HostTensor host) {
+        return of(runtime, host, false);
+    }
+
+    /**
+     * A tensor of the given numbers: over the same memory if that is direct, otherwise over a copy.
+     *
+     * @param replaceable whether it may {@linkplain #letGo let go} of them, if it lies over the same memory
+     */
+    public static OnnxHandle of(OnnxRuntime runtime, HostTensor host, boolean replaceable) {
         int bytes = bytes(host.dtype(), host.shape());
         ByteBuffer data = host.data();
         if (data.isDirect()) {
-            return new OnnxHandle(runtime, host.dtype(), host.shape(), new Memory(data, null), data);
+            return new OnnxHandle(
+                    runtime, host.dtype(), host.shape(), new Memory(data, null), data, new Object(), replaceable);
         }
         OnnxHandle copy = allocate(runtime, host.dtype(), host.shape());
-        copy.data.put(0, data, 0, bytes);
+        copy.content().data().put(0, data, 0, bytes);
         return copy;
+    }
+
+    /** Part of a tensor's rows that is being written. */
+    static OnnxHandle over(OnnxRuntime runtime, DType dtype, Shape shape, ByteBuffer data) {
+        return new OnnxHandle(runtime, dtype, shape, new Memory(data, null), data);
+    }
+
+    /**
+     * Lets go of the numbers, if it is a tensor that may and nobody reads them just now. They are the same elsewhere, and
+     * are read from there as soon as anybody wants them here; from then on they lie in both places.
+     *
+     * @param taker gives the other place, which is closed with this; null to keep the numbers after all
+     */
+    public synchronized void letGo(Supplier<? extends @Nullable Elsewhere> taker) {
+        Content held = content;
+        if (!replaceable || held == null || elsewhere != null || !users.compareAndSet(1, AWAY)) {
+            return;
+        }
+        try {
+            elsewhere = taker.get();
+            if (elsewhere != null) {
+                content = null;
+                held.tensor().close();
+                held.memory().release();
+                runtime.pool().dropped(held.data().capacity());
+            }
+        } finally {
+            users.set(1);
+        }
+    }
+
+    private Content content() {
+        Content held = content;
+        return held != null ? held : readAgain();
+    }
+
+    private synchronized Content readAgain() {
+        Content held = content;
+        if (held == null) {
+            HostTensor numbers = HostTensor.allocate(dtype, shape);
+            Objects.requireNonNull(elsewhere).read(numbers);
+            held = content(new Memory(numbers.data(), null), numbers.data());
+            content = held;
+        }
+        return held;
     }
 
     private static int bytes(DType dtype, Shape shape) {
@@ -76,7 +171,8 @@ public final class OnnxHandle implements TensorHandle {
 
     /** The same elements under another shape with as many of them; shares the memory. */
     public OnnxHandle view(Shape other) {
-        return new OnnxHandle(runtime, dtype, other, memory.share(), data);
+        Content held = content();
+        return new OnnxHandle(runtime, dtype, other, held.memory().share(), held.data(), place, false);
     }
 
     private static OnnxJavaType javaType(DType dtype) {
@@ -95,30 +191,50 @@ public final class OnnxHandle implements TensorHandle {
     public HostTensor toHost() {
         retain();
         try {
-            if (data.capacity() < COPIED_OUT_BELOW) {
+            Content held = content;
+            if (held == null) {
+                return readElsewhere();
+            } else if (held.data().capacity() < COPIED_OUT_BELOW) {
                 HostTensor copy = HostTensor.allocateHeap(dtype, shape);
-                copy.data().put(0, data, 0, data.capacity());
+                copy.data().put(0, held.data(), 0, held.data().capacity());
                 return copy;
             }
-            memory.escape();
-            return new HostTensor(dtype, shape, data);
+            held.memory().escape();
+            return new HostTensor(dtype, shape, held.data());
         } finally {
             release();
         }
     }
 
+    // Who looks at a weight doesn't mean to have it in memory twice from then on.
+    private synchronized HostTensor readElsewhere() {
+        HostTensor numbers = HostTensor.allocate(dtype, shape);
+        Objects.requireNonNull(elsewhere).read(numbers);
+        return numbers;
+    }
+
     /** The numbers, for reading and, in a tensor that is still being made, writing, while the handle is open. */
     public HostTensor inPlace() {
-        return new HostTensor(dtype, shape, data);
+        return new HostTensor(dtype, shape, content().data());
     }
 
     OnnxTensor tensor() {
-        return tensor;
+        return content().tensor();
     }
 
     /** Equal for two tensors if they lie in the same memory. */
     public Object place() {
-        return memory;
+        return place;
+    }
+
+    /** Whether the numbers lie here, and not elsewhere only. */
+    public boolean isHere() {
+        return content != null;
+    }
+
+    /** Whether this may {@linkplain #letGo let go} of its numbers. */
+    public boolean isReplaceable() {
+        return replaceable;
     }
 
     /**
@@ -127,20 +243,42 @@ public final class OnnxHandle implements TensorHandle {
      * @throws IllegalStateException if it is closed
      */
     public void retain() {
-        int before;
-        do {
-            before = users.get();
-            if (before == 0) {
-                throw new IllegalStateException("A closed tensor " + dtype + " " + shape + " was given to a run");
-            }
-        } while (!users.compareAndSet(before, before + 1));
+        if (count(1) == 0) {
+            throw new IllegalStateException("A closed tensor " + dtype + " " + shape + " was given to a run");
+        }
     }
 
     /** Undoes one {@link #retain}. */
     public void release() {
-        if (users.decrementAndGet() == 0) {
-            tensor.close();
-            memory.release();
+        if (count(-1) == 1) {
+            free();
+        }
+    }
+
+    /** Changes the number of users, but not from 0. Gives the number before. */
+    private int count(int by) {
+        int before;
+        do {
+            before = users.get();
+            while (before == AWAY) {
+                Thread.onSpinWait();
+                before = users.get();
+            }
+            if (before == 0) {
+                return 0;
+            }
+        } while (!users.compareAndSet(before, before + by));
+        return before;
+    }
+
+    private synchronized void free() {
+        Content held = content;
+        if (held != null) {
+            held.tensor().close();
+            held.memory().release();
+        }
+        if (elsewhere != null) {
+            elsewhere.close();
         }
     }
 
@@ -156,7 +294,7 @@ public final class OnnxHandle implements TensorHandle {
 
     @Override
     public long nativeBytes() {
-        return data.capacity();
+        return shape.elements() * dtype.bytes();
     }
 
     @Override

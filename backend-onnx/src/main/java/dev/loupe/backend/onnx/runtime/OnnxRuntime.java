@@ -6,11 +6,17 @@ import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtProvider;
 import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.providers.OrtCUDAProviderOptions;
+import java.lang.management.ManagementFactory;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apiguardian.api.API;
 
 /** What all sessions of one backend share: the process' environment, threads, memory. */
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class OnnxRuntime {
+
+    private static final Pattern MOST_DIRECT = Pattern.compile("-XX:MaxDirectMemorySize=(\\d{1,15})([kKmMgGtT]?)");
 
     // The environment is the process' own: whoever makes it first decides on the threads that sessions can share.
     private static int sharedThreads = -1;
@@ -53,6 +59,20 @@ public final class OnnxRuntime {
         } catch (IllegalStateException somebodyElseMadeIt) {
             return false;
         }
+    }
+
+    /** Bytes that Java lets direct buffers take: as many as its heap, unless it was told otherwise. */
+    public static long mostDirectMemory() {
+        return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+                .map(MOST_DIRECT::matcher)
+                .filter(Matcher::matches)
+                .mapToLong(size -> Long.parseLong(size.group(1)) << 10 * " kmgt".indexOf(unit(size.group(2))))
+                .filter(bytes -> bytes > 0)
+                .reduce(Runtime.getRuntime().maxMemory(), (before, last) -> last);
+    }
+
+    private static String unit(String suffix) {
+        return suffix.isEmpty() ? " " : suffix.toLowerCase(Locale.ROOT);
     }
 
     /** The version of ONNX Runtime. */

@@ -1,6 +1,7 @@
 package dev.loupe.backend.onnx.runtime;
 
 import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OnnxTensorLike;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import java.util.HashMap;
@@ -25,11 +26,25 @@ public final class OnnxSession implements AutoCloseable {
      * @param bytes the model, encoded
      * @param inputs names of its inputs
      * @param outputs names of its outputs
-     * @param weights values of its external weights, by name; kept open as long as the session
+     * @param weights values of its external weights, by name
+     * @param absorbs whether the session makes copies of the weights, in the form in which it reads them; otherwise it
+     *     reads the weights themselves, which are kept open as long as the session
      */
     @SuppressWarnings("ArrayRecordComponent") // nobody compares models
     public record Model(
-            String what, byte[] bytes, List<String> inputs, List<String> outputs, Map<String, OnnxHandle> weights) {}
+            String what,
+            byte[] bytes,
+            List<String> inputs,
+            List<String> outputs,
+            Map<String, OnnxHandle> weights,
+            boolean absorbs) {
+
+        /** A model whose session reads the weights where they are. */
+        public Model(
+                String what, byte[] bytes, List<String> inputs, List<String> outputs, Map<String, OnnxHandle> weights) {
+            this(what, bytes, inputs, outputs, weights, false);
+        }
+    }
 
     /**
      * Loads a model.
@@ -39,25 +54,41 @@ public final class OnnxSession implements AutoCloseable {
      */
     public OnnxSession(OnnxRuntime runtime, Model model, int gpu) {
         this.model = model;
-        this.weights = List.copyOf(model.weights().values());
-        this.weights.forEach(OnnxHandle::retain);
+        List<OnnxHandle> given = List.copyOf(model.weights().values());
+        this.weights = model.absorbs() ? List.of() : given;
+        given.forEach(OnnxHandle::retain);
         try (OrtSession.SessionOptions options = runtime.options(gpu)) {
             if (model.weights().values().stream()
                     .anyMatch(weight -> weight.dtype().isSixteenBits())) {
                 // Folding the widening of a stored weight would keep it in both types.
                 options.addConfigEntry("optimization.disable_specified_optimizers", "ConstantFolding");
             }
-            for (Map.Entry<String, OnnxHandle> weight : model.weights().entrySet()) {
-                options.addInitializer(weight.getKey(), weight.getValue().tensor());
+            if (model.absorbs()) {
+                absorb(options, model.weights());
+            } else {
+                for (Map.Entry<String, OnnxHandle> weight : model.weights().entrySet()) {
+                    options.addInitializer(weight.getKey(), weight.getValue().tensor());
+                }
             }
             this.session = runtime.environment().createSession(model.bytes(), options);
         } catch (OrtException e) {
-            this.weights.forEach(OnnxHandle::release);
+            given.forEach(OnnxHandle::release);
             throw new IllegalStateException(
                     "ONNX Runtime " + runtime.version() + " refused the model of " + model.what() + ": "
                             + e.getMessage(),
                     e);
         }
+        if (model.absorbs()) {
+            given.forEach(OnnxHandle::release);
+        }
+    }
+
+    private static void absorb(OrtSession.SessionOptions options, Map<String, OnnxHandle> weights) throws OrtException {
+        Map<String, OnnxTensorLike> values = new HashMap<>();
+        weights.forEach((name, weight) -> values.put(name, weight.tensor()));
+        options.addExternalInitializers(values);
+        // The runtime's own allocator would keep what is freed once the copy is rearranged.
+        options.addConfigEntry("session.use_device_allocator_for_initializers", "1");
     }
 
     /** Names of the inputs. */
