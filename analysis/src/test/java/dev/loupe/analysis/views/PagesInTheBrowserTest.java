@@ -375,11 +375,20 @@ class PagesInTheBrowserTest {
                     + `${svg.querySelectorAll("text").length > 4} ${parts[0].includes("var(")}`);
                   return new RealBlob(parts, options);
                 };
-                HTMLAnchorElement.prototype.click = function () { say(this.download); };
+                let saved = "";
+                HTMLAnchorElement.prototype.click = function () { saved = this.download; say(saved); };
                 const buttons = [...document.querySelectorAll("button.export")];
                 say(buttons.length);
                 buttons.filter(e => e.textContent === "SVG").forEach(e => e.click());
                 buttons[1].click();
+                // The page's clock runs ahead of the browser, which reads pictures in its own time.
+                let turns = 0;
+                const wait = () => {
+                  let work = 0;
+                  while (work < 2e7) work++;
+                  if (!saved.endsWith(".png") && ++turns < 80) setTimeout(wait, 10);
+                };
+                wait();
                 """);
         assertThat(said)
                 .startsWith("model toy-gpt2Loupe " + Provenance.version()
