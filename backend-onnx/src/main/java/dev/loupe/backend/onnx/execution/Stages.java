@@ -47,29 +47,10 @@ final class Stages {
         return stage.weight() != stage.step().inputs().get(1) && weight.dtype().isSixteenBits();
     }
 
-    /** As {@link #model(Stage.Product, OnnxHandle, String)}, for a weight that is fed in the type that it is stored in. */
-    private static OnnxSession.Model storedModel(Stage.Product stage, OnnxHandle weight, String what) {
-        ModelBuilder model = new ModelBuilder("product");
-        long out = weight.shape().size(1);
-        model.input(
-                "x", TensorType.of(DType.FLOAT32, ROWS, Dim.of(weight.shape().size(0))));
-        model.input(WEIGHT, TensorType.of(weight.dtype(), weight.shape()));
-        List<String> inputs = new ArrayList<>(List.of("x", WEIGHT));
-        List<String> operands = new ArrayList<>(List.of("x", Float16.cast(model, WEIGHT, DType.FLOAT32)));
-        if (stage.step().inputs().size() == 3) {
-            model.input("bias", TensorType.of(DType.FLOAT32, Dim.of(out)));
-            inputs.add("bias");
-            operands.add("bias");
-        }
-        String result = model.node(operands.size() == 3 ? "Gemm" : "MatMul", operands);
-        model.output(result, TensorType.of(DType.FLOAT32, ROWS, Dim.of(out)));
-        return new OnnxSession.Model(what, model.build(), inputs, List.of(result), Map.of());
-    }
-
     /** A product over all rows at once: {@code x [rows, in]}, and a bias if there is one. */
     static OnnxSession.Model model(Stage.Product stage, OnnxHandle weight, String what) {
         if (isStored(stage, weight)) {
-            return storedModel(stage, weight, what);
+            return StoredProduct.model(stage, weight, ROWS, what);
         }
         ModelBuilder model = new ModelBuilder("product");
         TensorType x = TensorType.of(weight.dtype(), ROWS, Dim.of(weight.shape().size(0)));

@@ -3,18 +3,21 @@ package dev.loupe.backend.onnx.execution;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.loupe.architecture.LoadOptions;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.onnx.OnnxBackendProvider;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whole models whose weights are kept in 16 bits, and widened as they are used. */
 class StoredSixteenBitsTest {
@@ -43,6 +46,25 @@ class StoredSixteenBitsTest {
             assertThat(narrow.generate(PROMPT, GenerateOptions.greedy(3)))
                     .isEqualTo(wide.generate(PROMPT, GenerateOptions.greedy(3)));
             assertThat(narrow.W_U().dtype()).isEqualTo(DType.FLOAT32);
+        }
+    }
+
+    /** An unembedding of 25 MB in float32, and a width that no number of blocks divides. */
+    @ParameterizedTest
+    @ValueSource(strings = {"toy-gpt2", "toy-llama"})
+    void aLargeMatrixIsWidenedByBlocks(String family) {
+        TransformerConfig config;
+        try (HookedTransformer toy = HookedTransformer.fromPretrained(family, LoadOptions.defaults())) {
+            config = toy.config().toBuilder().nLayers(1).dVocab(50001).build();
+        }
+        LoadOptions options = LoadOptions.defaults().withBackend("onnx").withThreads(1);
+        Tokens tokens = Tokens.of(new long[] {3, 50000, 17, 4}, new long[] {0, 1, 2, 3});
+        try (HookedTransformer wide = HookedTransformer.fromConfig(config, 7, options);
+                HookedTransformer narrow = HookedTransformer.fromConfig(config, 7, options.withDType(DType.BFLOAT16));
+                Tensor expected = wide.forward(tokens);
+                Tensor found = narrow.forward(tokens)) {
+            double largest = expected.abs().max().item();
+            assertThat(found.maxAbsDifference(expected)).isBetween(1e-6 * largest, 0.03 * largest);
         }
     }
 
