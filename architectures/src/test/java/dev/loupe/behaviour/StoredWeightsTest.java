@@ -46,6 +46,20 @@ class StoredWeightsTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"toy-gpt2", "toy-llama", "toy-mistral"})
+    void everyMatrixThatActivationsAreMultipliedByIsStored(String name) {
+        LoadOptions options =
+                LoadOptions.noProcessing().withBackend("reference").withDType(DType.BFLOAT16);
+        try (HookedTransformer stored = HookedTransformer.fromPretrained(name, options)) {
+            assertThat(stored.graph().weights()).allSatisfy((weight, value) -> {
+                boolean matrix =
+                        value.type().shape().rank() > 1 && !weight.contains("embed.W_E") && !weight.contains("W_pos");
+                assertThat(value.type().dtype()).as(weight).isEqualTo(matrix ? DType.BFLOAT16 : DType.FLOAT32);
+            });
+        }
+    }
+
     @Test
     @EnabledOnOs(OS.LINUX) // elsewhere nobody says how much memory there is
     void aModelThatFindsNoRoomIsRefusedBeforeItIsLoaded() {

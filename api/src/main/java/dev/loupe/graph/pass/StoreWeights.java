@@ -33,15 +33,22 @@ public record StoreWeights(DType stored) implements Pass {
         });
     }
 
-    /** Names of the weights that are nothing but factors of products: {@code W} of {@code x·W}. */
+    /**
+     * Names of the weights that are nothing but factors of products: {@code W} of {@code x·W}. Some products are with the
+     * heads of a matrix one by one; {@linkplain Op.SplitAxis telling them apart} is no use of it by itself.
+     */
     public static Set<String> factors(Graph graph) {
         Set<Value> factors = new HashSet<>();
         Set<Value> others = new HashSet<>(graph.outputs().values());
         for (Value value : graph.values()) {
-            boolean product =
-                    value.source() instanceof Value.Result result && result.op().isProduct();
+            Op op = value.source() instanceof Value.Result result ? result.op() : null;
             for (int i = 0; i < value.operands().size(); i++) {
-                (product && i == 1 ? factors : others).add(value.operands().get(i));
+                Value operand = value.operands().get(i);
+                if (op != null && op.isProduct() && i == 1) {
+                    factors.add(operand);
+                } else if (!(op instanceof Op.SplitAxis)) {
+                    others.add(operand);
+                }
             }
         }
         Set<String> names = new TreeSet<>();
