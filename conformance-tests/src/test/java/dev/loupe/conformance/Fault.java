@@ -74,9 +74,19 @@ class Fault {
         return given;
     }
 
-    /** Wraps a prepared graph. */
+    /** Wraps a prepared graph; as it stands, in one that asks {@link #run} at each run. */
     PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-        return sound;
+        return new Wrapped(sound) {
+            @Override
+            public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
+                return Fault.this.run(inputs, wanted, sound);
+            }
+        };
+    }
+
+    /** Runs a prepared graph; {@code sound} does it right. */
+    List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+        return sound.run(inputs, wanted);
     }
 
     /** Called when the backend is closed, with how often it was. */

@@ -26,13 +26,8 @@ final class GraphFaults {
 
     static final class IgnoresTheOrderWanted extends Fault {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    return super.run(inputs, wanted.stream().sorted().toList());
-                }
-            };
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            return sound.run(inputs, wanted.stream().sorted().toList());
         }
     }
 
@@ -82,15 +77,10 @@ final class GraphFaults {
 
     static final class ClosesItsInputs extends Fault {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = super.run(inputs, wanted);
-                    inputs.forEach(TensorHandle::close);
-                    return results;
-                }
-            };
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = sound.run(inputs, wanted);
+            inputs.forEach(TensorHandle::close);
+            return results;
         }
     }
 
@@ -148,22 +138,17 @@ final class GraphFaults {
     /** Gives other numbers for a result when something else is wanted, too. */
     static final class ObservingCosts extends Fault {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = new ArrayList<>(super.run(inputs, wanted));
-                    int last = results.size() - 1;
-                    if (last > 0 && results.get(last).dtype() == DType.FLOAT32) {
-                        HostTensor sloppy = MutantHandle.of(results.get(last))
-                                .data()
-                                .to(DType.BFLOAT16)
-                                .to(DType.FLOAT32);
-                        results.set(last, new MutantHandle(sloppy, true));
-                    }
-                    return results;
-                }
-            };
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = new ArrayList<>(sound.run(inputs, wanted));
+            int last = results.size() - 1;
+            if (last > 0 && results.get(last).dtype() == DType.FLOAT32) {
+                HostTensor sloppy = MutantHandle.of(results.get(last))
+                        .data()
+                        .to(DType.BFLOAT16)
+                        .to(DType.FLOAT32);
+                results.set(last, new MutantHandle(sloppy, true));
+            }
+            return results;
         }
     }
 

@@ -29,62 +29,42 @@ final class MemoryFaults {
     /** A kibibyte for each run, and nothing for inputs. */
     static final class KeepsARecordOfEachRun extends Keeps {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    kept.add(new byte[KIBIBYTE]);
-                    return super.run(inputs, wanted);
-                }
-            };
+        synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            kept.add(new byte[KIBIBYTE]);
+            return sound.run(inputs, wanted);
         }
     }
 
     static final class KeepsInputsOfRuns extends Keeps {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = super.run(inputs, wanted);
-                    HostTensor first = MutantHandle.of(inputs.get(0)).data();
-                    kept.add(HostTensor.allocateHeap(first.dtype(), first.shape()));
-                    return results;
-                }
-            };
+        synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = sound.run(inputs, wanted);
+            HostTensor first = MutantHandle.of(inputs.get(0)).data();
+            kept.add(HostTensor.allocateHeap(first.dtype(), first.shape()));
+            return results;
         }
     }
 
     static final class KeepsOutputsOfRuns extends Keeps {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = super.run(inputs, wanted);
-                    results.forEach(result -> kept.add(HostTensor.allocateHeap(result.dtype(), result.shape())));
-                    return results;
-                }
-            };
+        synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = sound.run(inputs, wanted);
+            results.forEach(result -> kept.add(HostTensor.allocateHeap(result.dtype(), result.shape())));
+            return results;
         }
     }
 
     /** What a run had computed when it failed is never freed. */
     static final class KeepsWhatAFailedRunMade extends Keeps {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    try {
-                        return super.run(inputs, wanted);
-                    } catch (RuntimeException e) {
-                        HostTensor first = MutantHandle.of(inputs.get(0)).data();
-                        kept.add(HostTensor.allocateHeap(first.dtype(), first.shape()));
-                        throw e;
-                    }
-                }
-            };
+        synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            try {
+                return sound.run(inputs, wanted);
+            } catch (RuntimeException e) {
+                HostTensor first = MutantHandle.of(inputs.get(0)).data();
+                kept.add(HostTensor.allocateHeap(first.dtype(), first.shape()));
+                throw e;
+            }
         }
     }
 
@@ -113,48 +93,32 @@ final class MemoryFaults {
     /** A kibibyte outside the heap for each run. */
     static final class KeepsNativeMemoryOfEachRun extends KeepsNativeMemory {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    keep(KIBIBYTE);
-                    return super.run(inputs, wanted);
-                }
-            };
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            keep(KIBIBYTE);
+            return sound.run(inputs, wanted);
         }
     }
 
     /** Results outside the heap, as large as they are. */
     static final class KeepsNativeOutputs extends KeepsNativeMemory {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = super.run(inputs, wanted);
-                    results.forEach(
-                            result -> keep(MutantHandle.of(result).data().bytes()));
-                    return results;
-                }
-            };
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = sound.run(inputs, wanted);
+            results.forEach(result -> keep(MutantHandle.of(result).data().bytes()));
+            return results;
         }
     }
 
     /** The inputs of runs that fail, outside the heap. */
     static final class KeepsNativeInputsOfFailedRuns extends KeepsNativeMemory {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    try {
-                        return super.run(inputs, wanted);
-                    } catch (RuntimeException e) {
-                        keep(MutantHandle.of(inputs.get(0)).data().bytes());
-                        throw e;
-                    }
-                }
-            };
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            try {
+                return sound.run(inputs, wanted);
+            } catch (RuntimeException e) {
+                keep(MutantHandle.of(inputs.get(0)).data().bytes());
+                throw e;
+            }
         }
     }
 
@@ -170,28 +134,18 @@ final class MemoryFaults {
     /** Direct buffers of a kibibyte, which somebody still refers to. */
     static final class KeepsDirectBuffers extends Keeps {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    kept.add(ByteBuffer.allocateDirect(KIBIBYTE));
-                    return super.run(inputs, wanted);
-                }
-            };
+        synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            kept.add(ByteBuffer.allocateDirect(KIBIBYTE));
+            return sound.run(inputs, wanted);
         }
     }
 
     /** A stream of a native library for each run, never ended: its own memory is what the library takes for it. */
     static final class KeepsNativeObjects extends Keeps {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    kept.add(new Inflater());
-                    return super.run(inputs, wanted);
-                }
-            };
+        synchronized List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            kept.add(new Inflater());
+            return sound.run(inputs, wanted);
         }
 
         @Override
@@ -218,36 +172,26 @@ final class MemoryFaults {
     /** The last of three changes places with the one before. */
     static final class SwapsTheLastOfThree extends Fault {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = new ArrayList<>(super.run(inputs, wanted));
-                    boolean three = results.size() == 3
-                            && results.get(1).shape().equals(results.get(2).shape());
-                    if (three) {
-                        results.add(1, results.remove(2));
-                    }
-                    return results;
-                }
-            };
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = new ArrayList<>(sound.run(inputs, wanted));
+            boolean three = results.size() == 3
+                    && results.get(1).shape().equals(results.get(2).shape());
+            if (three) {
+                results.add(1, results.remove(2));
+            }
+            return results;
         }
     }
 
     /** Always the same two exchanged. */
     static final class SwapsOutputs extends Fault {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = new ArrayList<>(super.run(inputs, wanted));
-                    if (results.size() > 1) {
-                        results.add(0, results.remove(1));
-                    }
-                    return results;
-                }
-            };
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = new ArrayList<>(sound.run(inputs, wanted));
+            if (results.size() > 1) {
+                results.add(0, results.remove(1));
+            }
+            return results;
         }
     }
 }

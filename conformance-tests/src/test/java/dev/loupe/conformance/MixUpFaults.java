@@ -208,20 +208,15 @@ final class MixUpFaults {
     /** Whole numbers come out of graphs as the doubles that the engine keeps them in. */
     static final class IntsOfGraphsThroughDouble extends Fault {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = super.run(inputs, wanted);
-                    results.forEach(result -> {
-                        MutantHandle mine = MutantHandle.of(result);
-                        if (mine.dtype() == DType.INT64) {
-                            mine.overwrite(mine.data().to(DType.FLOAT64).to(DType.INT64));
-                        }
-                    });
-                    return results;
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = sound.run(inputs, wanted);
+            results.forEach(result -> {
+                MutantHandle mine = MutantHandle.of(result);
+                if (mine.dtype() == DType.INT64) {
+                    mine.overwrite(mine.data().to(DType.FLOAT64).to(DType.INT64));
                 }
-            };
+            });
+            return results;
         }
     }
 

@@ -5,7 +5,6 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Capabilities;
 import dev.loupe.backend.PreparedGraph;
-import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
 import dev.loupe.graph.Op;
 import java.util.ArrayList;
@@ -15,6 +14,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
 import java.util.function.IntToDoubleFunction;
+import java.util.function.IntUnaryOperator;
 import java.util.function.UnaryOperator;
 
 /** Faults of 16-bit types. */
@@ -191,8 +191,14 @@ final class SixteenBitFaults {
         }
     }
 
-    /** Keeps the upper half of a float32. */
-    static final class CutsOnCasting extends Computes {
+    /** Makes the bits of a bfloat16, the lower half of a number, of those of a float32 in another way. */
+    private static class Narrows extends Computes {
+        private final IntUnaryOperator bits;
+
+        Narrows(IntUnaryOperator bits) {
+            this.bits = bits;
+        }
+
         @Override
         HostTensor cast(HostTensor input, DType to, Computation sound) {
             if (input.dtype() != DType.FLOAT32 || to != DType.BFLOAT16) {
@@ -200,40 +206,31 @@ final class SixteenBitFaults {
             }
             HostTensor result = HostTensor.allocate(to, input.shape());
             for (int i = 0; i < input.shape().elements(); i++) {
-                result.data().putShort(2 * i, (short) (input.data().getInt(4 * i) >>> 16));
+                result.data()
+                        .putShort(2 * i, (short) bits.applyAsInt(input.data().getInt(4 * i)));
             }
             return result;
+        }
+    }
+
+    /** Keeps the upper half of a float32. */
+    static final class CutsOnCasting extends Narrows {
+        CutsOnCasting() {
+            super(bits -> bits >>> 16);
         }
     }
 
     /** Adds a half and keeps the upper half: what lies in the middle goes up, and a NaN may become infinite or −0. */
-    static final class RoundsHalvesUp extends Computes {
-        @Override
-        HostTensor cast(HostTensor input, DType to, Computation sound) {
-            if (input.dtype() != DType.FLOAT32 || to != DType.BFLOAT16) {
-                return super.cast(input, to, sound);
-            }
-            HostTensor result = HostTensor.allocate(to, input.shape());
-            for (int i = 0; i < input.shape().elements(); i++) {
-                result.data().putShort(2 * i, (short) ((input.data().getInt(4 * i) + 0x8000) >>> 16));
-            }
-            return result;
+    static final class RoundsHalvesUp extends Narrows {
+        RoundsHalvesUp() {
+            super(bits -> (bits + 0x8000) >>> 16);
         }
     }
 
     /** Rounds to nearest even without looking for NaN: one with ones in its lower bits becomes infinite or −0. */
-    static final class ForgetsNanOnCasting extends Computes {
-        @Override
-        HostTensor cast(HostTensor input, DType to, Computation sound) {
-            if (input.dtype() != DType.FLOAT32 || to != DType.BFLOAT16) {
-                return super.cast(input, to, sound);
-            }
-            HostTensor result = HostTensor.allocate(to, input.shape());
-            for (int i = 0; i < input.shape().elements(); i++) {
-                int bits = input.data().getInt(4 * i);
-                result.data().putShort(2 * i, (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16));
-            }
-            return result;
+    static final class ForgetsNanOnCasting extends Narrows {
+        ForgetsNanOnCasting() {
+            super(bits -> (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
         }
     }
 
@@ -359,20 +356,15 @@ final class SixteenBitFaults {
     /** What leaves a graph of float16 has lost six of its ten bits: kept as 8 bits to save memory, say. */
     static final class GraphsKeepFourBits extends Computes {
         @Override
-        PreparedGraph prepare(Segment segment, PreparedGraph sound) {
-            return new Wrapped(sound) {
-                @Override
-                public List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted) {
-                    List<TensorHandle> results = super.run(inputs, wanted);
-                    results.forEach(result -> {
-                        MutantHandle mine = MutantHandle.of(result);
-                        if (mine.dtype() == DType.FLOAT16) {
-                            mine.overwrite(mapped(mine.data(), bits -> (short) (bits & ~0x3f)));
-                        }
-                    });
-                    return results;
+        List<TensorHandle> run(List<TensorHandle> inputs, List<Integer> wanted, PreparedGraph sound) {
+            List<TensorHandle> results = sound.run(inputs, wanted);
+            results.forEach(result -> {
+                MutantHandle mine = MutantHandle.of(result);
+                if (mine.dtype() == DType.FLOAT16) {
+                    mine.overwrite(mapped(mine.data(), bits -> (short) (bits & ~0x3f)));
                 }
-            };
+            });
+            return results;
         }
     }
 }
