@@ -242,6 +242,7 @@ final class InterventionCompiler {
         boolean positions = counts.isPosition() || counts == Axis.KEY;
         long[] columns = positions ? columns(site, axis) : range(0, site.shape().size(axis));
         long total = positions ? geometry.past() + geometry.positions() : columns.length;
+        long end = positions ? Math.max(total, reach.columns()) : total;
         Chosen chosen;
         if (places instanceof Selection.LastReal) {
             chosen = Chosen.perRow(eachRow(columns, lastReal()));
@@ -251,7 +252,7 @@ final class InterventionCompiler {
                         + " positions, one for each sequence, but the run has " + geometry.batch() + " sequences");
             }
             long[] wanted = each.places().stream()
-                    .mapToLong(place -> resolve(site, axis, place, total, Math.max(total, reach.columns())))
+                    .mapToLong(place -> resolve(site, axis, place, total, end))
                     .toArray();
             chosen = Chosen.perRow(eachRow(columns, wanted));
         } else if (places instanceof Selection.OfPrompt ofPrompt) {
@@ -259,16 +260,20 @@ final class InterventionCompiler {
         } else if (places instanceof Selection.OfToken token) {
             chosen = Chosen.perRow(ofToken(site, columns, token.token()));
         } else {
-            long end = positions ? Math.max(total, reach.columns()) : total;
             chosen = Chosen.forAll(columns, named(site, axis, places, total, end));
         }
-        // A generation meets a position at one of its steps only, and the logits of some positions are few.
-        boolean partial =
-                positions && (geometry.past() > 0 || columns.length < total || isLater(site, axis, places, total));
-        if (chosen.isEmpty() && !partial) {
+        if (chosen.isEmpty() && !(positions && isPartial(site, axis, places, columns.length, total))) {
             throw site.bad("the selection of axis " + axis + " (" + counts + "), " + places + ", is empty");
         }
         return chosen;
+    }
+
+    /**
+     * Whether positions that were chosen may be elsewhere than among those of this run: a generation meets a position at
+     * one of its steps only, and the logits of some positions are few.
+     */
+    private boolean isPartial(Site site, int axis, Selection.Places places, long here, long total) {
+        return geometry.past() > 0 || here < total || isLater(site, axis, places, total);
     }
 
     /** Whether a later step of this generation has positions that were chosen. */

@@ -8,6 +8,7 @@ import dev.loupe.graph.pass.Feed;
 import dev.loupe.graph.pass.TakeShortcuts;
 import dev.loupe.graph.pass.Uses;
 import dev.loupe.model.HookedTransformer;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -45,9 +46,9 @@ final class Continuations {
             return Objects.requireNonNull(graph.hooks().get(point), point);
         }
 
-        /** What is made from a point, itself included. */
-        BitSet below(String point) {
-            return uses.below(List.of(value(point)));
+        /** What is made from any of some points, themselves included. */
+        BitSet below(List<String> points) {
+            return uses.below(points.stream().map(this::value).toList());
         }
 
         boolean has(BitSet values, String point) {
@@ -72,7 +73,7 @@ final class Continuations {
     private Continuation find(String name) {
         // Who changes an optional point takes the way on which it lies.
         Way way = plain.has(onPlainWay, name) ? plain : Way.of(graph, Set.of(name));
-        BitSet below = way.below(name);
+        BitSet below = way.below(List.of(name));
         List<String> beside = way.uses().frontier(way.value(name), point -> !point.optional()).stream()
                 .map(HookPoint::name)
                 .toList();
@@ -111,17 +112,18 @@ final class Continuations {
         List<HookPoint> points = graph.hookPoints().stream()
                 .filter(point -> point.layer() == layer)
                 .toList();
-        BitSet made = new BitSet();
-        BitSet looked = new BitSet();
+        List<String> kept = new ArrayList<>();
+        List<String> looking = new ArrayList<>();
         for (HookPoint point : points) {
             String name = point.name();
             if (name.equals(BaseRun.keys(layer)) || name.equals(BaseRun.values(layer))) {
-                made.or(plain.below(name));
+                kept.add(name);
             } else if (name.equals(heads(layer)) || point.isAttention()) {
-                looked.or(plain.below(name));
+                looking.add(name);
             }
         }
-        made.andNot(looked);
+        BitSet made = plain.below(kept);
+        made.andNot(plain.below(looking));
         Set<String> side = new HashSet<>();
         points.stream()
                 .map(HookPoint::name)

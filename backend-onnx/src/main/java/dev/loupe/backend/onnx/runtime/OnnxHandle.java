@@ -150,8 +150,7 @@ public final class OnnxHandle implements TensorHandle {
     private synchronized Content readAgain() {
         Content held = content;
         if (held == null) {
-            HostTensor numbers = HostTensor.allocate(dtype, shape);
-            Objects.requireNonNull(elsewhere).read(numbers);
+            HostTensor numbers = readElsewhere();
             held = content(new Memory(numbers.data(), null), numbers.data());
             content = held;
         }
