@@ -33,6 +33,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class InterventionCompiler {
 
+    private static final int SHOWN = 200;
+
     private final HookedTransformer model;
     private final Geometry geometry;
     private final InterventionFiles files;
@@ -127,9 +129,15 @@ final class InterventionCompiler {
     /** An intervention at one point in one run. */
     private record Site(Intervention intervention, HookPoint point, TensorType type, Shape shape) {
         IllegalArgumentException bad(String why) {
-            return new IllegalArgumentException("'" + intervention + "' doesn't fit " + point + ", " + type.dtype()
+            return new IllegalArgumentException(shown(intervention) + " doesn't fit " + point + ", " + type.dtype()
                     + " " + shape + " " + point.axes() + ": " + why);
         }
+    }
+
+    /** In quotation marks, for messages: a value of thousands of numbers says no more than its beginning. */
+    static String shown(Intervention intervention) {
+        String text = intervention.toString();
+        return text.length() <= SHOWN ? "'" + text + "'" : "'" + text.substring(0, SHOWN) + "…'";
     }
 
     private void feed(String name, Tensor tensor) {

@@ -68,8 +68,8 @@ final class StandaloneInterventions {
         }
         boolean patch = intervention.action() instanceof Intervention.Patch;
         if (patch && !valuesAsInputs) {
-            throw new IllegalArgumentException("'" + intervention
-                    + "' patches activations of one run, of its batch and length, into a model that stands alone:"
+            throw new IllegalArgumentException(InterventionCompiler.shown(intervention)
+                    + " patches activations of one run, of its batch and length, into a model that stands alone:"
                     + " let the values be inputs, or set a value that serves all positions");
         }
         Intervention oneForAll = new Intervention(
@@ -172,7 +172,8 @@ final class StandaloneInterventions {
                 all = all == null ? chosen : all.and(chosen);
             }
             if (all == null) {
-                throw new IllegalStateException("'" + intervention + "' has no selection to make a mask of");
+                throw new IllegalStateException(
+                        InterventionCompiler.shown(intervention) + " has no selection to make a mask of");
             }
             return all;
         }
@@ -181,17 +182,19 @@ final class StandaloneInterventions {
             if (places instanceof Selection.At at && at.places().isEmpty()
                     || places instanceof Selection.OfPrompt prompt
                             && prompt.places().isEmpty()) {
-                throw new IllegalArgumentException("'" + intervention + "' chooses no place of axis " + axis + " ("
-                        + point.axes().get(axis) + ") of " + point);
+                throw new IllegalArgumentException(
+                        InterventionCompiler.shown(intervention) + " chooses no place of axis " + axis + " ("
+                                + point.axes().get(axis) + ") of " + point);
             }
             boolean batch = point.axes().get(axis) == Axis.BATCH;
             Expr chosen = batch
                     ? StandalonePositions.rows(scope, places)
                     : StandalonePositions.positions(scope, places, model::toSingleToken);
             if (chosen == null) {
-                throw new IllegalArgumentException("'" + intervention + "' names a position for each of so many"
-                        + " sequences, but a model that stands alone takes any number of them: choose positions by"
-                        + " number, last, or a token");
+                throw new IllegalArgumentException(
+                        InterventionCompiler.shown(intervention) + " names a position for each of so many"
+                                + " sequences, but a model that stands alone takes any number of them: choose positions by"
+                                + " number, last, or a token");
             }
             // What differs from row to row has the batch in front already.
             int between = chosen.rank() == 2 ? 1 : 0;

@@ -99,6 +99,16 @@ final class InterventionsTest {
     }
 
     @Test
+    void aValueOfManyNumbersIsShownInPartWhereItDoesNotFit() {
+        Intervention wrong = Intervention.add("resid_pre1", random(100)).positions(99);
+        assertThat(wrong.toString().length()).isGreaterThan(300);
+        assertThatThrownBy(() -> MODEL.runWith(TOKENS, wrong))
+                .hasMessageContainingAll("resid_pre1[pos=99] += float64", "…'", "there is no place 99")
+                .message()
+                .hasSizeLessThan(500);
+    }
+
+    @Test
     void theLastRealPositionIsEachRowsOwn() {
         Tensor vector = random(MODEL.config().dModel());
         same(
