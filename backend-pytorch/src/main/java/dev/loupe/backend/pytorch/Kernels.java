@@ -42,7 +42,13 @@ final class Kernels {
     private static final OpTable<Operands, List<PtNDArray>> SEVERAL = new OpTable<Operands, List<PtNDArray>>()
             .line(
                     Op.TopK.class,
-                    (op, at) -> at.on().callForSeveral("top_k", at.in(0), op.k(), op.axis(), op.largest()));
+                    (op, at) -> at.on()
+                            .callForSeveral(
+                                    at.on().isCpu() ? "top_k" : "top_k_unasked",
+                                    at.in(0),
+                                    op.k(),
+                                    op.axis(),
+                                    op.largest()));
 
     private Kernels() {}
 
@@ -89,7 +95,8 @@ final class Kernels {
 
     private static PtNDArray linear(Op.Linear op, Operands at) {
         DataType type = at.in(0).getDataType();
-        return type.equals(DataType.FLOAT32) || type.equals(DataType.FLOAT64)
+        // On a GPU the sum with the bias is part of the product's kernel.
+        return at.on().isCpu() && (type.equals(DataType.FLOAT32) || type.equals(DataType.FLOAT64))
                 ? Torch.linear(at.in(0), at.in(1), at.in(2))
                 : at.on().call("linear", at.in(0), at.in(1), at.in(2));
     }
@@ -135,28 +142,21 @@ final class Kernels {
     }
 
     private static PtNDArray attention(Op.Attention op, Operands at) {
-        boolean fused = fuses(at.on(), at.in(0), at.in(1));
+        if (!at.on().isCpu()) {
+            return at.on().call("attention_unasked", at.in(0), at.in(1), at.in(2), at.in(3), op.scale());
+        }
+        boolean fused = fuses(at.in(0), at.in(1));
         // Products as small as these are slower in 16 bits: oneDNN prepares itself anew for every number of keys.
-        boolean wide = at.on().isCpu() && !fused && TorchTypes.of(at.in(0)).isSixteenBits();
-        return at.on()
-                .call(
-                        "attention",
-                        at.in(0),
-                        at.in(1),
-                        at.in(2),
-                        at.in(3),
-                        op.scale(),
-                        fused,
-                        at.on().isCpu(),
-                        wide);
+        boolean wide = !fused && TorchTypes.of(at.in(0)).isSixteenBits();
+        return at.on().call("attention", at.in(0), at.in(1), at.in(2), at.in(3), op.scale(), fused, wide);
     }
 
     /**
-     * Whether libtorch's fused attention is the faster way. On a CPU it is so for long sequences only: measured with 12
+     * Whether libtorch's fused attention is the faster way. On a GPU it always is, on a CPU for long sequences only: measured with 12
      * heads of 64, a third slower at 64 positions, even at 130, up to twice as fast at 512.
      */
-    private static boolean fuses(TorchDevice on, PtNDArray q, PtNDArray k) {
-        return !on.isCpu() || q.getShape().get(1) * k.getShape().get(1) >= FUSED_SCORES;
+    private static boolean fuses(PtNDArray q, PtNDArray k) {
+        return q.getShape().get(1) * k.getShape().get(1) >= FUSED_SCORES;
     }
 
     private static PtNDArray unary(TorchDevice on, UnaryKind kind, PtNDArray x) {

@@ -4,7 +4,6 @@ import ai.djl.Device;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
-import ai.djl.util.cuda.CudaUtils;
 import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import java.util.List;
@@ -31,7 +30,7 @@ final class TorchDevice implements AutoCloseable {
     private static final int KEPT_SCALARS = 1024;
 
     private final String name;
-    private final Device place;
+    private final long memoryBytes;
     private final Supplier<PtNDManager> managers;
     private final PtSymbolBlock functions;
     private final Map<Scalar, PtNDArray> scalars = new ConcurrentHashMap<>();
@@ -49,19 +48,17 @@ final class TorchDevice implements AutoCloseable {
     /** The manager of the device's arrays, and that of arrays on the CPU, the same on a CPU. */
     private record Managers(PtNDManager own, PtNDManager host) {}
 
-    TorchDevice(String name, Device place, Supplier<PtNDManager> managers, PtSymbolBlock functions) {
-        this(name, place, managers, functions, !place.isGpu());
-    }
-
     /**
      * A device that is treated as a CPU or not, whatever it is. It is in use until it is {@linkplain #close closed}.
      *
+     * @param memoryBytes how much memory of its own it has; 0 if nobody knows, and on a CPU
      * @param managers makes a manager for it
      * @param cpu whether it may be asked for numbers at any time, which on a GPU holds the run up
      */
-    TorchDevice(String name, Device place, Supplier<PtNDManager> managers, PtSymbolBlock functions, boolean cpu) {
+    TorchDevice(
+            String name, long memoryBytes, Supplier<PtNDManager> managers, PtSymbolBlock functions, boolean cpu) {
         this.name = name;
-        this.place = place;
+        this.memoryBytes = memoryBytes;
         this.managers = managers;
         this.cpu = cpu;
         this.functions = functions;
@@ -141,11 +138,9 @@ final class TorchDevice implements AutoCloseable {
         downloads.incrementAndGet();
     }
 
-    /** Bytes of memory on a GPU; 0 if nobody knows, and on a CPU. */
+    /** Bytes of memory on a GPU; 0 if nobody knows, and on a CPU. Asked for with every tensor, so it is only told. */
     long memoryBytes() {
-        return place.isGpu() && CudaUtils.getGpuCount() > 0
-                ? CudaUtils.getGpuMemory(place).getMax()
-                : 0;
+        return memoryBytes;
     }
 
     /** A constant, which the device keeps: constants come back in every run. */
