@@ -20,7 +20,7 @@ final class Kernels {
             .line(Op.Binary.class, (op, at) -> Torch.binary(op.kind(), at.in(0), at.in(1)))
             .line(Op.Unary.class, (op, at) -> unary(at.on(), op.kind(), at.in(0)))
             .line(Op.MatMul.class, (op, at) -> Torch.matmul(at.in(0), at.in(1)))
-            .line(Op.Reduce.class, (op, at) -> reduce(op, at.in(0)))
+            .line(Op.Reduce.class, (op, at) -> reduce(at.on(), op, at.in(0)))
             .line(Op.ArgReduce.class, Kernels::argReduce)
             .line(Op.CumSum.class, Kernels::cumSum)
             .line(Op.ScatterAdd.class, (op, at) -> at.on().call("scatter_add", at.in(0), op.axis(), at.in(1), at.in(2)))
@@ -87,6 +87,7 @@ final class Kernels {
 
     private static PtNDArray cumSum(Op.CumSum op, Operands at) {
         return asBefore(
+                at.on(),
                 at.in(0),
                 op.reverse()
                         ? at.on().call("cumsum_in_reverse", at.in(0), op.axis())
@@ -189,9 +190,9 @@ final class Kernels {
 
     // libtorch's functions of one axis are run once for each, the last axis first so that the others keep their
     // numbers.
-    private static PtNDArray reduce(Op.Reduce op, PtNDArray x) {
+    private static PtNDArray reduce(TorchDevice on, Op.Reduce op, PtNDArray x) {
         if (op.kind() == Op.ReduceKind.SUM) {
-            return asBefore(x, Torch.sum(x, TorchMovement.array(op.axes()), op.keepDims()));
+            return asBefore(on, x, Torch.sum(x, TorchMovement.array(op.axes()), op.keepDims()));
         }
         int last = op.axes().size() - 1;
         PtNDArray result = reduce(op, x, op.axes().get(last));
@@ -200,7 +201,7 @@ final class Kernels {
                 result = reduce(op, before, op.axes().get(i));
             }
         }
-        return asBefore(x, result);
+        return asBefore(on, x, result);
     }
 
     private static PtNDArray reduce(Op.Reduce op, PtNDArray x, int axis) {
@@ -214,12 +215,12 @@ final class Kernels {
     }
 
     /** libtorch sums int32 in int64; the result's type is the operand's. */
-    private static PtNDArray asBefore(PtNDArray x, PtNDArray result) {
+    private static PtNDArray asBefore(TorchDevice on, PtNDArray x, PtNDArray result) {
         if (TorchTypes.of(x).isFloating() || result.getDataType() == x.getDataType()) {
             return result;
         }
         try (result) {
-            return Torch.cast(result, x.getDataType());
+            return TorchTypes.asIs(on, result, TorchTypes.of(x));
         }
     }
 

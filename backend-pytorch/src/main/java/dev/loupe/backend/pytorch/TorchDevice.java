@@ -37,7 +37,20 @@ final class TorchDevice implements AutoCloseable {
 
     private record Scalar(DType dtype, double value) {}
 
-    private final boolean cpu;
+    /** How a device is treated. */
+    enum Kind {
+        /** It may be asked for numbers at any time. */
+        CPU,
+        /** To ask it for numbers holds the run up, which no run does: it waits for all that the device has to do. */
+        GPU,
+        /**
+         * As a GPU, but there are no numbers at all, only their types and shapes. Whatever asks for one fails in libtorch,
+         * whoever it is, which shows that nobody does.
+         */
+        NOWHERE
+    }
+
+    private final Kind kind;
     private final AtomicLong downloads = new AtomicLong();
 
     private final AtomicLong users = new AtomicLong();
@@ -49,18 +62,18 @@ final class TorchDevice implements AutoCloseable {
     private record Managers(PtNDManager own, PtNDManager host) {}
 
     /**
-     * A device that is treated as a CPU or not, whatever it is. It is in use until it is {@linkplain #close closed}.
+     * A device that is treated as one of a kind, whatever it is. It is in use until it is {@linkplain #close closed}.
      *
      * @param memoryBytes how much memory of its own it has; 0 if nobody knows, and on a CPU
      * @param managers makes a manager for it
-     * @param cpu whether it may be asked for numbers at any time, which on a GPU holds the run up
+     * @param kind how it is treated
      */
     TorchDevice(
-            String name, long memoryBytes, Supplier<PtNDManager> managers, PtSymbolBlock functions, boolean cpu) {
+            String name, long memoryBytes, Supplier<PtNDManager> managers, PtSymbolBlock functions, Kind kind) {
         this.name = name;
         this.memoryBytes = memoryBytes;
         this.managers = managers;
-        this.cpu = cpu;
+        this.kind = kind;
         this.functions = functions;
         retain();
     }
@@ -81,7 +94,7 @@ final class TorchDevice implements AutoCloseable {
     private synchronized void begin() {
         if (open == null) {
             PtNDManager own = managers.get();
-            open = new Managers(own, cpu ? own : own.newSubManager(Device.cpu()));
+            open = new Managers(own, isCpu() ? own : own.newSubManager(Device.cpu()));
         }
         users.incrementAndGet();
     }
@@ -126,7 +139,7 @@ final class TorchDevice implements AutoCloseable {
     }
 
     boolean isCpu() {
-        return cpu;
+        return kind == Kind.CPU;
     }
 
     /** How often numbers have been read out: each time, whoever asks waits for all that the device has to do. */
@@ -171,7 +184,13 @@ final class TorchDevice implements AutoCloseable {
                 return call("to_int64", wide);
             }
         }
-        return Torch.full(manager(), TorchTypes.carrier(dtype), shape.toArray(), value);
+        PtNDArray full = Torch.full(manager(), TorchTypes.carrier(dtype), shape.toArray(), value);
+        if (kind != Kind.NOWHERE) {
+            return full;
+        }
+        try (full) {
+            return call("nowhere", full);
+        }
     }
 
     /** An array with anything in it, on a manager's device: on the CPU for bfloat16. */

@@ -8,7 +8,9 @@ import ai.djl.pytorch.engine.PtEngineProvider;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.backend.pytorch.TorchDevice.Kind;
 import dev.loupe.plugin.ForeignLogging;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** DJL's PyTorch engine, which is loaded once for the whole process, quietly and without the network. */
@@ -101,9 +103,14 @@ final class TorchEngine {
         }
     }
 
-    /** The CPU, treated as a GPU is: for what can be seen of that without one. */
-    TorchDevice cpuLikeAGpu() {
-        return new TorchDevice("like-a-gpu", 0, () -> manager(Device.cpu()), functions, false);
+    /** The CPU, treated otherwise than a CPU is: for what can be seen of that without a GPU. */
+    TorchDevice cpuAs(Kind kind, long memoryBytes) {
+        return new TorchDevice(
+                "like-a-" + kind.name().toLowerCase(Locale.ROOT),
+                memoryBytes,
+                () -> manager(Device.cpu()),
+                functions,
+                kind);
     }
 
     /**
@@ -112,7 +119,7 @@ final class TorchEngine {
      * @param memoryBytes of its own, 0 on a CPU
      */
     TorchDevice device(String name, Device device, long memoryBytes) {
-        return new TorchDevice(name, memoryBytes, () -> manager(device), functions, !device.isGpu());
+        return new TorchDevice(name, memoryBytes, () -> manager(device), functions, device.isGpu() ? Kind.GPU : Kind.CPU);
     }
 
     private PtNDManager manager(Device device) {

@@ -3,6 +3,8 @@ package dev.loupe.backend.pytorch;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.array.DType;
+import java.util.EnumMap;
+import java.util.Map;
 
 /**
  * The data types of Loupe and of DJL.
@@ -12,6 +14,16 @@ import dev.loupe.array.DType;
  * TorchScript makes such arrays, {@linkplain #carrier carried} in and out as the bits of float16.
  */
 final class TorchTypes {
+
+    /** libtorch's own numbers of the types. */
+    private static final Map<DType, Integer> CODES = new EnumMap<>(Map.of(
+            DType.INT32, 3,
+            DType.INT64, 4,
+            DType.FLOAT16, 5,
+            DType.FLOAT32, 6,
+            DType.FLOAT64, 7,
+            DType.BOOL, 11,
+            DType.BFLOAT16, 15));
 
     private TorchTypes() {}
 
@@ -44,7 +56,12 @@ final class TorchTypes {
         } else if (type.isInteger() && of(array).isFloating()) {
             return toInteger(on, array, type);
         }
-        return Torch.cast(array, carrier(type));
+        return asIs(on, array, type);
+    }
+
+    /** An array in a type to which libtorch's own conversion is the right one; the same memory if it has it already. */
+    static PtNDArray asIs(TorchDevice on, PtNDArray array, DType type) {
+        return on.isCpu() ? Torch.cast(array, carrier(type)) : on.call("cast", array, CODES.get(type));
     }
 
     // What doesn't fit, and NaN, libtorch leaves to the processor, and they differ.
@@ -53,7 +70,7 @@ final class TorchTypes {
         if (!of(array).isSixteenBits()) {
             return on.call(function, array);
         }
-        try (PtNDArray wide = Torch.cast(array, DataType.FLOAT32)) {
+        try (PtNDArray wide = asIs(on, array, DType.FLOAT32)) {
             return on.call(function, wide);
         }
     }
