@@ -57,9 +57,10 @@ public record BackendOptions(String device, int threads, int devices, Map<String
      */
     public static int checkThreads(int threads) {
         if (threads < 0 || threads > mostThreads()) {
-            throw new IllegalArgumentException("Can't run with " + threads + " threads: it takes 1 to " + mostThreads()
-                    + " here (there are " + Runtime.getRuntime().availableProcessors()
-                    + " processors; more threads than that make nothing faster), or 0 for as many as there are physical cores");
+            throw new IllegalArgumentException(
+                    "Can't run with " + threads + " threads: it takes 1 to " + mostThreads()
+                            + " here (there are " + Runtime.getRuntime().availableProcessors()
+                            + " processors; more threads than that make nothing faster), or 0 for as many as there are physical cores");
         }
         return threads;
     }

@@ -14,8 +14,8 @@ import java.util.Set;
  */
 final class PhysicalCores {
 
-    private static final int HERE = count(
-            Path.of("/sys/devices/system/cpu"), Runtime.getRuntime().availableProcessors());
+    private static final int HERE =
+            count(Path.of("/sys/devices/system/cpu"), Runtime.getRuntime().availableProcessors());
 
     private PhysicalCores() {}
 

@@ -103,7 +103,10 @@ record CudaDriver(List<Long> memory, @Nullable String problem) {
     // Numbers and names in a list; whatever is none of them ends it.
     private static boolean hidesAll(String visible) {
         String first = visible.strip();
-        return first.isEmpty() || first.startsWith("-") || first.startsWith(",") || first.equals("none")
+        return first.isEmpty()
+                || first.startsWith("-")
+                || first.startsWith(",")
+                || first.equals("none")
                 || first.equals("void");
     }
 
@@ -129,7 +132,13 @@ record CudaDriver(List<Long> memory, @Nullable String problem) {
 
     /** In a few words, for who looks what there is. */
     String describe() {
-        return problem != null ? "no GPU: " + problem : gpus() + (gpus() == 1 ? " GPU" : " GPUs") + " of "
-                + String.join(", ", memory.stream().map(bytes -> (bytes >> 30) + " GiB").toList());
+        return problem != null
+                ? "no GPU: " + problem
+                : gpus() + (gpus() == 1 ? " GPU" : " GPUs") + " of "
+                        + String.join(
+                                ", ",
+                                memory.stream()
+                                        .map(bytes -> (bytes >> 30) + " GiB")
+                                        .toList());
     }
 }

@@ -66,7 +66,8 @@ final class Devices {
                         + ". See docs/gpu.md, or ask for cpu");
             }
             if (!splits) {
-                devices.add(engine.device("cuda:" + i, Device.gpu(i), driver.memory().get(i)));
+                devices.add(engine.device(
+                        "cuda:" + i, Device.gpu(i), driver.memory().get(i)));
             }
         }
         return splits
@@ -87,7 +88,8 @@ final class Devices {
                 + needed + (needed == 1 ? " GPU" : " GPUs") + " from cuda:" + first + " on), but "
                 + (problem != null
                         ? problem
-                        : "there " + (gpus == 1 ? "is 1 (cuda:0)" : "are " + gpus + " (cuda:0 to cuda:" + (gpus - 1) + ")")
+                        : "there "
+                                + (gpus == 1 ? "is 1 (cuda:0)" : "are " + gpus + " (cuda:0 to cuda:" + (gpus - 1) + ")")
                                 + ". Ask for what is there, or for cpu"));
     }
 

@@ -97,8 +97,7 @@ final class NativeLibraries {
         if (found != null && !found.equals(version)) {
             return new Unavailable(
                     Reason.WRONG_VERSION,
-                    where + "libtorch " + found + ", but DJL " + djl + " and its native library need "
-                            + version,
+                    where + "libtorch " + found + ", but DJL " + djl + " and its native library need " + version,
                     "install libtorch " + version + " (Python's torch==" + version + " has it), see docs/gpu.md",
                     null);
         }

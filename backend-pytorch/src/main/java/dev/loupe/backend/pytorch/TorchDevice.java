@@ -68,8 +68,7 @@ final class TorchDevice implements AutoCloseable {
      * @param managers makes a manager for it
      * @param kind how it is treated
      */
-    TorchDevice(
-            String name, long memoryBytes, Supplier<PtNDManager> managers, PtSymbolBlock functions, Kind kind) {
+    TorchDevice(String name, long memoryBytes, Supplier<PtNDManager> managers, PtSymbolBlock functions, Kind kind) {
         this.name = name;
         this.memoryBytes = memoryBytes;
         this.managers = managers;

@@ -98,7 +98,11 @@ final class TorchEngine {
             Torch.full(manager, DataType.FLOAT32, new long[] {1}, 0).close();
             return null;
         } catch (EngineException e) {
-            String said = String.valueOf(e.getMessage()).lines().findFirst().orElse("").strip();
+            String said = String.valueOf(e.getMessage())
+                    .lines()
+                    .findFirst()
+                    .orElse("")
+                    .strip();
             return said.length() <= MOST_WORDS ? said : said.substring(0, MOST_WORDS) + " ...";
         }
     }
@@ -119,7 +123,8 @@ final class TorchEngine {
      * @param memoryBytes of its own, 0 on a CPU
      */
     TorchDevice device(String name, Device device, long memoryBytes) {
-        return new TorchDevice(name, memoryBytes, () -> manager(device), functions, device.isGpu() ? Kind.GPU : Kind.CPU);
+        return new TorchDevice(
+                name, memoryBytes, () -> manager(device), functions, device.isGpu() ? Kind.GPU : Kind.CPU);
     }
 
     private PtNDManager manager(Device device) {

@@ -3,8 +3,6 @@ package dev.loupe.backend.pytorch;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtNDArray;
 import dev.loupe.array.DType;
-import java.util.EnumMap;
-import java.util.Map;
 
 /**
  * The data types of Loupe and of DJL.
@@ -14,16 +12,6 @@ import java.util.Map;
  * TorchScript makes such arrays, {@linkplain #carrier carried} in and out as the bits of float16.
  */
 final class TorchTypes {
-
-    /** libtorch's own numbers of the types. */
-    private static final Map<DType, Integer> CODES = new EnumMap<>(Map.of(
-            DType.INT32, 3,
-            DType.INT64, 4,
-            DType.FLOAT16, 5,
-            DType.FLOAT32, 6,
-            DType.FLOAT64, 7,
-            DType.BOOL, 11,
-            DType.BFLOAT16, 15));
 
     private TorchTypes() {}
 
@@ -36,6 +24,19 @@ final class TorchTypes {
             case INT64 -> DataType.INT64;
             case INT32 -> DataType.INT32;
             case BOOL -> DataType.BOOLEAN;
+        };
+    }
+
+    /** libtorch's own number of a type. */
+    private static int code(DType type) {
+        return switch (type) {
+            case INT32 -> 3;
+            case INT64 -> 4;
+            case FLOAT16 -> 5;
+            case FLOAT32 -> 6;
+            case FLOAT64 -> 7;
+            case BOOL -> 11;
+            case BFLOAT16 -> 15;
         };
     }
 
@@ -61,7 +62,7 @@ final class TorchTypes {
 
     /** An array in a type to which libtorch's own conversion is the right one; the same memory if it has it already. */
     static PtNDArray asIs(TorchDevice on, PtNDArray array, DType type) {
-        return on.isCpu() ? Torch.cast(array, carrier(type)) : on.call("cast", array, CODES.get(type));
+        return on.isCpu() ? Torch.cast(array, carrier(type)) : on.call("cast", array, code(type));
     }
 
     // What doesn't fit, and NaN, libtorch leaves to the processor, and they differ.

@@ -41,8 +41,8 @@ final class Transfer {
     private static PtNDArray send(TorchDevice device, HostTensor data) {
         DType carried = data.dtype() == DType.BFLOAT16 ? DType.FLOAT16 : data.dtype();
         PtNDArray there = device.scalar(carried, 0);
-        try (PtNDArray here = filled(
-                data, device.empty(device.host(), carried, data.shape().toArray()))) {
+        try (PtNDArray here =
+                filled(data, device.empty(device.host(), carried, data.shape().toArray()))) {
             PtNDArray sent = device.call("sent", there, here);
             if (data.dtype() != DType.BFLOAT16) {
                 return sent;

@@ -50,7 +50,18 @@ class OpsTest {
             List.of(DType.FLOAT32, DType.FLOAT64, DType.FLOAT16, DType.INT64, DType.INT32, DType.BOOL);
 
     private static final Set<String> UNTOLD = Set.of(
-            "abs", "and", "attention", "gather", "is_nan", "layer_norm", "ne", "not", "or", "relu", "sign", "softmax",
+            "abs",
+            "and",
+            "attention",
+            "gather",
+            "is_nan",
+            "layer_norm",
+            "ne",
+            "not",
+            "or",
+            "relu",
+            "sign",
+            "softmax",
             "where");
 
     private static final long[][] SHAPES = {{}, {1}, {7}, {0}, {2, 3}, {1, 5, 1}, {3, 0, 2}, {2, 3, 4, 5}, {17, 33}};
@@ -366,12 +377,17 @@ class OpsTest {
         Set<String> untold = new TreeSet<>();
         Stream.of(elementwise(), reductions(), movement(), floating())
                 .flatMap(cases -> cases)
-                .filter(test -> tried.add(test.op() + " " + types(test)) && !untold.contains(test.op().name()))
+                .filter(test -> tried.add(test.op() + " " + types(test))
+                        && !untold.contains(test.op().name()))
                 .forEach(test -> {
                     List<TensorType> found = new ArrayList<>();
                     try {
-                        run(nowhere, test.op(), test.operands(), outputs -> outputs.forEach(
-                                output -> found.add(TensorType.of(output.dtype(), output.shape()))));
+                        run(
+                                nowhere,
+                                test.op(),
+                                test.operands(),
+                                outputs -> outputs.forEach(
+                                        output -> found.add(TensorType.of(output.dtype(), output.shape()))));
                         assertThat(found).as(test.toString()).isEqualTo(types(test));
                     } catch (IllegalStateException e) {
                         assertThat(e).as(test.toString()).hasStackTraceContaining("no fake impl or Meta kernel");
@@ -449,8 +465,7 @@ class OpsTest {
         return results;
     }
 
-    private static void run(
-            Backend backend, Op op, List<HostTensor> operands, Consumer<List<TensorHandle>> look) {
+    private static void run(Backend backend, Op op, List<HostTensor> operands, Consumer<List<TensorHandle>> look) {
         List<TensorHandle> inputs = operands.stream()
                 .map(x -> backend.upload(x, Placement.ANYWHERE))
                 .toList();
