@@ -153,7 +153,7 @@ class Ops(Module):
   def is_bfloat16(self: __torch__.Ops, x: Tensor) -> bool:
     return torch.eq(ops.prim.dtype(x), 15)
   def columns_in_a_row(self: __torch__.Ops, x: Tensor) -> Tensor:
-    return torch.t(torch.contiguous(torch.t(x)))
+    return torch.t(torch.clone(torch.t(x), memory_format=0))
   def linear(self: __torch__.Ops, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.linear(x, torch.t(weight), bias)
   def log_softmax(self: __torch__.Ops, x: Tensor, dim: int) -> Tensor:
