@@ -191,8 +191,8 @@ class FamilyConfigsTest {
     @ValueSource(strings = {"gpt2", "llama", "mistral", "gpt_neox", "qwen2", "qwen3", "gemma2", "gemma3_text"})
     void encodersBuiltOfDecodersAreRefusedInWords(String type) {
         Map<String, Object> sizes = Map.of("n_embd", 32, "n_head", 4, "n_layer", 2);
-        for (Map.Entry<String, Boolean> way : Map.of("use_bidirectional_attention", true, "is_causal", false)
-                .entrySet()) {
+        for (Map.Entry<String, Boolean> way :
+                Map.of("use_bidirectional_attention", true, "is_causal", false).entrySet()) {
             Map<String, Object> values = new HashMap<>(sizes);
             values.put(way.getKey(), way.getValue());
             assertThatIllegalArgumentException()

@@ -6,8 +6,8 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
-import dev.loupe.dictionaries.formats.DictionaryConfig.Activation;
 import dev.loupe.array.safetensors.SafetensorsWriter;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Activation;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -87,8 +87,7 @@ class BadDictionariesTest {
         refused(CONFIG.formatted(", \"architecture\": \"jumprelu\""))
                 .withMessageContaining("lacks the arrays [threshold]");
         refused(CONFIG.formatted(", \"architecture\": \"skip_transcoder\"")).withMessageContaining("has no W_skip");
-        refused(CONFIG.formatted(", \"architecture\": \"transcoder\""))
-                .withMessageContaining("lacks 'hook_name_out'");
+        refused(CONFIG.formatted(", \"architecture\": \"transcoder\"")).withMessageContaining("lacks 'hook_name_out'");
         refused(CONFIG.formatted(", \"finetuning_scaling_factor\": true"))
                 .withMessageContaining("'finetuning_scaling_factor' is set, but sae_weights.safetensors has no such");
         refused(CONFIG.formatted(", \"d_out\": 4")).withMessageContaining("'apply_b_dec_to_input'");

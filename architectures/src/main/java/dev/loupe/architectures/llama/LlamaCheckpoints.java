@@ -41,7 +41,8 @@ public final class LlamaCheckpoints {
     public static TransformerConfig.Builder config(
             CheckpointConfig config, String architecture, int maxPositions, int keyValueHeads) {
         RotarySettings.requireOneKind(config);
-        return configOfKinds(config, architecture, maxPositions, keyValueHeads, activation(config, "hidden_act", "silu"));
+        return configOfKinds(
+                config, architecture, maxPositions, keyValueHeads, activation(config, "hidden_act", "silu"));
     }
 
     private static String activation(CheckpointConfig config, String key, String byDefault) {
@@ -112,11 +113,7 @@ public final class LlamaCheckpoints {
                     config.source() + ": 'query_pre_attn_scalar' should be a positive number, found " + scalar);
         }
         return configOfKinds(
-                        tied,
-                        architecture,
-                        maxPositions,
-                        4,
-                        activation(tied, "hidden_activation", "gelu_pytorch_tanh"))
+                        tied, architecture, maxPositions, 4, activation(tied, "hidden_activation", "gelu_pytorch_tanh"))
                 .embeddingScale(Math.sqrt(config.integer("hidden_size")))
                 .attnScale(Math.sqrt(scalar))
                 .bosId(SpecialIds.bos(config, 2, vocabulary))

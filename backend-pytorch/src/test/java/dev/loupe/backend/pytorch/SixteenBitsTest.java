@@ -141,8 +141,10 @@ class SixteenBitsTest {
             float[] first = Arrays.copyOf(new float[] {1, 2, 3}, size);
             float[] second = Arrays.copyOf(new float[] {4, 5, 6}, size);
             Placement asFactor = new Placement(0, 1, true);
-            try (Tensor a = Tensor.wrap(backend, backend.upload(HostTensor.of(shape, first).to(dtype), asFactor));
-                    Tensor b = Tensor.wrap(backend, backend.upload(HostTensor.of(shape, second).to(dtype), asFactor))) {
+            try (Tensor a = Tensor.wrap(
+                            backend, backend.upload(HostTensor.of(shape, first).to(dtype), asFactor));
+                    Tensor b = Tensor.wrap(
+                            backend, backend.upload(HostTensor.of(shape, second).to(dtype), asFactor))) {
                 assertThat(a.toFloatArray()).containsExactly(first);
                 assertThat(b.toFloatArray()).containsExactly(second);
             }
