@@ -19,6 +19,7 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -145,6 +146,24 @@ class SixteenBitsTest {
                         .get(0)) {
             assertThat(sums.dtype()).isEqualTo(dtype);
             assertThat(sums.toFloatArray()).containsExactly(0, 4096);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"FLOAT16", "BFLOAT16"})
+    void aFactorOfOneRowOrOneColumnStaysItselfWhenTheNextIsUploaded(DType dtype) {
+        for (Shape shape : new Shape[] {Shape.of(3, 1), Shape.of(1, 3), Shape.of(1, 1)}) {
+            int size = (int) shape.elements();
+            float[] first = Arrays.copyOf(new float[] {1, 2, 3}, size);
+            float[] second = Arrays.copyOf(new float[] {4, 5, 6}, size);
+            Placement asFactor = new Placement(0, 1, true);
+            try (Tensor a = Tensor.wrap(
+                            backend, backend.upload(HostTensor.of(shape, first).to(dtype), asFactor));
+                    Tensor b = Tensor.wrap(
+                            backend, backend.upload(HostTensor.of(shape, second).to(dtype), asFactor))) {
+                assertThat(a.toFloatArray()).containsExactly(first);
+                assertThat(b.toFloatArray()).containsExactly(second);
+            }
         }
     }
 
