@@ -174,6 +174,20 @@ public final class OnnxHandle implements TensorHandle {
         return new OnnxHandle(runtime, dtype, other, held.memory().share(), held.data(), place, false);
     }
 
+    /** Rows {@code from} to before {@code to} of a matrix; shares the memory. */
+    public OnnxHandle rows(long from, long to) {
+        Content held = content();
+        long row = shape.size(1) * dtype.bytes();
+        ByteBuffer some =
+                held.data().slice((int) (from * row), (int) ((to - from) * row)).order(ByteOrder.nativeOrder());
+        return new OnnxHandle(
+                runtime,
+                dtype,
+                Shape.of(to - from, shape.size(1)),
+                held.memory().share(),
+                some);
+    }
+
     private static OnnxJavaType javaType(DType dtype) {
         return switch (dtype) {
             case FLOAT32 -> OnnxJavaType.FLOAT;
