@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param device {@code cpu}, {@code cuda}, {@code cuda:1}
  * @param backend id of a backend; null for the best one available on the device
  * @param nDevices devices over which layers are spread
- * @param threads threads for one operation; 0 leaves it to the backend
+ * @param threads threads for one operation; 0 for as many as there are physical cores
  * @param defaultPrependBos whether text gets BOS in front; null for the model's own habit
  * @param firstNLayers load only so many layers; null for all
  * @param nCtx use only so long a context; null for the model's own
@@ -166,7 +166,7 @@ public record LoadOptions(
     }
 
     /**
-     * The same options with another number of threads for one operation; 0 leaves it to the backend.
+     * The same options with another number of threads for one operation; 0 for as many as there are physical cores.
      *
      * @throws IllegalArgumentException if it is negative or more than {@link BackendOptions#mostThreads()}
      */

@@ -7,7 +7,8 @@ import org.apiguardian.api.API;
  * How to open a backend.
  *
  * @param device {@code cpu}, {@code cuda} (the first one) or {@code cuda:N}
- * @param threads threads for one operation, at most {@link #mostThreads()}; 0 leaves it to the backend
+ * @param threads threads for one operation, at most {@link #mostThreads()}; 0 for the {@linkplain #physicalCores
+ *     physical cores}
  * @param devices number of devices from {@code device} on over which layers are spread as a pipeline; 1 for
  *     no spreading
  * @param extra settings that only some backends know, by name
@@ -15,7 +16,7 @@ import org.apiguardian.api.API;
 @API(status = API.Status.STABLE, since = "0.1")
 public record BackendOptions(String device, int threads, int devices, Map<String, String> extra) {
 
-    /** The CPU with the backend's own choice of threads. */
+    /** The CPU with as many threads as there are physical cores. */
     public static final BackendOptions DEFAULT = new BackendOptions("cpu", 0, 1, Map.of());
 
     private static final int MOST_DEVICES = 1024;
@@ -41,15 +42,25 @@ public record BackendOptions(String device, int threads, int devices, Map<String
     }
 
     /**
+     * How many threads a backend uses for one operation if nobody says: as many as this machine has physical cores, at
+     * most as many as the process may use. Where the system doesn't tell cores from threads (Windows, macOS), the latter.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public static int physicalCores() {
+        return PhysicalCores.here();
+    }
+
+    /**
      * Checks a number of threads.
      *
      * @throws IllegalArgumentException if it is negative or more than {@link #mostThreads()}
      */
     public static int checkThreads(int threads) {
         if (threads < 0 || threads > mostThreads()) {
-            throw new IllegalArgumentException("Can't run with " + threads + " threads: it takes 1 to " + mostThreads()
-                    + " here (there are " + Runtime.getRuntime().availableProcessors()
-                    + " processors; more threads than that make nothing faster), or 0 to leave it to the backend");
+            throw new IllegalArgumentException(
+                    "Can't run with " + threads + " threads: it takes 1 to " + mostThreads()
+                            + " here (there are " + Runtime.getRuntime().availableProcessors()
+                            + " processors; more threads than that make nothing faster), or 0 for as many as there are physical cores");
         }
         return threads;
     }

@@ -18,7 +18,9 @@ class BackendOptionsTest {
         assertThatThrownBy(() -> BackendOptions.DEFAULT.withThreads(threads))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContainingAll(
-                        threads + " threads", "1 to " + BackendOptions.mostThreads(), "0 to leave it to the backend");
+                        threads + " threads",
+                        "1 to " + BackendOptions.mostThreads(),
+                        "0 for as many as there are physical cores");
         assertThatThrownBy(() -> LoadOptions.defaults().withThreads(threads))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining(threads + " threads");

@@ -15,6 +15,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -187,11 +188,40 @@ class FamilyConfigsTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"gpt2", "llama", "mistral", "gpt_neox", "qwen2", "qwen3", "gemma2", "gemma3_text"})
+    void encodersBuiltOfDecodersAreRefusedInWords(String type) {
+        Map<String, Object> sizes = Map.of("n_embd", 32, "n_head", 4, "n_layer", 2);
+        for (Map.Entry<String, Boolean> way :
+                Map.of("use_bidirectional_attention", true, "is_causal", false).entrySet()) {
+            Map<String, Object> values = new HashMap<>(sizes);
+            values.put(way.getKey(), way.getValue());
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> configure(type, flat(values)))
+                    .withMessageContaining("config.json: '" + way.getKey() + "' is " + way.getValue());
+            values.put(way.getKey(), !way.getValue());
+            assertThat(configure(type, flat(values)).dModel()).isEqualTo(32);
+        }
+    }
+
+    private static Object[] flat(Map<String, Object> values) {
+        return values.entrySet().stream()
+                .flatMap(entry -> Stream.of(entry.getKey(), entry.getValue()))
+                .toArray();
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"gemma2", "gemma3_text"})
-    void encodersBuiltOfGemmaAreRefusedInWords(String type) {
+    void gemmaAppliesWhatItsOwnKeyNamesAndNotTheHiddenActBesideIt(String type) {
+        assertThat(configure(type, "hidden_act", "silu").activation()).isEqualTo("gelu_pytorch_tanh");
+        assertThat(configure(type, "hidden_act", "gelu", "hidden_activation", null)
+                        .activation())
+                .isEqualTo("gelu_pytorch_tanh");
+        assertThat(configure(type, "hidden_act", "gelu", "hidden_activation", "relu")
+                        .activation())
+                .isEqualTo("relu");
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> configure(type, "use_bidirectional_attention", true))
-                .withMessageContaining("use_bidirectional_attention");
+                .isThrownBy(() -> configure(type, "hidden_activation", "gleu"))
+                .withMessageContaining("'hidden_activation' asks for the activation function 'gleu'");
     }
 
     @Test

@@ -20,8 +20,9 @@ final class BackendsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         spec.commandLine().getOut().println(Backends.report());
-        if ("later".equals(System.getProperty("loupe.libtorch"))) {
-            // The script says so.
+        String own = System.getenv("PYTORCH_LIBRARY_PATH");
+        if ("later".equals(System.getProperty("loupe.libtorch")) && (own == null || own.isEmpty())) {
+            // The script says so; it fetches none where there is one of the user's.
             spec.commandLine()
                     .getOut()
                     .println("The loupe script fetches libtorch when 'pytorch' is first asked for: --backend pytorch");

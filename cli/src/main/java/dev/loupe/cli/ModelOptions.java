@@ -38,7 +38,10 @@ final class ModelOptions {
                     "float32, float64, float16, bfloat16, or auto: the checkpoint's own. Default: ${DEFAULT-VALUE}.")
     String dtype = "float32";
 
-    @Option(names = "--threads", defaultValue = "0", description = "Threads; 0 leaves it to the backend.")
+    @Option(
+            names = "--threads",
+            defaultValue = "0",
+            description = "Threads; 0 for as many as there are physical cores.")
     int threads;
 
     @Option(names = "--revision", defaultValue = "main", description = "Branch, tag or commit on the Hub.")

@@ -46,7 +46,7 @@ class ModuleRulesTest {
                 List.of(API),
                 List.of("com.fasterxml.jackson..", "ai.djl.huggingface.tokenizers..", "org.ejml..")),
         BACKEND_REFERENCE(packages("backend.reference"), List.of(API), List.of("org.apache.commons.numbers..")),
-        BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl..")),
+        BACKEND_PYTORCH(packages("backend.pytorch"), List.of(API), List.of("ai.djl..", "com.sun.jna..")),
         BACKEND_ONNX(packages("backend.onnx"), List.of(API), List.of("ai.djl..", "ai.onnxruntime..")),
         ANALYSIS(packages("analysis"), List.of(API), List.of("com.fasterxml.jackson..", "org.ejml..")),
         DICTIONARIES(

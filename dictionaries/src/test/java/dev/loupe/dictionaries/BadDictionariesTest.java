@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.array.safetensors.SafetensorsWriter;
+import dev.loupe.dictionaries.formats.DictionaryConfig.Activation;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -85,8 +86,29 @@ class BadDictionariesTest {
         refused(CONFIG.formatted(", \"metadata\": 3")).withMessageContaining("metadata");
         refused(CONFIG.formatted(", \"architecture\": \"jumprelu\""))
                 .withMessageContaining("lacks the arrays [threshold]");
-        refused(CONFIG.formatted(", \"architecture\": \"skip_transcoder\""))
-                .withMessageContaining("lacks 'hook_name_out'");
+        refused(CONFIG.formatted(", \"architecture\": \"skip_transcoder\"")).withMessageContaining("has no W_skip");
+        refused(CONFIG.formatted(", \"architecture\": \"transcoder\"")).withMessageContaining("lacks 'hook_name_out'");
+        refused(CONFIG.formatted(", \"finetuning_scaling_factor\": true"))
+                .withMessageContaining("'finetuning_scaling_factor' is set, but sae_weights.safetensors has no such");
+        refused(CONFIG.formatted(", \"d_out\": 4")).withMessageContaining("'apply_b_dec_to_input'");
+    }
+
+    @Test
+    void aThresholdIsNeverLeftOutSilently() throws IOException {
+        Map<String, HostTensor> arrays = arrays();
+        arrays.put("threshold", HostTensor.of(Shape.of(2), 0f, 0.5f));
+        saeLens(CONFIG.formatted(""), arrays);
+        refused().withMessageContaining("kind RELU").withMessageContaining("threshold");
+        saeLens(CONFIG.formatted(", \"activation_fn\": \"jumprelu\""), arrays);
+        assertThat(Dictionary.load(folder.toString()).config().activation()).isEqualTo(Activation.JUMPRELU);
+        arrays.put("threshold", HostTensor.of(Shape.of(2), 0f, 0f));
+        saeLens(CONFIG.formatted(""), arrays);
+        assertThat(Dictionary.load(folder.toString()).config().activation()).isEqualTo(Activation.RELU);
+        Map<String, byte[]> gemmaScope = gemmaScope();
+        gemmaScope.remove("threshold.npy");
+        Files.delete(folder.resolve("cfg.json"));
+        npz(gemmaScope);
+        npzRefused().withMessageContaining("lacks the arrays [threshold]");
     }
 
     @Test
@@ -287,6 +309,10 @@ class BadDictionariesTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Dictionary.load(folder.toString()))
                 .withMessageContaining("set of transcoders");
+        Files.move(folder.resolve("layer_1.safetensors"), folder.resolve("layer_2.safetensors"));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Dictionaries.loadSet(folder.toString()))
+                .withMessageContaining("has layer_2.safetensors but no layer_1.safetensors");
         Files.writeString(folder.resolve("config.yaml"), "model_kind: clt");
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Dictionaries.loadSet(folder.toString()))

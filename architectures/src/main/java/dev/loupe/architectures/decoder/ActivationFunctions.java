@@ -22,6 +22,7 @@ public final class ActivationFunctions {
             BY_NAME.put(tanhApproximation, composite(Op.ActivationKind.GELU_TANH));
         }
         BY_NAME.put("gelu", composite(Op.ActivationKind.GELU));
+        BY_NAME.put("gelu_10", ActivationFunctions::clippedGelu);
         BY_NAME.put("gelu_python", composite(Op.ActivationKind.GELU));
         BY_NAME.put("quick_gelu", composite(Op.ActivationKind.QUICK_GELU));
         BY_NAME.put("silu", composite(Op.ActivationKind.SILU));
@@ -34,6 +35,7 @@ public final class ActivationFunctions {
         BY_NAME.put("relu6", ActivationFunctions::relu6);
         BY_NAME.put("leaky_relu", ActivationFunctions::leakyRelu);
         BY_NAME.put("hardswish", ActivationFunctions::hardSwish);
+        BY_NAME.put("laplace", ActivationFunctions::laplace);
         BY_NAME.put("mish", ActivationFunctions::mish);
     }
 
@@ -79,6 +81,19 @@ public final class ActivationFunctions {
 
     private static BiFunction<GraphBuilder, Value, Value> unary(Op.UnaryKind kind) {
         return (b, x) -> b.unary(kind, x);
+    }
+
+    private static Value clippedGelu(GraphBuilder b, Value x) {
+        Value gelu = composite(Op.ActivationKind.GELU).apply(b, x);
+        Value bounded = b.binary(Op.BinaryKind.MIN, gelu, b.scalar(10, gelu));
+        return b.binary(Op.BinaryKind.MAX, bounded, b.scalar(-10, bounded));
+    }
+
+    // Ma et al. 2022 (MEGA): the distribution function of a normal distribution that approximates relu2.
+    private static Value laplace(GraphBuilder b, Value x) {
+        Value centred = b.sub(x, b.scalar(0.707107, x));
+        Value error = b.unary(Op.UnaryKind.ERF, b.div(centred, b.scalar(0.282095 * Math.sqrt(2), x)));
+        return b.mul(b.add(error, b.scalar(1, x)), b.scalar(0.5, x));
     }
 
     private static Value squaredRelu(GraphBuilder b, Value x) {

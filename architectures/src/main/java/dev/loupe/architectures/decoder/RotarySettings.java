@@ -143,7 +143,9 @@ public final class RotarySettings {
         }
         if (dims < 2 || dims % 2 != 0) {
             throw new IllegalArgumentException(config.source() + ": rotary positions turn pairs of entries, but " + dims
-                    + " entries of a head can't be paired");
+                    + " entries of a head can't be paired. How many there are follows from 'head_dim' (without it,"
+                    + " 'hidden_size' / 'num_attention_heads') and, in families that turn a part of a head,"
+                    + " 'partial_rotary_factor' or 'rotary_pct'.");
         }
         double[] plain = frequencies(theta, dims);
         String type = type(settings);

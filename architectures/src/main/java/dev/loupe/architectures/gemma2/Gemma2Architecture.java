@@ -35,10 +35,8 @@ public final class Gemma2Architecture extends DecoderArchitecture {
                 .withDefault("num_hidden_layers", 26)
                 .withDefault("num_attention_heads", 8)
                 .withDefault("head_dim", 256)
-                .withDefault("vocab_size", 256000)
-                .withDefault("hidden_act", config.string("hidden_activation", "gelu_pytorch_tanh"));
+                .withDefault("vocab_size", 256000);
         RotarySettings.requireOneKind(full);
-        LlamaCheckpoints.requireCausal(full);
         Integer window = LlamaCheckpoints.window(full, "sliding_window", 4096);
         var slides = LlamaCheckpoints.sliding(full, layer -> layer % 2 == 0);
         Double scoreCap = LlamaCheckpoints.softCap(full, "attn_logit_softcapping", 50.0);

@@ -36,7 +36,6 @@ public final class Gemma3Architecture extends DecoderArchitecture {
     @Override
     public TransformerConfig configure(CheckpointConfig config) {
         CheckpointConfig full = text(config);
-        LlamaCheckpoints.requireCausal(full);
         int width = full.integer("head_dim");
         int positions = full.integer("max_position_embeddings", 131072);
         Rotary global = RotarySettings.ofKind(full, "full_attention", width, GLOBAL_THETA, positions);
@@ -73,8 +72,7 @@ public final class Gemma3Architecture extends DecoderArchitecture {
                 .withDefault("num_hidden_layers", 26)
                 .withDefault("num_attention_heads", 8)
                 .withDefault("head_dim", 256)
-                .withDefault("vocab_size", 262208)
-                .withDefault("hidden_act", text.string("hidden_activation", "gelu_pytorch_tanh"));
+                .withDefault("vocab_size", 262208);
     }
 
     // Sliding layers turn by a base of their own, unscaled unless the config says so of them.

@@ -7,6 +7,7 @@ import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.ActivationFunctions;
+import dev.loupe.architectures.decoder.Causality;
 import dev.loupe.architectures.decoder.DecoderArchitecture;
 import dev.loupe.architectures.decoder.SpecialIds;
 import java.util.List;
@@ -26,6 +27,7 @@ public final class Gpt2Architecture extends DecoderArchitecture {
 
     @Override
     public TransformerConfig configure(CheckpointConfig config) {
+        Causality.require(config);
         int width = config.integer("n_embd");
         int heads = config.integer("n_head");
         int vocabulary = config.integer("vocab_size");

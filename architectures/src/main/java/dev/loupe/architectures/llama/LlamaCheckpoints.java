@@ -5,6 +5,7 @@ import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.ActivationFunctions;
+import dev.loupe.architectures.decoder.Causality;
 import dev.loupe.architectures.decoder.DecoderWeights;
 import dev.loupe.architectures.decoder.RotarySettings;
 import dev.loupe.architectures.decoder.SpecialIds;
@@ -40,11 +41,17 @@ public final class LlamaCheckpoints {
     public static TransformerConfig.Builder config(
             CheckpointConfig config, String architecture, int maxPositions, int keyValueHeads) {
         RotarySettings.requireOneKind(config);
-        return configOfKinds(config, architecture, maxPositions, keyValueHeads);
+        return configOfKinds(
+                config, architecture, maxPositions, keyValueHeads, activation(config, "hidden_act", "silu"));
+    }
+
+    private static String activation(CheckpointConfig config, String key, String byDefault) {
+        return ActivationFunctions.check(config.string(key, byDefault), config.source() + ": '" + key + "'");
     }
 
     private static TransformerConfig.Builder configOfKinds(
-            CheckpointConfig config, String architecture, int maxPositions, int keyValueHeads) {
+            CheckpointConfig config, String architecture, int maxPositions, int keyValueHeads, String activation) {
+        Causality.require(config);
         int width = config.integer("hidden_size");
         int heads = config.integer("num_attention_heads");
         if (heads < 1 || (!config.has("head_dim") && width % heads != 0)) {
@@ -55,7 +62,6 @@ public final class LlamaCheckpoints {
         int headWidth = config.integer("head_dim", width / heads);
         int vocabulary = config.integer("vocab_size");
         int positions = config.integer("max_position_embeddings", maxPositions);
-        String activation = config.string("hidden_act", "silu");
         TransformerConfig.Builder builder = TransformerConfig.builder()
                 .modelName(config.source())
                 .architecture(architecture)
@@ -69,7 +75,7 @@ public final class LlamaCheckpoints {
                 .nCtx(positions)
                 .normalization(TransformerConfig.Normalization.RMS)
                 .eps(config.number("rms_norm_eps", 1e-6))
-                .activation(ActivationFunctions.check(activation, config.source() + ": 'hidden_act'"))
+                .activation(activation)
                 .gatedMlp(true)
                 .biases(Set.of())
                 .bosId(SpecialIds.bos(config, 1, vocabulary))
@@ -95,7 +101,8 @@ public final class LlamaCheckpoints {
 
     /**
      * Gemma's settings on top of {@link #config}: embeddings multiplied by the root of the width and tied, scores divided
-     * by the root of {@code query_pre_attn_scalar}, BOS 2 in front, EOS 1.
+     * by the root of {@code query_pre_attn_scalar}, BOS 2 in front, EOS 1. The activation function is {@code
+     * hidden_activation}: a {@code hidden_act} beside it, which configs carry too, means nothing to these models.
      */
     public static TransformerConfig.Builder gemma(CheckpointConfig config, String architecture, int maxPositions) {
         int vocabulary = config.integer("vocab_size");
@@ -105,7 +112,8 @@ public final class LlamaCheckpoints {
             throw new IllegalArgumentException(
                     config.source() + ": 'query_pre_attn_scalar' should be a positive number, found " + scalar);
         }
-        return configOfKinds(tied, architecture, maxPositions, 4)
+        return configOfKinds(
+                        tied, architecture, maxPositions, 4, activation(tied, "hidden_activation", "gelu_pytorch_tanh"))
                 .embeddingScale(Math.sqrt(config.integer("hidden_size")))
                 .attnScale(Math.sqrt(scalar))
                 .bosId(SpecialIds.bos(config, 2, vocabulary))
@@ -144,19 +152,6 @@ public final class LlamaCheckpoints {
                     config.source() + ": '" + key + "' should be a positive number, found " + cap);
         }
         return cap;
-    }
-
-    /**
-     * Checks that a position sees none that comes after it.
-     *
-     * @throws IllegalArgumentException if the config asks for attention in both directions, as encoders built of
-     *     these families do
-     */
-    public static void requireCausal(CheckpointConfig config) {
-        if (config.bool("use_bidirectional_attention", false)) {
-            throw new IllegalArgumentException(config.source() + ": 'use_bidirectional_attention' is true: this is an"
-                    + " encoder, whose positions see those after them. Loupe's models are decoders.");
-        }
     }
 
     /** Which layers slide, from {@code layer_types}; what the family does by itself where that is missing. */

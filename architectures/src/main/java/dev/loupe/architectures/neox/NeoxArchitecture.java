@@ -7,6 +7,7 @@ import dev.loupe.architecture.PretrainedModel;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architectures.decoder.ActivationFunctions;
+import dev.loupe.architectures.decoder.Causality;
 import dev.loupe.architectures.decoder.DecoderArchitecture;
 import dev.loupe.architectures.decoder.RotarySettings;
 import dev.loupe.architectures.decoder.SpecialIds;
@@ -32,6 +33,7 @@ public final class NeoxArchitecture extends DecoderArchitecture {
 
     @Override
     public TransformerConfig configure(CheckpointConfig config) {
+        Causality.require(config);
         int width = config.integer("hidden_size");
         int heads = config.integer("num_attention_heads");
         if (heads < 1 || width % heads != 0) {

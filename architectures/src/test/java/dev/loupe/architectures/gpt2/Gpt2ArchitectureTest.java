@@ -72,6 +72,9 @@ class Gpt2ArchitectureTest {
             all.add(Arguments.of(name, (DoubleUnaryOperator) Gpt2ArchitectureTest::geluNew));
         }
         all.add(Arguments.of("gelu", (DoubleUnaryOperator) x -> x * normalDistribution(x)));
+        all.add(Arguments.of("gelu_10", (DoubleUnaryOperator)
+                x -> Math.min(Math.max(x * normalDistribution(x), -10), 10)));
+        all.add(Arguments.of("laplace", (DoubleUnaryOperator) x -> normalDistribution((x - 0.707107) / 0.282095)));
         all.add(Arguments.of("relu", relu));
         all.add(Arguments.of("relu2", (DoubleUnaryOperator) x -> Math.pow(Math.max(x, 0), 2)));
         all.add(Arguments.of("relu6", (DoubleUnaryOperator) x -> Math.min(Math.max(x, 0), 6)));

@@ -52,7 +52,7 @@ public final class OnnxBackendProvider implements BackendProvider {
                     "The backend 'onnx' can't be opened: " + unavailable.detail() + "; " + unavailable.remedy(),
                     unavailable.cause());
         }
-        int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
+        int threads = options.threads() == 0 ? BackendOptions.physicalCores() : options.threads();
         try {
             UnpackedLibraries.use();
             OnnxRuntime runtime = OnnxRuntime.start(device.name(), threads);

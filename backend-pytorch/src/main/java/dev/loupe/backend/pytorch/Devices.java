@@ -3,13 +3,10 @@ package dev.loupe.backend.pytorch;
 import ai.djl.Device;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.BackendUnavailableException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 
 /** Chooses devices: the ones that were asked for or none. */
 final class Devices {
@@ -18,8 +15,6 @@ final class Devices {
     private static final String LOGICAL = PyTorchBackendProvider.LOGICAL_DEVICES;
 
     private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,4}))?");
-
-    private static final Path DRIVER = Path.of("/proc/driver/nvidia/version");
 
     private Devices() {}
 
@@ -36,7 +31,7 @@ final class Devices {
 
     private static List<TorchDevice> cpu(TorchEngine engine, BackendOptions options) {
         if (options.devices() == 1) {
-            return List.of(engine.device("cpu", Device.cpu()));
+            return List.of(engine.device("cpu", Device.cpu(), 0));
         }
         int names = logical(options);
         if (options.devices() > names) {
@@ -44,7 +39,7 @@ final class Devices {
                     + " devices from cpu on, but the CPU is one device. Ask for 1, or split it by name with the extra"
                     + " setting " + LOGICAL);
         }
-        return split(engine, "cpu", Device.cpu(), options.devices());
+        return split(engine, "cpu", Device.cpu(), 0, options.devices());
     }
 
     private static List<TorchDevice> cuda(TorchEngine engine, BackendOptions options, int first) {
@@ -55,42 +50,54 @@ final class Devices {
                     + " torch==" + engine.version() + " has it) and name its folder 'lib' by PYTORCH_LIBRARY_PATH, see"
                     + " docs/gpu.md; or ask for cpu");
         }
-        int gpus = engine.gpus();
-        if (gpus > first && options.devices() > 1 && logical(options) >= options.devices()) {
-            return split(engine, "cuda:" + first, Device.gpu(first), options.devices());
-        }
-        if (gpus < first + options.devices()) {
-            throw new BackendUnavailableException("The backend 'pytorch' was asked for '" + options.device()
-                    + "' (" + options.devices() + (options.devices() == 1 ? " GPU" : " GPUs") + " from cuda:" + first
-                    + " on), but "
-                    + (gpus == 0
-                            ? noGpu(System.getenv("CUDA_VISIBLE_DEVICES"), Files.exists(DRIVER))
-                            : "found " + gpus + " (cuda:0 to cuda:" + (gpus - 1)
-                                    + "). Ask for what is there, or for cpu"));
+        CudaDriver driver = CudaDriver.here();
+        int gpus = driver.gpus();
+        boolean splits = options.devices() > 1 && logical(options) >= options.devices();
+        int needed = splits ? 1 : options.devices();
+        if (gpus < first + needed) {
+            throw notThere(options, first, needed, driver);
         }
         List<TorchDevice> devices = new ArrayList<>();
-        for (int i = first; i < first + options.devices(); i++) {
-            devices.add(engine.device("cuda:" + i, Device.gpu(i)));
+        for (int i = first; i < first + needed; i++) {
+            String problem = engine.problemOf(Device.gpu(i));
+            if (problem != null) {
+                throw new BackendUnavailableException("The backend 'pytorch' was asked for '" + options.device()
+                        + "', and libtorch " + engine.version() + " can't use cuda:" + i + ": " + problem
+                        + ". See docs/gpu.md, or ask for cpu");
+            }
+            if (!splits) {
+                devices.add(engine.device(
+                        "cuda:" + i, Device.gpu(i), driver.memory().get(i)));
+            }
         }
-        return devices;
+        return splits
+                ? split(
+                        engine,
+                        "cuda:" + first,
+                        Device.gpu(first),
+                        driver.memory().get(first),
+                        options.devices())
+                : devices;
     }
 
-    /** Why there is no GPU, and what to do. */
-    static String noGpu(@Nullable String visible, boolean driver) {
-        if (visible != null && (visible.isBlank() || visible.strip().startsWith("-"))) {
-            return "CUDA_VISIBLE_DEVICES is '" + visible
-                    + "', which hides every GPU. Unset it, or set it to the numbers of" + " those to use";
-        } else if (!driver) {
-            return "this machine has no NVIDIA driver (no " + DRIVER + "). Install it, or ask for cpu";
-        }
-        return "found none, though there is an NVIDIA driver. Look what nvidia-smi says: the driver may be too old for"
-                + " CUDA 12.8, or the container may not be given the GPU; or ask for cpu";
+    private static BackendUnavailableException notThere(
+            BackendOptions options, int first, int needed, CudaDriver driver) {
+        String problem = driver.problem();
+        int gpus = driver.gpus();
+        return new BackendUnavailableException("The backend 'pytorch' was asked for '" + options.device() + "' ("
+                + needed + (needed == 1 ? " GPU" : " GPUs") + " from cuda:" + first + " on), but "
+                + (problem != null
+                        ? problem
+                        : "there "
+                                + (gpus == 1 ? "is 1 (cuda:0)" : "are " + gpus + " (cuda:0 to cuda:" + (gpus - 1) + ")")
+                                + ". Ask for what is there, or for cpu"));
     }
 
-    private static List<TorchDevice> split(TorchEngine engine, String name, Device device, int parts) {
+    private static List<TorchDevice> split(
+            TorchEngine engine, String name, Device device, long memoryBytes, int parts) {
         List<TorchDevice> devices = new ArrayList<>();
         for (int i = 0; i < parts; i++) {
-            devices.add(engine.device(name + "/" + i, device));
+            devices.add(engine.device(name + "/" + i, device, memoryBytes / parts));
         }
         return devices;
     }

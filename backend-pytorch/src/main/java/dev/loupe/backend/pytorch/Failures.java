@@ -17,7 +17,8 @@ final class Failures {
 
     static RuntimeException computing(TorchDevice device, Op op, List<TensorHandle> inputs, EngineException e) {
         String what = op + " of " + inputs + " on " + device.name();
-        RuntimeException outOfRange = Indices.outOfRange(device, op, inputs);
+        // On a GPU they have been looked at beforehand.
+        RuntimeException outOfRange = device.isCpu() ? Indices.outOfRange(device, op, inputs) : null;
         return outOfRange != null ? outOfRange : explain(what, e);
     }
 

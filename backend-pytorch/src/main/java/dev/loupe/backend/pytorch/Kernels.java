@@ -20,7 +20,7 @@ final class Kernels {
             .line(Op.Binary.class, (op, at) -> Torch.binary(op.kind(), at.in(0), at.in(1)))
             .line(Op.Unary.class, (op, at) -> unary(at.on(), op.kind(), at.in(0)))
             .line(Op.MatMul.class, (op, at) -> Torch.matmul(at.in(0), at.in(1)))
-            .line(Op.Reduce.class, (op, at) -> reduce(op, at.in(0)))
+            .line(Op.Reduce.class, (op, at) -> reduce(at.on(), op, at.in(0)))
             .line(Op.ArgReduce.class, Kernels::argReduce)
             .line(Op.CumSum.class, Kernels::cumSum)
             .line(Op.ScatterAdd.class, (op, at) -> at.on().call("scatter_add", at.in(0), op.axis(), at.in(1), at.in(2)))
@@ -42,7 +42,13 @@ final class Kernels {
     private static final OpTable<Operands, List<PtNDArray>> SEVERAL = new OpTable<Operands, List<PtNDArray>>()
             .line(
                     Op.TopK.class,
-                    (op, at) -> at.on().callForSeveral("top_k", at.in(0), op.k(), op.axis(), op.largest()));
+                    (op, at) -> at.on()
+                            .callForSeveral(
+                                    at.on().isCpu() ? "top_k" : "top_k_unasked",
+                                    at.in(0),
+                                    op.k(),
+                                    op.axis(),
+                                    op.largest()));
 
     private Kernels() {}
 
@@ -81,6 +87,7 @@ final class Kernels {
 
     private static PtNDArray cumSum(Op.CumSum op, Operands at) {
         return asBefore(
+                at.on(),
                 at.in(0),
                 op.reverse()
                         ? at.on().call("cumsum_in_reverse", at.in(0), op.axis())
@@ -89,7 +96,8 @@ final class Kernels {
 
     private static PtNDArray linear(Op.Linear op, Operands at) {
         DataType type = at.in(0).getDataType();
-        return type.equals(DataType.FLOAT32) || type.equals(DataType.FLOAT64)
+        // On a GPU the sum with the bias is part of the product's kernel.
+        return at.on().isCpu() && (type.equals(DataType.FLOAT32) || type.equals(DataType.FLOAT64))
                 ? Torch.linear(at.in(0), at.in(1), at.in(2))
                 : at.on().call("linear", at.in(0), at.in(1), at.in(2));
     }
@@ -135,28 +143,21 @@ final class Kernels {
     }
 
     private static PtNDArray attention(Op.Attention op, Operands at) {
-        boolean fused = fuses(at.on(), at.in(0), at.in(1));
+        if (!at.on().isCpu()) {
+            return at.on().call("attention_unasked", at.in(0), at.in(1), at.in(2), at.in(3), op.scale());
+        }
+        boolean fused = fuses(at.in(0), at.in(1));
         // Products as small as these are slower in 16 bits: oneDNN prepares itself anew for every number of keys.
-        boolean wide = at.on().isCpu() && !fused && TorchTypes.of(at.in(0)).isSixteenBits();
-        return at.on()
-                .call(
-                        "attention",
-                        at.in(0),
-                        at.in(1),
-                        at.in(2),
-                        at.in(3),
-                        op.scale(),
-                        fused,
-                        at.on().isCpu(),
-                        wide);
+        boolean wide = !fused && TorchTypes.of(at.in(0)).isSixteenBits();
+        return at.on().call("attention", at.in(0), at.in(1), at.in(2), at.in(3), op.scale(), fused, wide);
     }
 
     /**
-     * Whether libtorch's fused attention is the faster way. On a CPU it is so for long sequences only: measured with 12
+     * Whether libtorch's fused attention is the faster way. On a GPU it always is, on a CPU for long sequences only: measured with 12
      * heads of 64, a third slower at 64 positions, even at 130, up to twice as fast at 512.
      */
-    private static boolean fuses(TorchDevice on, PtNDArray q, PtNDArray k) {
-        return !on.isCpu() || q.getShape().get(1) * k.getShape().get(1) >= FUSED_SCORES;
+    private static boolean fuses(PtNDArray q, PtNDArray k) {
+        return q.getShape().get(1) * k.getShape().get(1) >= FUSED_SCORES;
     }
 
     private static PtNDArray unary(TorchDevice on, UnaryKind kind, PtNDArray x) {
@@ -189,9 +190,9 @@ final class Kernels {
 
     // libtorch's functions of one axis are run once for each, the last axis first so that the others keep their
     // numbers.
-    private static PtNDArray reduce(Op.Reduce op, PtNDArray x) {
+    private static PtNDArray reduce(TorchDevice on, Op.Reduce op, PtNDArray x) {
         if (op.kind() == Op.ReduceKind.SUM) {
-            return asBefore(x, Torch.sum(x, TorchMovement.array(op.axes()), op.keepDims()));
+            return asBefore(on, x, Torch.sum(x, TorchMovement.array(op.axes()), op.keepDims()));
         }
         int last = op.axes().size() - 1;
         PtNDArray result = reduce(op, x, op.axes().get(last));
@@ -200,7 +201,7 @@ final class Kernels {
                 result = reduce(op, before, op.axes().get(i));
             }
         }
-        return asBefore(x, result);
+        return asBefore(on, x, result);
     }
 
     private static PtNDArray reduce(Op.Reduce op, PtNDArray x, int axis) {
@@ -214,12 +215,12 @@ final class Kernels {
     }
 
     /** libtorch sums int32 in int64; the result's type is the operand's. */
-    private static PtNDArray asBefore(PtNDArray x, PtNDArray result) {
+    private static PtNDArray asBefore(TorchDevice on, PtNDArray x, PtNDArray result) {
         if (TorchTypes.of(x).isFloating() || result.getDataType() == x.getDataType()) {
             return result;
         }
         try (result) {
-            return Torch.cast(result, x.getDataType());
+            return TorchTypes.asIs(on, result, TorchTypes.of(x));
         }
     }
 

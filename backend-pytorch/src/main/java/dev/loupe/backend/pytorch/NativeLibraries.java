@@ -24,6 +24,7 @@ final class NativeLibraries {
     private static final String ENGINE = "pytorch-engine.properties";
     private static final String NATIVES = "native/lib/pytorch.properties";
     private static final String JNI = "jnilib/pytorch.properties";
+    private static final List<String> FLAVORS = List.of("cpu", "cu128");
     private static final List<String> PLATFORMS = List.of("linux-x86_64", "linux-aarch64", "osx-aarch64", "win-x86_64");
 
     private final ClassLoader loader;
@@ -80,35 +81,51 @@ final class NativeLibraries {
     }
 
     private Availability own(OwnLibtorch libtorch, String version, String djl) throws IOException {
-        String where = "PYTORCH_LIBRARY_PATH is '" + libtorch.folder() + "', ";
+        String where = "PYTORCH_LIBRARY_PATH is '" + libtorch.folder() + "', that is ";
         String found = libtorch.version();
         if (!libtorch.isThere()) {
             return new Unavailable(
                     Reason.MISSING_LIBRARY,
-                    where + "but there is no " + OwnLibtorch.library() + " in it",
-                    "name the folder 'lib' of a libtorch " + version + ", or unset it to use the one on the class path",
+                    "PYTORCH_LIBRARY_PATH is '" + libtorch.folder() + "', but there is no " + OwnLibtorch.library()
+                            + " in it",
+                    (new OwnLibtorch(libtorch.folder().resolve("lib")).isThere()
+                                    ? "name its folder 'lib'"
+                                    : "name the folder 'lib' of a libtorch " + version)
+                            + ", or unset it to use the one on the class path",
                     null);
         }
         if (found != null && !found.equals(version)) {
             return new Unavailable(
                     Reason.WRONG_VERSION,
-                    where + "which is libtorch " + found + ", but DJL " + djl + " and its native library need "
-                            + version,
+                    where + "libtorch " + found + ", but DJL " + djl + " and its native library need " + version,
                     "install libtorch " + version + " (Python's torch==" + version + " has it), see docs/gpu.md",
                     null);
         }
-        Properties natives = new Properties();
-        natives.setProperty("version", version);
-        natives.setProperty("flavor", flavor(libtorch));
-        return withJni(natives, djl) instanceof Unavailable missing
-                ? missing
+        String flavor = flavor(libtorch);
+        if (!flavor.startsWith("cpu") && !libtorch.isForCuda()) {
+            return new Unavailable(
+                    Reason.WRONG_VERSION,
+                    where + "a libtorch that is built for the CPU, but PYTORCH_FLAVOR is '" + flavor + "'",
+                    "unset PYTORCH_FLAVOR; or for a GPU install libtorch " + version + " for CUDA, see docs/gpu.md",
+                    null);
+        }
+        Unavailable unfit = withoutJni(where, version, flavor, djl);
+        return unfit != null
+                ? unfit
                 : new Available("libtorch " + (found == null ? "of unknown version" : found) + " in "
-                        + libtorch.folder() + " (PYTORCH_LIBRARY_PATH, " + flavor(libtorch) + "), DJL " + djl);
+                        + libtorch.folder() + " (PYTORCH_LIBRARY_PATH, " + flavor + "), DJL " + djl
+                        + (libtorch.isForCuda() ? "; " + CudaDriver.here().describe() : ""));
     }
 
     private static String flavor(OwnLibtorch libtorch) {
         String set = setting("PYTORCH_FLAVOR");
         return set != null && !set.isEmpty() ? set : libtorch.flavor();
+    }
+
+    /** Whether the user has named a libtorch. */
+    static boolean isOwn() {
+        String given = setting("PYTORCH_LIBRARY_PATH");
+        return given != null && !given.isEmpty();
     }
 
     /** Tells DJL which flavour a libtorch of the user's has, unless the user has: it would guess one that isn't there. */
@@ -122,14 +139,23 @@ final class NativeLibraries {
     private Availability withJni(Properties natives, String djl) throws IOException {
         String version = natives.getProperty("version", "").replaceFirst("-.*", "");
         String flavor = natives.getProperty("flavor", "");
+        Unavailable unfit = withoutJni("on the class path is ", version, flavor, djl);
+        return unfit != null
+                ? unfit
+                : new Available("libtorch " + version + " (" + flavor + ", " + platform + "), DJL " + djl);
+    }
+
+    /** What is wrong with the library that ties a libtorch to Java; null if it is there and fits. */
+    private @Nullable Unavailable withoutJni(String where, String version, String flavor, String djl)
+            throws IOException {
         Properties jni = read(loader.getResource(JNI));
         String wanted = version + "-" + djl;
         String remedy = "add ai.djl.pytorch:pytorch-jni:" + wanted;
         if (jni == null) {
             return new Unavailable(
                     Reason.MISSING_LIBRARY,
-                    "libtorch " + version + " is on the class path, but not the library that ties it to Java (no"
-                            + " resource " + JNI + ")",
+                    where + "libtorch " + version + ", but the library that ties it to Java is missing (no resource "
+                            + JNI + ")",
                     remedy,
                     null);
         }
@@ -141,15 +167,21 @@ final class NativeLibraries {
                     remedy,
                     null);
         }
-        String library = "jnilib/" + platform + "/" + flavor + "/";
-        if (loader.getResource(library) == null && loader.getResource(library + libraryName()) == null) {
+        if (!has(flavor)) {
             return new Unavailable(
                     Reason.WRONG_VERSION,
-                    "pytorch-jni " + present + " has nothing for " + platform + " with " + flavor,
-                    "use ai.djl.pytorch:pytorch-native-cpu, or for CUDA a libtorch of the flavor that docs/gpu.md says",
+                    where + "libtorch " + version + " for '" + flavor + "', and pytorch-jni " + present + " has "
+                            + FLAVORS.stream().filter(this::has).toList() + " for " + platform,
+                    "for CUDA use libtorch " + version + " for CUDA 12.8, see docs/gpu.md; for the CPU"
+                            + " ai.djl.pytorch:pytorch-native-cpu, without PYTORCH_LIBRARY_PATH",
                     null);
         }
-        return new Available("libtorch " + version + " (" + flavor + ", " + platform + "), DJL " + djl);
+        return null;
+    }
+
+    private boolean has(String flavor) {
+        String folder = "jnilib/" + platform + "/" + flavor + "/";
+        return loader.getResource(folder) != null || loader.getResource(folder + libraryName()) != null;
     }
 
     private static String libraryName() {

@@ -10,7 +10,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A libtorch that the user has named by its folder: what it is, read from the files beside it.
+ * A libtorch in a folder, as a user may have named it: what it is, read from the files in it and beside it.
  *
  * @param folder where the libraries are: {@code lib} in Python's {@code torch}, or in an unpacked libtorch
  */
@@ -35,9 +35,13 @@ record OwnLibtorch(Path folder) {
         return told == null ? null : told.group(1);
     }
 
+    boolean isForCuda() {
+        return Files.isRegularFile(folder.resolve(System.mapLibraryName("torch_cuda")));
+    }
+
     /** {@code cpu}, or {@code cu128} and the like. */
     String flavor() {
-        if (!Files.isRegularFile(folder.resolve(System.mapLibraryName("torch_cuda")))) {
+        if (!isForCuda()) {
             return "cpu";
         }
         Matcher told = told();

@@ -16,7 +16,8 @@ import org.apiguardian.api.API;
  * {@code docs/gpu.md} says which.
  *
  * <p>The number of threads ({@link BackendOptions#threads()}) is libtorch's, one number for the whole process: the
- * backend that was opened last with a number says how many. Where other programs keep the processors busy, set the
+ * backend that was opened last with a number says how many; if none did, {@code OMP_NUM_THREADS} or {@code
+ * MKL_NUM_THREADS}, else there are as many as {@linkplain BackendOptions#physicalCores physical cores}. Where other programs keep the processors busy, set the
  * environment variable {@code OMP_WAIT_POLICY=PASSIVE}: threads that wait for each other otherwise burn time.
  *
  * <p>Several devices ({@link BackendOptions#devices()}) hold a model's layers one after the other, as a pipeline.

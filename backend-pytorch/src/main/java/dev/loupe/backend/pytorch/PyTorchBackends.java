@@ -13,6 +13,8 @@ final class PyTorchBackends {
         TorchEngine engine = TorchEngine.load();
         if (options.threads() > 0) {
             Torch.setThreads(options.threads());
+        } else {
+            Torch.setThreadsUnlessTold(BackendOptions.physicalCores());
         }
         List<TorchDevice> devices = Devices.choose(engine, options);
         List<PyTorchBackend> stages = devices.stream().map(PyTorchBackend::new).toList();

@@ -36,6 +36,7 @@ final class SixteenBits {
             // libtorch's own for bfloat16 loses the numbers near 0.
             .line(Op.Unary.class, (op, operand) -> op.kind() == Op.UnaryKind.ERF ? Kind.WIDE : Kind.ROUNDED_ONCE)
             .line(Op.CumSum.class, (op, operand) -> Kind.WIDE)
+            .line(Op.ScatterAdd.class, (op, operand) -> Kind.WIDE)
             .line(Op.RmsNorm.class, (op, operand) -> Kind.WIDE)
             .line(Op.Rotate.class, (op, operand) -> Kind.WIDE)
             .line(Op.Reduce.class, (op, operand) -> switch (op.kind()) {

@@ -10,15 +10,16 @@ import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.pytorch.jni.LibUtils;
 import dev.loupe.graph.Op.BinaryKind;
 import dev.loupe.graph.Op.UnaryKind;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 
 /**
  * libtorch's functions, as far as they are needed. The only class that reaches into DJL's internals
@@ -64,8 +65,18 @@ final class Torch {
         }
     }
 
-    static void setThreads(int count) {
+    static synchronized void setThreads(int count) {
         threads = count;
+    }
+
+    /**
+     * Sets the number of threads if nobody has: libtorch left alone takes as many as the machine has, where MKL doesn't
+     * know it, and whatever a container may use. Who has set {@code OMP_NUM_THREADS} has told libtorch.
+     */
+    static synchronized void setThreadsUnlessTold(int count) {
+        if (threads == 0 && System.getenv("OMP_NUM_THREADS") == null && System.getenv("MKL_NUM_THREADS") == null) {
+            threads = count;
+        }
     }
 
     static int threads() {
@@ -76,8 +87,9 @@ final class Torch {
         return JniUtils.isGradMode();
     }
 
-    static Set<String> features() {
-        return JniUtils.getFeatures();
+    /** Where the libtorch that has been loaded lies. */
+    static Path folder() {
+        return Path.of(LibUtils.getLibtorchPath());
     }
 
     // Making arrays.

@@ -4,7 +4,6 @@ import ai.djl.Device;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
-import ai.djl.util.cuda.CudaUtils;
 import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import java.util.List;
@@ -31,14 +30,27 @@ final class TorchDevice implements AutoCloseable {
     private static final int KEPT_SCALARS = 1024;
 
     private final String name;
-    private final Device place;
+    private final long memoryBytes;
     private final Supplier<PtNDManager> managers;
     private final PtSymbolBlock functions;
     private final Map<Scalar, PtNDArray> scalars = new ConcurrentHashMap<>();
 
     private record Scalar(DType dtype, double value) {}
 
-    private final boolean cpu;
+    /** How a device is treated. */
+    enum Kind {
+        /** It may be asked for numbers at any time. */
+        CPU,
+        /** To ask it for numbers holds the run up, which no run does: it waits for all that the device has to do. */
+        GPU,
+        /**
+         * As a GPU, but there are no numbers at all, only their types and shapes. Whatever asks for one fails in libtorch,
+         * whoever it is, which shows that nobody does.
+         */
+        NOWHERE
+    }
+
+    private final Kind kind;
     private final AtomicLong downloads = new AtomicLong();
 
     private final AtomicLong users = new AtomicLong();
@@ -49,21 +61,18 @@ final class TorchDevice implements AutoCloseable {
     /** The manager of the device's arrays, and that of arrays on the CPU, the same on a CPU. */
     private record Managers(PtNDManager own, PtNDManager host) {}
 
-    TorchDevice(String name, Device place, Supplier<PtNDManager> managers, PtSymbolBlock functions) {
-        this(name, place, managers, functions, !place.isGpu());
-    }
-
     /**
-     * A device that is treated as a CPU or not, whatever it is. It is in use until it is {@linkplain #close closed}.
+     * A device that is treated as one of a kind, whatever it is. It is in use until it is {@linkplain #close closed}.
      *
+     * @param memoryBytes how much memory of its own it has; 0 if nobody knows, and on a CPU
      * @param managers makes a manager for it
-     * @param cpu whether it may be asked for numbers at any time, which on a GPU holds the run up
+     * @param kind how it is treated
      */
-    TorchDevice(String name, Device place, Supplier<PtNDManager> managers, PtSymbolBlock functions, boolean cpu) {
+    TorchDevice(String name, long memoryBytes, Supplier<PtNDManager> managers, PtSymbolBlock functions, Kind kind) {
         this.name = name;
-        this.place = place;
+        this.memoryBytes = memoryBytes;
         this.managers = managers;
-        this.cpu = cpu;
+        this.kind = kind;
         this.functions = functions;
         retain();
     }
@@ -84,7 +93,7 @@ final class TorchDevice implements AutoCloseable {
     private synchronized void begin() {
         if (open == null) {
             PtNDManager own = managers.get();
-            open = new Managers(own, cpu ? own : own.newSubManager(Device.cpu()));
+            open = new Managers(own, isCpu() ? own : own.newSubManager(Device.cpu()));
         }
         users.incrementAndGet();
     }
@@ -129,7 +138,7 @@ final class TorchDevice implements AutoCloseable {
     }
 
     boolean isCpu() {
-        return cpu;
+        return kind == Kind.CPU;
     }
 
     /** How often numbers have been read out: each time, whoever asks waits for all that the device has to do. */
@@ -141,11 +150,9 @@ final class TorchDevice implements AutoCloseable {
         downloads.incrementAndGet();
     }
 
-    /** Bytes of memory on a GPU; 0 if nobody knows, and on a CPU. */
+    /** Bytes of memory on a GPU; 0 if nobody knows, and on a CPU. Asked for with every tensor, so it is only told. */
     long memoryBytes() {
-        return place.isGpu() && CudaUtils.getGpuCount() > 0
-                ? CudaUtils.getGpuMemory(place).getMax()
-                : 0;
+        return memoryBytes;
     }
 
     /** A constant, which the device keeps: constants come back in every run. */
@@ -176,7 +183,13 @@ final class TorchDevice implements AutoCloseable {
                 return call("to_int64", wide);
             }
         }
-        return Torch.full(manager(), TorchTypes.carrier(dtype), shape.toArray(), value);
+        PtNDArray full = Torch.full(manager(), TorchTypes.carrier(dtype), shape.toArray(), value);
+        if (kind != Kind.NOWHERE) {
+            return full;
+        }
+        try (full) {
+            return call("nowhere", full);
+        }
     }
 
     /** An array with anything in it, on a manager's device: on the CPU for bfloat16. */

@@ -7,13 +7,16 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.pytorch.engine.PtEngineProvider;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
-import ai.djl.util.cuda.CudaUtils;
 import dev.loupe.backend.BackendUnavailableException;
+import dev.loupe.backend.pytorch.TorchDevice.Kind;
 import dev.loupe.plugin.ForeignLogging;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** DJL's PyTorch engine, which is loaded once for the whole process, quietly and without the network. */
 final class TorchEngine {
+
+    private static final int MOST_WORDS = 300;
 
     private static @Nullable TorchEngine loaded;
 
@@ -52,9 +55,12 @@ final class TorchEngine {
             return new TorchEngine(provider.getEngine());
         } catch (EngineException | LinkageError | AssertionError | IllegalStateException e) {
             throw new BackendUnavailableException(
-                    "The backend 'pytorch' could not load libtorch: " + reason(e)
-                            + ". The native libraries are unpacked to ~/.djl.ai (or ENGINE_CACHE_DIR), which must be"
-                            + " writable and have 500 MB free; a damaged copy there can be deleted",
+                    "The backend 'pytorch' could not load libtorch: " + reason(e) + ". "
+                            + (NativeLibraries.isOwn()
+                                    ? "Is the libtorch that PYTORCH_LIBRARY_PATH names whole? Python's torch for CUDA"
+                                            + " needs the packages nvidia-* beside it, which pip installs with it"
+                                    : "The native libraries are unpacked to ~/.djl.ai (or ENGINE_CACHE_DIR), which must"
+                                            + " be writable and have 500 MB free; a damaged copy there can be deleted"),
                     e);
         }
     }
@@ -77,44 +83,48 @@ final class TorchEngine {
         return engine.getVersion();
     }
 
-    /** Whether this libtorch can use NVIDIA GPUs at all. */
+    /**
+     * Whether this libtorch was built for NVIDIA GPUs. Not what libtorch says of itself: it denies it where it sees no
+     * GPU, and then nobody would learn why there is none.
+     */
     boolean builtForCuda() {
-        return Torch.features().contains("CUDA");
+        return new OwnLibtorch(Torch.folder()).isForCuda();
+    }
+
+    /** Why libtorch can't use a GPU that the driver shows, in its own words; null if it can. */
+    @Nullable
+    String problemOf(Device gpu) {
+        try (PtNDManager manager = (PtNDManager) engine.newBaseManager(gpu)) {
+            Torch.full(manager, DataType.FLOAT32, new long[] {1}, 0).close();
+            return null;
+        } catch (EngineException e) {
+            String said = String.valueOf(e.getMessage())
+                    .lines()
+                    .findFirst()
+                    .orElse("")
+                    .strip();
+            return said.length() <= MOST_WORDS ? said : said.substring(0, MOST_WORDS) + " ...";
+        }
+    }
+
+    /** The CPU, treated otherwise than a CPU is: for what can be seen of that without a GPU. */
+    TorchDevice cpuAs(Kind kind, long memoryBytes) {
+        return new TorchDevice(
+                "like-a-" + kind.name().toLowerCase(Locale.ROOT),
+                memoryBytes,
+                () -> manager(Device.cpu()),
+                functions,
+                kind);
     }
 
     /**
-     * NVIDIA GPUs that are there. DJL counts them with CUDA's runtime library, which it doesn't find where libtorch's
-     * own copy is the only one; then they are tried one after the other.
+     * A device under a name, which may be one of several for the same processor.
+     *
+     * @param memoryBytes of its own, 0 on a CPU
      */
-    int gpus() {
-        int counted = CudaUtils.getGpuCount();
-        if (counted > 0) {
-            return counted;
-        }
-        int working = 0;
-        while (works(Device.gpu(working))) {
-            working++;
-        }
-        return working;
-    }
-
-    private boolean works(Device device) {
-        try (PtNDManager manager = (PtNDManager) engine.newBaseManager(device)) {
-            Torch.full(manager, DataType.FLOAT32, new long[] {1}, 0).close();
-            return true;
-        } catch (EngineException e) {
-            return false;
-        }
-    }
-
-    /** The CPU, treated as a GPU is: for what can be seen of that without one. */
-    TorchDevice cpuLikeAGpu() {
-        return new TorchDevice("like-a-gpu", Device.cpu(), () -> manager(Device.cpu()), functions, false);
-    }
-
-    /** A device under a name, which may be one of several for the same processor. */
-    TorchDevice device(String name, Device device) {
-        return new TorchDevice(name, device, () -> manager(device), functions);
+    TorchDevice device(String name, Device device, long memoryBytes) {
+        return new TorchDevice(
+                name, memoryBytes, () -> manager(device), functions, device.isGpu() ? Kind.GPU : Kind.CPU);
     }
 
     private PtNDManager manager(Device device) {

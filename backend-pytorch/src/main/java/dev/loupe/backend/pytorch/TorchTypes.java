@@ -27,6 +27,19 @@ final class TorchTypes {
         };
     }
 
+    /** libtorch's own number of a type. */
+    private static int code(DType type) {
+        return switch (type) {
+            case INT32 -> 3;
+            case INT64 -> 4;
+            case FLOAT16 -> 5;
+            case FLOAT32 -> 6;
+            case FLOAT64 -> 7;
+            case BOOL -> 11;
+            case BFLOAT16 -> 15;
+        };
+    }
+
     /** Whether an array of this backend, which has no other type without a name, is bfloat16. */
     static boolean isBfloat16(PtNDArray array) {
         return array.getDataType() == DataType.UNKNOWN;
@@ -44,7 +57,12 @@ final class TorchTypes {
         } else if (type.isInteger() && of(array).isFloating()) {
             return toInteger(on, array, type);
         }
-        return Torch.cast(array, carrier(type));
+        return asIs(on, array, type);
+    }
+
+    /** An array in a type to which libtorch's own conversion is the right one; the same memory if it has it already. */
+    static PtNDArray asIs(TorchDevice on, PtNDArray array, DType type) {
+        return on.isCpu() ? Torch.cast(array, carrier(type)) : on.call("cast", array, code(type));
     }
 
     // What doesn't fit, and NaN, libtorch leaves to the processor, and they differ.
@@ -53,7 +71,7 @@ final class TorchTypes {
         if (!of(array).isSixteenBits()) {
             return on.call(function, array);
         }
-        try (PtNDArray wide = Torch.cast(array, DataType.FLOAT32)) {
+        try (PtNDArray wide = asIs(on, array, DType.FLOAT32)) {
             return on.call(function, wide);
         }
     }

@@ -24,31 +24,32 @@ final class Transfer {
         if (columnsInRows && data.parts().size() == 1) {
             return uploadFactor(device, data);
         }
-        boolean direct = device.isCpu();
-        PtNDArray array = filled(
-                data,
-                direct
-                        ? device.empty(device.host(), data.dtype(), data.shape().toArray())
-                        : device.host()
-                                .create(
-                                        new ai.djl.ndarray.types.Shape(
-                                                data.shape().toArray()),
-                                        TorchTypes.carrier(data.dtype())));
-        if (!direct) {
-            try (PtNDArray staged = array) {
-                array = Torch.move(staged, device.manager());
-            }
-            if (data.dtype() == DType.BFLOAT16) {
-                try (PtNDArray bits = array) {
-                    array = device.call("bits_as_bfloat16", bits);
-                }
-            }
-        }
+        PtNDArray array = device.isCpu()
+                ? filled(
+                        data,
+                        device.empty(device.host(), data.dtype(), data.shape().toArray()))
+                : send(device, data);
         if (!columnsInRows) {
             return array;
         }
         try (PtNDArray rows = array) {
             return device.call("columns_in_a_row", rows);
+        }
+    }
+
+    // Whoever sends doesn't wait until the device has come so far: what it has to do before needn't be done.
+    private static PtNDArray send(TorchDevice device, HostTensor data) {
+        DType carried = data.dtype() == DType.BFLOAT16 ? DType.FLOAT16 : data.dtype();
+        PtNDArray there = device.scalar(carried, 0);
+        try (PtNDArray here =
+                filled(data, device.empty(device.host(), carried, data.shape().toArray()))) {
+            PtNDArray sent = device.call("sent", there, here);
+            if (data.dtype() != DType.BFLOAT16) {
+                return sent;
+            }
+            try (PtNDArray bits = sent) {
+                return device.call("bits_as_bfloat16", bits);
+            }
         }
     }
 

@@ -25,7 +25,7 @@ final class Widened implements AutoCloseable {
                 DType type = inputs.get(i).dtype();
                 if (rules.widens(op, type)) {
                     narrow = type;
-                    this.operands[i] = Torch.cast(operands[i], DataType.FLOAT32);
+                    this.operands[i] = TorchTypes.asIs(device, operands[i], DType.FLOAT32);
                     widened.add(this.operands[i]);
                 }
             }

@@ -31,7 +31,7 @@ class Ops(Module):
     turned_second = torch.add(torch.mul(second, c), torch.mul(first, s))
     rest = torch.slice(x, 3, torch.mul(half, 2), width)
     return torch.cat([turned_first, turned_second, rest], 3)
-  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, fused: bool, ask: bool, wide: bool) -> Tensor:
+  def attention(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, fused: bool, wide: bool) -> Tensor:
     if wide:
       queries = torch.transpose(torch.to(q, 6), 1, 2)
       keys = torch.transpose(torch.to(k, 6), 1, 2)
@@ -59,11 +59,8 @@ class Ops(Module):
         sums = torch.matmul(torch.flatten(pattern, 2, 3), values)
         z = torch.flatten(torch.unflatten(sums, 2, [group, count]), 1, 2)
     sees_something = torch.any(mask, 3, True)
-    if ask:
-      if bool(torch.all(sees_something)):
-        y = z
-      else:
-        y = torch.where(sees_something, z, 0.)
+    if bool(torch.all(sees_something)):
+      y = z
     else:
       y = torch.where(sees_something, z, 0.)
     if wide:
@@ -71,11 +68,31 @@ class Ops(Module):
     else:
       narrow = y
     return torch.transpose(narrow, 1, 2)
+  def attention_unasked(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    queries = torch.transpose(q, 1, 2)
+    keys = torch.transpose(k, 1, 2)
+    values = torch.transpose(v, 1, 2)
+    kv = torch.size(k, 2)
+    group = torch.floordiv(torch.size(q, 2), kv)
+    bias = torch.to(torch.log(mask), ops.prim.dtype(q))
+    if torch.eq(group, 1):
+      z = torch.scaled_dot_product_attention(queries, keys, values, bias, 0., False, scale=scale)
+    else:
+      count = torch.size(q, 1)
+      rows = torch.reshape(queries, [torch.size(q, 0), kv, torch.mul(group, count), torch.size(q, 3)])
+      biases = torch.repeat(bias, [1, 1, group, 1])
+      sums = torch.scaled_dot_product_attention(rows, keys, values, biases, 0., False, scale=scale)
+      z = torch.flatten(torch.unflatten(sums, 2, [group, count]), 1, 2)
+    y = torch.where(torch.any(mask, 3, True), z, 0.)
+    return torch.transpose(y, 1, 2)
   def order(self: __torch__.Ops, x: Tensor, dim: int, largest: bool) -> Tensor:
     by_size = torch.argsort(x, stable=True, dim=dim, descending=largest)
-    nan = torch.gather(torch.ne(x, x), dim, by_size)
+    nan = torch.to(torch.gather(torch.ne(x, x), dim, by_size), 1)
     nan_first = torch.argsort(nan, stable=True, dim=dim, descending=True)
     return torch.gather(by_size, dim, nan_first)
+  def top_k_unasked(self: __torch__.Ops, x: Tensor, k: int, dim: int, largest: bool) -> Tuple[Tensor, Tensor]:
+    first = torch.slice((self).order(x, dim, largest, ), dim, 0, k)
+    return (torch.gather(x, dim, first), first)
   def top_k(self: __torch__.Ops, x: Tensor, k: int, dim: int, largest: bool) -> Tuple[Tensor, Tensor]:
     values, indices = torch.topk(x, k, dim, largest, True)
     if torch.eq(k, 0):
@@ -89,8 +106,7 @@ class Ops(Module):
     if settled:
       best = (values, indices)
     else:
-      first = torch.slice((self).order(x, dim, largest, ), dim, 0, k)
-      best = (torch.gather(x, dim, first), first)
+      best = (self).top_k_unasked(x, k, dim, largest, )
     return best
   def index_select(self: __torch__.Ops, x: Tensor, dim: int, indices: Tensor) -> Tensor:
     return torch.index_select(x, dim, torch.reshape(indices, [-1]))
@@ -152,8 +168,14 @@ class Ops(Module):
     return torch.view_copy(x, 5)
   def is_bfloat16(self: __torch__.Ops, x: Tensor) -> bool:
     return torch.eq(ops.prim.dtype(x), 15)
+  def cast(self: __torch__.Ops, x: Tensor, type: int) -> Tensor:
+    return torch.to(x, type)
+  def nowhere(self: __torch__.Ops, x: Tensor) -> Tensor:
+    return torch.empty_like(x, device=torch.device("meta"))
+  def sent(self: __torch__.Ops, there: Tensor, x: Tensor) -> Tensor:
+    return torch.to(x, there, True, True)
   def columns_in_a_row(self: __torch__.Ops, x: Tensor) -> Tensor:
-    return torch.t(torch.contiguous(torch.t(x)))
+    return torch.t(torch.clone(torch.t(x), memory_format=0))
   def linear(self: __torch__.Ops, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.linear(x, torch.t(weight), bias)
   def log_softmax(self: __torch__.Ops, x: Tensor, dim: int) -> Tensor:

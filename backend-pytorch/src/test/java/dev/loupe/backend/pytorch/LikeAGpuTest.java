@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
 import dev.loupe.backend.Backend;
+import dev.loupe.backend.pytorch.TorchDevice.Kind;
 import dev.loupe.graph.Op;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
@@ -36,7 +37,7 @@ class LikeAGpuTest {
     @BeforeEach
     void open() {
         Torches.open().close();
-        device = TorchEngine.load().cpuLikeAGpu();
+        device = TorchEngine.load().cpuAs(Kind.GPU, 0);
         backend = new PyTorchBackend(device);
         tensors = new TensorFactory(backend);
     }

@@ -10,6 +10,7 @@ import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.Placement;
 import dev.loupe.fixtures.Fixtures;
+import dev.loupe.graph.Op;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.model.CachedRun;
@@ -18,6 +19,8 @@ import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Stream;
@@ -129,6 +132,38 @@ class SixteenBitsTest {
             assertThat(sum.toFloatArray()).containsExactly(4096);
             assertThat(running.toFloatArray()[4095]).isEqualTo(4096);
             assertThat(mean.toFloatArray()).containsExactly(1);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"FLOAT16", "BFLOAT16"})
+    void manyUpdatesOfOnePlaceAreAddedUpInFloat32(DType dtype) {
+        TensorFactory tensors = new TensorFactory(backend);
+        try (Tensor zeros = tensors.full(dtype, 0, 1, 2);
+                Tensor indices = tensors.full(DType.INT64, 1, 1, 4096);
+                Tensor ones = tensors.full(dtype, 1, 1, 4096);
+                Tensor sums = Tensor.execute(backend, new Op.ScatterAdd(1), List.of(zeros, indices, ones))
+                        .get(0)) {
+            assertThat(sums.dtype()).isEqualTo(dtype);
+            assertThat(sums.toFloatArray()).containsExactly(0, 4096);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"FLOAT16", "BFLOAT16"})
+    void aFactorOfOneRowOrOneColumnStaysItselfWhenTheNextIsUploaded(DType dtype) {
+        for (Shape shape : new Shape[] {Shape.of(3, 1), Shape.of(1, 3), Shape.of(1, 1)}) {
+            int size = (int) shape.elements();
+            float[] first = Arrays.copyOf(new float[] {1, 2, 3}, size);
+            float[] second = Arrays.copyOf(new float[] {4, 5, 6}, size);
+            Placement asFactor = new Placement(0, 1, true);
+            try (Tensor a = Tensor.wrap(
+                            backend, backend.upload(HostTensor.of(shape, first).to(dtype), asFactor));
+                    Tensor b = Tensor.wrap(
+                            backend, backend.upload(HostTensor.of(shape, second).to(dtype), asFactor))) {
+                assertThat(a.toFloatArray()).containsExactly(first);
+                assertThat(b.toFloatArray()).containsExactly(second);
+            }
         }
     }
 

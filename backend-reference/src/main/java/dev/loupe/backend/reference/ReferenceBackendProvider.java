@@ -51,7 +51,7 @@ public final class ReferenceBackendProvider implements BackendProvider {
             throw new BackendUnavailableException("The backend 'reference' runs on one device, asked to spread over "
                     + options.devices() + "; ask for 1 or choose another backend");
         }
-        int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
+        int threads = options.threads() == 0 ? BackendOptions.physicalCores() : options.threads();
         return new ReferenceBackend(new Workers(threads));
     }
 }

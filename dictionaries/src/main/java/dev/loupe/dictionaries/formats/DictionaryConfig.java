@@ -68,6 +68,10 @@ public record DictionaryConfig(
             throw new IllegalArgumentException(
                     name + ": sizes must be positive, found d_in " + dIn + ", d_out " + dOut + ", d_sae " + dSae);
         }
+        if (applyBDecToInput && dIn != dOut) {
+            throw new IllegalArgumentException(name + ": 'apply_b_dec_to_input' subtracts b_dec, which is as wide as"
+                    + " what is written, from what is read: d_in " + dIn + " and d_out " + dOut + " differ");
+        }
         if (activation == Activation.TOPK && (k < 1 || k > dSae)) {
             throw new IllegalArgumentException(name + ": 'k' should be from 1 to d_sae " + dSae + ", found " + k);
         }

@@ -46,10 +46,9 @@ final class GemmaScopeFormat {
             weights.put("W_skip", DictionaryArrays.transposed(skip));
         }
         String[] hooks = at == null ? hooks(name, second) : new String[] {at, at};
-        Activation activation = weights.containsKey("threshold") ? Activation.JUMPRELU : Activation.RELU;
         DictionaryConfig config = new DictionaryConfig(
                 name,
-                activation,
+                Activation.JUMPRELU,
                 0,
                 arrays.size("W_enc", 0),
                 arrays.size("W_dec", 1),

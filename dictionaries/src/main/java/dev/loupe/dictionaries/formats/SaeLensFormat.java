@@ -71,6 +71,9 @@ final class SaeLensFormat {
             throw new IllegalArgumentException(
                     json.source() + ": 'activation_fn' is '" + function + "'; known are relu, jumprelu and topk");
         }
+        if (function.equals("jumprelu") && activation == Activation.RELU) {
+            activation = Activation.JUMPRELU;
+        }
         activation = sparsest ? Activation.TOPK : activation;
         // Trained over a batch, k is a mean and may have a fraction; then it is of no use any more.
         int k = activation == Activation.TOPK
@@ -78,6 +81,10 @@ final class SaeLensFormat {
                 : 0;
         int dIn = json.integer("d_in");
         boolean transcoder = architecture.contains("transcoder");
+        if (architecture.contains("skip_transcoder") && !weights.containsKey("W_skip")) {
+            throw new IllegalArgumentException(json.source() + ": 'architecture' is '" + architecture + "', but "
+                    + WEIGHTS + " has no W_skip; it has " + weights.keySet());
+        }
         String hookIn = at != null ? at : first(json, metadata, "hook_name", "hook_point");
         String hookOut = at != null ? at : first(json, metadata, "hook_name_out", "hook_point_out");
         if (hookIn == null) {
@@ -165,22 +172,40 @@ final class SaeLensFormat {
             arranged.put("threshold", threshold);
         }
         if (config.activation() != Activation.JUMPRELU) {
-            arranged.remove("threshold");
+            refuseUnlessAll(
+                    0,
+                    arranged.remove("threshold"),
+                    json.source() + ": a dictionary of kind " + config.activation() + " ('architecture',"
+                            + " 'activation_fn') has no threshold, but " + WEIGHTS
+                            + " has one that isn't 0: say which of them counts");
         }
         HostTensor older = arranged.remove("scaling_factor");
         if (older != null) {
             arranged.putIfAbsent("finetuning_scaling_factor", older);
         }
-        HostTensor factor = arranged.get("finetuning_scaling_factor");
-        if (factor != null && !json.bool("finetuning_scaling_factor", false)) {
-            for (double number : factor.toDoubleArray()) {
-                if (number != 1) {
-                    throw new IllegalArgumentException(json.source() + ": 'finetuning_scaling_factor' isn't set, but "
-                            + WEIGHTS + " has factors other than 1: say whether they count");
-                }
-            }
-            arranged.remove("finetuning_scaling_factor");
+        String factors = "finetuning_scaling_factor";
+        if (!json.bool(factors, false)) {
+            refuseUnlessAll(
+                    1,
+                    arranged.remove(factors),
+                    json.source() + ": '" + factors + "' isn't set, but " + WEIGHTS
+                            + " has factors other than 1: say whether they count");
+        } else if (!arranged.containsKey(factors)) {
+            throw new IllegalArgumentException(json.source() + ": '" + factors + "' is set, but " + WEIGHTS
+                    + " has no such array; it has " + weights.keySet());
         }
         return arranged;
+    }
+
+    /** What changes nothing may be left out; nothing else. */
+    private static void refuseUnlessAll(double neutral, @Nullable HostTensor array, String message) {
+        if (array == null) {
+            return;
+        }
+        for (double number : array.toDoubleArray()) {
+            if (number != neutral) {
+                throw new IllegalArgumentException(message);
+            }
+        }
     }
 }

@@ -30,6 +30,9 @@ final class TranscoderSetFormat {
     private static final Map<String, Boolean> AS_TRAINED =
             Map.of("fold_ln", false, "center_writing_weights", false, "center_unembed", false);
 
+    /** How wide a gap is found: on the Hub each file that is looked for is a question. */
+    private static final int WIDEST_GAP = 3;
+
     private static final Map<String, String> HOOKS = Map.of(
             "mlp.hook_in", "mlp.hook_in",
             "mlp.hook_out", "hook_mlp_out");
@@ -53,14 +56,28 @@ final class TranscoderSetFormat {
         String in = hook(yaml, "feature_input_hook", where);
         String out = hook(yaml, "feature_output_hook", where);
         List<DictionaryFile> layers = new ArrayList<>();
-        for (int layer = 0; files.has(folder + "layer_" + layer + ".safetensors"); layer++) {
+        int count = 0;
+        while (files.has(folder + file(count))) {
+            count++;
+        }
+        if (count == 0) {
+            throw new IllegalArgumentException(
+                    DictionaryFormats.where(files, folder) + " has " + CONFIG + " but no " + file(0));
+        }
+        for (int beyond = count + 1; beyond <= count + WIDEST_GAP; beyond++) {
+            if (files.has(folder + file(beyond))) {
+                throw new IllegalArgumentException(DictionaryFormats.where(files, folder) + " has " + file(beyond)
+                        + " but no " + file(count) + ": a set has a transcoder for every layer. Get that file too.");
+            }
+        }
+        for (int layer = 0; layer < count; layer++) {
             layers.add(layer(files, folder, name, layer, in, out, text(yaml, "model_name")));
         }
-        if (layers.isEmpty()) {
-            throw new IllegalArgumentException(
-                    DictionaryFormats.where(files, folder) + " has " + CONFIG + " but no layer_0.safetensors");
-        }
         return List.copyOf(layers);
+    }
+
+    private static String file(int layer) {
+        return "layer_" + layer + ".safetensors";
     }
 
     private static @Nullable String text(@Nullable JsonNode yaml, String key) {
@@ -81,7 +98,7 @@ final class TranscoderSetFormat {
         DictionaryArrays arrays = DictionaryArrays.read(
                 files,
                 folder,
-                "layer_" + layer + ".safetensors",
+                file(layer),
                 array -> array.equals("activation_function.threshold") ? "threshold" : array);
         Map<String, HostTensor> weights = new LinkedHashMap<>(arrays.byName());
         int features = arrays.size("W_enc", 0);
