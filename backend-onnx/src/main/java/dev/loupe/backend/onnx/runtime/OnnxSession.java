@@ -15,7 +15,7 @@ import org.apiguardian.api.API;
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class OnnxSession implements AutoCloseable {
 
-    private static final long LARGE_RESULTS = 8 << 20;
+    private static final long LARGE_RESULTS = 2 << 20;
 
     private final Model model;
     private final OrtSession session;
