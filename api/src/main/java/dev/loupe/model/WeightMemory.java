@@ -55,13 +55,15 @@ final class WeightMemory {
                 ? "; or give Java more, in whose memory this backend's tensors lie: -Xmx for its heap and"
                         + " -XX:MaxDirectMemorySize outside of it, which otherwise is as much"
                 : "";
-        throw new OutOfTensorMemoryException("'" + model + "' needs " + gib(needed) + " for its weights, and "
+        throw new OutOfTensorMemoryException(
+                "'" + model + "' needs " + gib(needed) + " for its weights, and "
                         + gib(there) + " of memory are there for '" + backend.id() + "' on " + backend.device()
                         + (limit == there ? ", in Java's own memory. " : ". ")
                         + (would.isEmpty()
                                 ? "No data type would make it fit"
                                 : "It would fit in " + String.join(" or in ", would)),
-                (would.isEmpty() ? "Load" : "Load it so, or") + " fewer layers (firstNLayers), or use a device with more memory, or several (nDevices)"
+                (would.isEmpty() ? "Load" : "Load it so, or")
+                        + " fewer layers (firstNLayers), or use a device with more memory, or several (nDevices)"
                         + java,
                 null);
     }
@@ -76,7 +78,7 @@ final class WeightMemory {
 
     private static long bytes(Graph graph, DType type, boolean stored) {
         Set<String> narrow =
-                stored ? StoreWeights.factors(graph) : graph.weights().keySet();
+                stored ? StoreWeights.stored(graph) : graph.weights().keySet();
         return graph.weights().entrySet().stream()
                 .mapToLong(weight -> weight.getValue().type().shape().elements()
                         * (narrow.contains(weight.getKey()) ? type : DType.FLOAT32).bytes())

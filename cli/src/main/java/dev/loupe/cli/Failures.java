@@ -117,7 +117,9 @@ final class Failures {
 
     private static String moreDirect(String kind) {
         Matcher limit = LIMIT.matcher(kind);
-        long most = limit.find() ? Long.parseLong(limit.group(1)) : Runtime.getRuntime().maxMemory();
+        long most = limit.find()
+                ? Long.parseLong(limit.group(1))
+                : Runtime.getRuntime().maxMemory();
         return "allow more with LOUPE_JAVA_OPTS=-XX:MaxDirectMemorySize=" + Math.max(2 * most >> 30, 1) + "g" + OR_LESS;
     }
 

@@ -189,8 +189,7 @@ final class LensCommand implements Callable<Integer> {
                             .sum());
         }
         // The others may be more together than any single one.
-        double largest =
-                bars.values().stream().mapToDouble(Math::abs).max().orElse(0);
+        double largest = bars.values().stream().mapToDouble(Math::abs).max().orElse(0);
         bars.forEach((component, value) ->
                 paint.line(Output.format("  %-11s %8.3f %s", component, value, paint.bar(value, largest))));
     }

@@ -25,11 +25,7 @@ public final class ShellModel {
      * @return the model; null if it can't be loaded, for a reason that has been told
      */
     public static @Nullable HookedTransformer load(
-            Path then,
-            String name,
-            LoadOptions options,
-            List<Path> interventionFiles,
-            List<String> interventions) {
+            Path then, String name, LoadOptions options, List<Path> interventionFiles, List<String> interventions) {
         try {
             HookedTransformer model = HookedTransformer.fromPretrained(name, options);
             interventionFiles.forEach(file -> Intervention.read(file).forEach(model::addPermanentHook));
