@@ -9,6 +9,7 @@ import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
@@ -112,7 +113,7 @@ final class ModelLoading {
             Graph graph = building.build(config, GraphOptions.plain(computed));
             WeightMemory.check(config.modelName(), graph, backend);
             graph.constants().forEach((name, constant) -> accept(graph, backend, weights, name, constant));
-            source.accept(new Checkpoint.WeightConsumer() {
+            Checkpoint.WeightConsumer sink = new Checkpoint.WeightConsumer() {
                 @Override
                 public void accept(String name, HostTensor weight) {
                     HostTensor typed = weight.to(typeIn(graph, name, options.dtype()));
@@ -123,7 +124,12 @@ final class ModelLoading {
                 public boolean keeps() {
                     return backend.keepsUploads();
                 }
-            });
+            };
+            try {
+                source.accept(sink);
+            } catch (OutOfTensorMemoryException full) {
+                throw OutOfMemory.loading(config.modelName(), backend, full);
+            }
             Set<String> missing = new TreeSet<>(graph.weights().keySet());
             missing.removeAll(weights.keySet());
             if (!missing.isEmpty()) {
