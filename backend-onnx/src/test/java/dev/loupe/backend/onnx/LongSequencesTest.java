@@ -3,11 +3,6 @@ package dev.loupe.backend.onnx;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.loupe.architecture.LoadOptions;
-import dev.loupe.architecture.TransformerConfig;
-import dev.loupe.architecture.TransformerConfig.Normalization;
-import dev.loupe.architecture.TransformerConfig.Positions;
-import dev.loupe.architecture.TransformerConfig.Rotary;
 import dev.loupe.array.DType;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
@@ -18,9 +13,6 @@ import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
-import java.util.Set;
-import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -28,52 +20,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 class LongSequencesTest {
 
     private static final int LONG = 301; // no multiple of the number of blocks
-    private static final long SEED = 5;
-
-    private enum Family {
-        GPT2,
-        LLAMA,
-        MISTRAL;
-
-        TransformerConfig config() {
-            TransformerConfig.Builder config = TransformerConfig.builder()
-                    .modelName("random")
-                    .architecture(name().toLowerCase(Locale.ROOT))
-                    .nLayers(2)
-                    .dModel(32)
-                    .nHeads(4)
-                    .dVocab(53)
-                    .nCtx(512);
-            return switch (this) {
-                case GPT2 ->
-                    config.normalization(Normalization.LN_PRE)
-                            .biases(Set.of("b_Q", "b_K", "b_V", "b_O", "b_in", "b_out", "b_U"))
-                            .build();
-                case LLAMA -> rotary(config).build();
-                case MISTRAL -> rotary(config).slidingWindow(90).build();
-            };
-        }
-
-        private static TransformerConfig.Builder rotary(TransformerConfig.Builder config) {
-            return config.normalization(Normalization.RMS_PRE)
-                    .nKeyValueHeads(2)
-                    .positions(Positions.ROTARY)
-                    .rotary(new Rotary(8, new double[] {1, 0.1, 0.01, 0.001}, 1))
-                    .gatedMlp(true)
-                    .activation("silu")
-                    .biases(Set.of());
-        }
-    }
-
-    private static HookedTransformer model(Family family, String backend, DType dtype) {
-        LoadOptions options =
-                LoadOptions.defaults().withBackend(backend).withDType(dtype).withThreads(1);
-        return HookedTransformer.fromConfig(family.config(), SEED, options);
-    }
-
-    private static long[] ids(int count) {
-        return IntStream.range(0, count).mapToLong(i -> (i * 29L + i / 7) % 53).toArray();
-    }
 
     private static double[] logits(HookedTransformer model, RunRequest.Builder request) {
         try (RunResult result = model.run(request.build())) {
@@ -93,10 +39,10 @@ class LongSequencesTest {
     @ParameterizedTest
     @EnumSource
     void longPromptsOfDifferentLengthsGiveWhatTheReferenceGives(Family family) {
-        try (HookedTransformer model = model(family, "onnx", DType.FLOAT32);
-                HookedTransformer truth = model(family, "reference", DType.FLOAT64)) {
+        try (HookedTransformer model = family.model("onnx", DType.FLOAT32);
+                HookedTransformer truth = family.model("reference", DType.FLOAT64)) {
             for (boolean left : new boolean[] {true, false}) {
-                Tokens tokens = Tokens.pad(List.of(ids(LONG), ids(LONG - 40), ids(3)), 0, left);
+                Tokens tokens = Tokens.pad(List.of(Family.ids(LONG), Family.ids(LONG - 40), Family.ids(3)), 0, left);
                 assertAgree(
                         logits(model, RunRequest.of(tokens)), logits(truth, RunRequest.of(tokens)), Sweeps.TOLERANCE);
             }
@@ -106,8 +52,8 @@ class LongSequencesTest {
     @ParameterizedTest
     @EnumSource
     void lookingAtPatternsOrScoresChangesNothing(Family family) {
-        Tokens tokens = Tokens.pad(List.of(ids(LONG), ids(LONG - 40)), 0, true);
-        try (HookedTransformer model = model(family, "onnx", DType.FLOAT32)) {
+        Tokens tokens = Tokens.pad(List.of(Family.ids(LONG), Family.ids(LONG - 40)), 0, true);
+        try (HookedTransformer model = family.model("onnx", DType.FLOAT32)) {
             double[] plain = logits(model, RunRequest.of(tokens));
             assertAgree(logits(model, RunRequest.of(tokens).observe(HookFilter.glob("*hook_pattern"))), plain, 1e-5);
             assertAgree(
@@ -120,12 +66,14 @@ class LongSequencesTest {
     @ParameterizedTest
     @EnumSource
     void aLongContinuationGivesWhatTheWholePromptGives(Family family) {
-        Tokens tokens = Tokens.of(ids(LONG));
+        Tokens tokens = Tokens.of(Family.ids(LONG));
         int past = 60;
-        try (HookedTransformer model = model(family, "onnx", DType.FLOAT32);
+        try (HookedTransformer model = family.model("onnx", DType.FLOAT32);
                 KeyValueCache cache = model.newKeyValueCache(1)) {
             double[] whole = logits(model, RunRequest.of(tokens));
-            model.run(RunRequest.of(Tokens.of(ids(past))).keyValueCache(cache).build())
+            model.run(RunRequest.of(Tokens.of(Family.ids(past)))
+                            .keyValueCache(cache)
+                            .build())
                     .close();
             long[] rest = Arrays.copyOfRange(tokens.row(0), past, LONG);
             double[] continued = logits(model, RunRequest.of(Tokens.of(rest)).keyValueCache(cache));

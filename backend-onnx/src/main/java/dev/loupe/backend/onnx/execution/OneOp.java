@@ -137,7 +137,8 @@ final class OneOp implements AutoCloseable {
         Stage.Group group = new Stage.Group(step.inputs(), step.outputs(), List.of(step));
         return new OnnxSession(
                 backend.runtime(),
-                Stages.model(segment, group, Map.of(), false, step.op().name()),
+                Stages.model(
+                        segment, group, Map.of(), Stages.Way.PLAIN, step.op().name()),
                 backend.on().firstGpu());
     }
 

@@ -9,6 +9,7 @@ import dev.loupe.backend.onnx.host.Bounds;
 import dev.loupe.backend.onnx.host.EmptyTensors;
 import dev.loupe.backend.onnx.host.HostOps;
 import dev.loupe.backend.onnx.lowering.BlockedAttention;
+import dev.loupe.backend.onnx.lowering.OneQueryProducts;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.OnnxSession;
 import dev.loupe.backend.onnx.runtime.PackedWeight;
@@ -16,6 +17,7 @@ import dev.loupe.backend.onnx.stage.Schedule;
 import dev.loupe.backend.onnx.stage.Stage;
 import dev.loupe.backend.onnx.stage.StageDivision;
 import dev.loupe.graph.Dim;
+import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -24,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** Carries out one stage of a schedule. */
@@ -44,6 +47,8 @@ abstract sealed class StageRun {
             return new View(backend, segment, call, view);
         } else if (call.stage() instanceof Stage.Host host) {
             return new Host(backend, segment, call, host);
+        } else if (call.stage() instanceof Stage.Append append) {
+            return new Append(backend, segment, call, append);
         } else if (call.stage() instanceof Stage.Product product) {
             return new Product(backend, segment, call, product, weights);
         } else if (call.stage() instanceof Stage.Group group) {
@@ -126,6 +131,25 @@ abstract sealed class StageRun {
         }
     }
 
+    private static final class Append extends StageRun {
+        private final Segment.Step step;
+        private final int axis;
+
+        Append(OnnxBackend backend, Segment segment, Schedule.Call call, Stage.Append append) {
+            super(backend, segment, call);
+            step = append.step();
+            axis = ((Op.Concat) step.op()).axis();
+        }
+
+        @Override
+        void compute(Slots slots, Sizes sizes) {
+            int result = step.outputs().get(0);
+            OnnxHandle before = slots.get(step.inputs().get(0));
+            OnnxHandle added = slots.get(step.inputs().get(1));
+            slots.put(result, before.append(added, axis, sizes.shape(type(result))));
+        }
+    }
+
     private static final class Product extends StageRun {
         private final Stage.Product product;
         private final boolean stored;
@@ -205,7 +229,7 @@ abstract sealed class StageRun {
         private final List<Segment.Step> indexing;
         private final Set<Dim> riskyDims = new LinkedHashSet<>();
         private final ReferenceCountedCache.Lease<OnnxSession> lease;
-        private final @Nullable ByBlocks byBlocks;
+        private final List<OtherWay> otherWays;
 
         Group(
                 OnnxBackend backend,
@@ -243,9 +267,14 @@ abstract sealed class StageRun {
                             List.of(gpu(), constants.isEmpty() ? Stages.key(segment, group) : List.of(segment, group)),
                             key -> new OnnxSession(
                                     backend.runtime(),
-                                    Stages.model(segment, group, constants, false, Stages.describe(segment, group)),
+                                    Stages.model(
+                                            segment,
+                                            group,
+                                            constants,
+                                            Stages.Way.PLAIN,
+                                            Stages.describe(segment, group)),
                                     gpu()));
-            byBlocks = backend.splitsProducts() ? ByBlocks.of(backend, segment, group, outputs()) : null;
+            otherWays = backend.splitsProducts() ? OtherWay.of(backend, segment, group, outputs()) : List.of();
         }
 
         @Override
@@ -258,9 +287,15 @@ abstract sealed class StageRun {
                 stepByStep(slots);
                 return;
             }
-            OnnxSession session = lease.value();
-            OnnxSession chosen = byBlocks != null && byBlocks.pays(sizes) ? byBlocks.session() : session;
-            List<Integer> given = chosen == session ? group.outputs() : outputs();
+            OnnxSession chosen = lease.value();
+            List<Integer> given = group.outputs();
+            for (OtherWay other : otherWays) {
+                if (other.isFor(sizes)) {
+                    chosen = other.session();
+                    given = outputs();
+                    break;
+                }
+            }
             Map<String, OnnxHandle> results = new HashMap<>();
             for (int slot : outputs()) {
                 String name = chosen.outputs().get(given.indexOf(slot));
@@ -287,39 +322,59 @@ abstract sealed class StageRun {
         @Override
         void close() {
             lease.close();
-            if (byBlocks != null) {
-                byBlocks.close();
-            }
+            otherWays.forEach(OtherWay::close);
         }
     }
 
-    /** A group's other session, for long sequences: made when the first of them comes. */
-    private static final class ByBlocks {
+    /** A group's other session, for some sizes: made when the first of them come. */
+    private static final class OtherWay {
         private final OnnxBackend backend;
         private final Segment segment;
         private final Stage.Group group;
-        private final List<TensorType> masks;
+        private final Stages.Way way;
+        private final Predicate<Sizes> sizes;
         private final Object key;
         private final AtomicReference<ReferenceCountedCache.@Nullable Lease<OnnxSession>> lease =
                 new AtomicReference<>();
 
-        private ByBlocks(OnnxBackend backend, Segment segment, Stage.Group group, List<TensorType> masks) {
+        private OtherWay(
+                OnnxBackend backend, Segment segment, Stage.Group group, Stages.Way way, Predicate<Sizes> sizes) {
             this.backend = backend;
             this.segment = segment;
             this.group = group;
-            this.masks = masks;
-            this.key = List.of("by blocks", Stages.key(segment, group));
+            this.way = way;
+            this.sizes = sizes;
+            this.key = List.of(way, Stages.key(segment, group));
         }
 
-        static @Nullable ByBlocks of(OnnxBackend backend, Segment segment, Stage.Group group, List<Integer> outputs) {
-            List<TensorType> masks = new BlockedAttention(segment, group.steps(), outputs).masks();
+        static List<OtherWay> of(OnnxBackend backend, Segment segment, Stage.Group group, List<Integer> outputs) {
             Stage.Group asked = new Stage.Group(group.inputs(), outputs, group.steps());
-            return masks.isEmpty() ? null : new ByBlocks(backend, segment, asked, masks);
+            List<OtherWay> ways = new ArrayList<>();
+            List<TensorType> masks = new BlockedAttention(segment, group.steps(), outputs).masks();
+            if (!masks.isEmpty()) {
+                ways.add(new OtherWay(
+                        backend,
+                        segment,
+                        asked,
+                        Stages.Way.BLOCKS,
+                        sizes -> masks.stream()
+                                .allMatch(mask ->
+                                        BlockedAttention.pays(sizes.size(mask.dim(-2)), sizes.size(mask.dim(-1))))));
+            }
+            Set<Dim> ones = new OneQueryProducts(segment, group.steps(), outputs).ones();
+            if (!ones.isEmpty()) {
+                ways.add(new OtherWay(
+                        backend,
+                        segment,
+                        asked,
+                        Stages.Way.ONE_QUERY,
+                        sizes -> ones.stream().allMatch(dim -> sizes.size(dim) == 1)));
+            }
+            return ways;
         }
 
-        boolean pays(Sizes sizes) {
-            return masks.stream()
-                    .allMatch(mask -> BlockedAttention.pays(sizes.size(mask.dim(-2)), sizes.size(mask.dim(-1))));
+        boolean isFor(Sizes run) {
+            return sizes.test(run);
         }
 
         OnnxSession session() {
@@ -330,7 +385,7 @@ abstract sealed class StageRun {
                         .acquire(
                                 key,
                                 same -> new OnnxSession(
-                                        backend.runtime(), Stages.model(segment, group, Map.of(), true, what), -1));
+                                        backend.runtime(), Stages.model(segment, group, Map.of(), way, what), -1));
                 if (!lease.compareAndSet(null, known)) {
                     // Another thread has it too: of the same session.
                     known.close();

@@ -7,7 +7,9 @@ import dev.loupe.backend.onnx.lowering.BlockedAttention;
 import dev.loupe.backend.onnx.lowering.Float16;
 import dev.loupe.backend.onnx.lowering.FusedProducts;
 import dev.loupe.backend.onnx.lowering.Lowering;
+import dev.loupe.backend.onnx.lowering.OneQueryProducts;
 import dev.loupe.backend.onnx.lowering.Operand;
+import dev.loupe.backend.onnx.lowering.Rewriting;
 import dev.loupe.backend.onnx.model.ModelBuilder;
 import dev.loupe.backend.onnx.runtime.OnnxHandle;
 import dev.loupe.backend.onnx.runtime.OnnxSession;
@@ -20,12 +22,23 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** Writes stages down as models, and says which of them are the same. */
 final class Stages {
 
     private static final Dim ROWS = Dim.symbol("rows");
     private static final String WEIGHT = "weight";
+
+    /** How attention is computed: results agree up to rounding. */
+    enum Way {
+        /** Step by step, for anything. */
+        PLAIN,
+        /** {@link BlockedAttention}. */
+        BLOCKS,
+        /** {@link OneQueryProducts}. */
+        ONE_QUERY
+    }
 
     private Stages() {}
 
@@ -110,10 +123,10 @@ final class Stages {
      * A group as a model.
      *
      * @param weights what is written into the model as a constant, by slot; the rest of the inputs is fed
-     * @param blocks whether {@linkplain BlockedAttention attention goes by blocks} where it can
+     * @param way how attention is computed
      */
     static OnnxSession.Model model(
-            Segment segment, Stage.Group group, Map<Integer, OnnxHandle> weights, boolean blocks, String what) {
+            Segment segment, Stage.Group group, Map<Integer, OnnxHandle> weights, Way way, String what) {
         ModelBuilder model = new ModelBuilder("group");
         Map<Integer, String> names = new HashMap<>();
         List<String> inputs = new ArrayList<>();
@@ -131,7 +144,7 @@ final class Stages {
                 external.put(name, weight);
             }
         }
-        write(segment, group, blocks, model, names);
+        write(segment, group, way, model, names);
         List<String> outputs = new ArrayList<>();
         for (int slot : group.outputs()) {
             String output = model.output(name(names, slot), segment.types().get(slot));
@@ -141,21 +154,26 @@ final class Stages {
     }
 
     private static void write(
-            Segment segment, Stage.Group group, boolean blocks, ModelBuilder model, Map<Integer, String> names) {
-        BlockedAttention attention = new BlockedAttention(segment, blocks ? group.steps() : List.of(), group.outputs());
-        List<Segment.Step> steps =
-                group.steps().stream().filter(step -> !attention.absorbs(step)).toList();
+            Segment segment, Stage.Group group, Way way, ModelBuilder model, Map<Integer, String> names) {
+        List<Rewriting> rewritings = new ArrayList<>();
+        List<Segment.Step> steps = group.steps();
+        if (way == Way.BLOCKS) {
+            rewritings.add(new BlockedAttention(segment, steps, group.outputs()));
+        } else if (way == Way.ONE_QUERY) {
+            rewritings.add(new OneQueryProducts(segment, steps, group.outputs()));
+        }
+        for (Rewriting rewriting : rewritings) {
+            steps = steps.stream().filter(step -> !rewriting.absorbs(step)).toList();
+        }
         FusedProducts products = new FusedProducts(segment, steps, group.outputs());
+        rewritings.add(products);
         for (Segment.Step step : steps) {
             if (products.absorbs(step)) {
                 continue;
             }
-            String fused = attention.write(step, model, slot -> name(names, slot));
-            if (fused == null) {
-                fused = products.write(step, model, slot -> name(names, slot));
-            }
-            if (fused != null) {
-                names.put(step.outputs().get(0), fused);
+            String rewritten = rewritten(rewritings, step, model, names);
+            if (rewritten != null) {
+                names.put(step.outputs().get(0), rewritten);
                 continue;
             }
             List<Operand> operands = step.inputs().stream()
@@ -169,6 +187,17 @@ final class Stages {
                 names.put(step.outputs().get(i), results.get(i));
             }
         }
+    }
+
+    private static @Nullable String rewritten(
+            List<Rewriting> rewritings, Segment.Step step, ModelBuilder model, Map<Integer, String> names) {
+        for (Rewriting rewriting : rewritings) {
+            String result = rewriting.write(step, model, slot -> name(names, slot));
+            if (result != null) {
+                return result;
+            }
+        }
+        return null;
     }
 
     private static String name(Map<Integer, String> names, int slot) {

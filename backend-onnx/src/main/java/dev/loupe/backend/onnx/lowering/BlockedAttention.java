@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Says the same as the steps that it stands for: keys that are left out would have got a weight of 0.
  */
 @API(status = API.Status.INTERNAL, since = "0.1")
-public final class BlockedAttention {
+public final class BlockedAttention implements Rewriting {
 
     private static final int BLOCKS = 4;
     // Measured with 12 layers of 12 heads of 64: even at 192 positions, 2 % of a whole run at 256, 4 % at 512.
@@ -137,16 +137,12 @@ public final class BlockedAttention {
         return queries >= FEWEST_QUERIES && queries * keys >= WORTH_WHILE;
     }
 
-    /** Whether a step need not be written down, because what it gives is made within the blocks. */
+    @Override
     public boolean absorbs(Segment.Step step) {
         return absorbed.contains(step.outputs().get(0));
     }
 
-    /**
-     * Writes down the attention that gives a step's output.
-     *
-     * @return the output's name; null if the step is no such attention
-     */
+    @Override
     public @Nullable String write(Segment.Step step, ModelBuilder model, IntFunction<String> names) {
         Found attention = found.get(step.outputs().get(0));
         return attention == null ? null : new Writer(model, attention, names).write();

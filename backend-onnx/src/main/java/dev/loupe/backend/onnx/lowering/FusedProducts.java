@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * product when one position is added to many.
  */
 @API(status = API.Status.INTERNAL, since = "0.1")
-public final class FusedProducts {
+public final class FusedProducts implements Rewriting {
 
     private final Segment segment;
     private final Flow flow;
@@ -85,16 +85,12 @@ public final class FusedProducts {
         return flow.scalar(other);
     }
 
-    /** Whether a step need not be written down, because what it gives goes into a fused product. */
+    @Override
     public boolean absorbs(Segment.Step step) {
         return absorbed.contains(step.outputs().get(0));
     }
 
-    /**
-     * Writes down the product that gives a step's output.
-     *
-     * @return the output's name; null if the step is no such product
-     */
+    @Override
     public @Nullable String write(Segment.Step step, ModelBuilder model, IntFunction<String> names) {
         Fused product = fused.get(step.outputs().get(0));
         if (product == null) {

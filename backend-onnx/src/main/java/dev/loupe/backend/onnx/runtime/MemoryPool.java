@@ -46,6 +46,16 @@ public final class MemoryPool {
 
     /** Memory of at least so many bytes, with anything in it, owned by the caller. */
     Memory take(int bytes) {
+        return take(bytes, bytes);
+    }
+
+    /**
+     * Memory with anything in it.
+     *
+     * @param bytes how large it is at least
+     * @param owned how many of them, from the first on, are the caller's for now
+     */
+    Memory take(int bytes, int owned) {
         int size = roundUp(bytes);
         ByteBuffer buffer = idleOne(size);
         if (buffer == null) {
@@ -56,7 +66,7 @@ public final class MemoryPool {
             peak.updateAndGet(before -> before - before / 8);
         }
         peak.accumulateAndGet(now, Math::max);
-        return new Memory(buffer, this);
+        return new Memory(buffer, this, owned);
     }
 
     /** The smallest idle buffer that will do without wasting more than half of it. */

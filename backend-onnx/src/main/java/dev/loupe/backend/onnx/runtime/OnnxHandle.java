@@ -23,6 +23,9 @@ public final class OnnxHandle implements TensorHandle {
     // Copying a small tensor out costs little, and its memory can be used again at once.
     private static final int COPIED_OUT_BELOW = 1 << 18;
 
+    /** The part of its size by which what grows may grow before it is copied. */
+    private static final int ROOM_TO_GROW = 4;
+
     /** Instead of the number of users, while the numbers are being let go. */
     private static final int AWAY = Integer.MIN_VALUE;
 
@@ -106,7 +109,7 @@ public final class OnnxHandle implements TensorHandle {
         ByteBuffer data = host.data();
         if (data.isDirect()) {
             return new OnnxHandle(
-                    runtime, host.dtype(), host.shape(), new Memory(data, null), data, new Object(), replaceable);
+                    runtime, host.dtype(), host.shape(), new Memory(data), data, new Object(), replaceable);
         }
         OnnxHandle copy = allocate(runtime, host.dtype(), host.shape());
         copy.content().data().put(0, data, 0, bytes);
@@ -115,7 +118,7 @@ public final class OnnxHandle implements TensorHandle {
 
     /** Part of a tensor's rows that is being written. */
     static OnnxHandle over(OnnxRuntime runtime, DType dtype, Shape shape, ByteBuffer data) {
-        return new OnnxHandle(runtime, dtype, shape, new Memory(data, null), data);
+        return new OnnxHandle(runtime, dtype, shape, new Memory(data), data);
     }
 
     /**
@@ -151,7 +154,7 @@ public final class OnnxHandle implements TensorHandle {
         Content held = content;
         if (held == null) {
             HostTensor numbers = readElsewhere();
-            held = content(new Memory(numbers.data(), null), numbers.data());
+            held = content(new Memory(numbers.data()), numbers.data());
             content = held;
         }
         return held;
@@ -172,6 +175,51 @@ public final class OnnxHandle implements TensorHandle {
     public OnnxHandle view(Shape other) {
         Content held = content();
         return new OnnxHandle(runtime, dtype, other, held.memory().share(), held.data(), place, false);
+    }
+
+    /**
+     * This followed by another along an axis. A single sequence goes on growing in the same memory: whoever is the first
+     * to append to it writes only what is new, and this, which ends where it ended, doesn't see it.
+     *
+     * @param added differs from this along the axis only
+     * @param whole the shape of the result
+     */
+    public OnnxHandle append(OnnxHandle added, int axis, Shape whole) {
+        Content before = content();
+        ByteBuffer fresh = added.content().data();
+        int bytes = bytes(dtype, whole);
+        int rows = 1;
+        for (int i = 0; i < axis; i++) {
+            rows *= Math.toIntExact(whole.size(i));
+        }
+        int kept = before.data().capacity();
+        Memory memory = before.memory();
+        if (rows == 1 && before.data().capacity() > 0 && memory.extend(kept, bytes)) {
+            memory.share();
+        } else {
+            memory = runtime.pool().take(rows == 1 ? withRoom(bytes) : bytes, bytes);
+        }
+        ByteBuffer data = memory.buffer().slice(0, bytes).order(ByteOrder.nativeOrder());
+        if (memory != before.memory()) {
+            copyRows(before.data(), data, rows, 0);
+        }
+        copyRows(fresh, data, rows, kept / Math.max(1, rows));
+        return new OnnxHandle(runtime, dtype, whole, memory, data);
+    }
+
+    private static int withRoom(int bytes) {
+        return (int) Math.min(HostTensor.LARGEST_PART, bytes + (long) bytes / ROOM_TO_GROW);
+    }
+
+    private static void copyRows(ByteBuffer from, ByteBuffer to, int rows, int start) {
+        if (rows == 0) {
+            return;
+        }
+        int length = from.capacity() / rows;
+        int distance = to.capacity() / rows;
+        for (int row = 0; row < rows; row++) {
+            to.put(row * distance + start, from, row * length, length);
+        }
     }
 
     private static OnnxJavaType javaType(DType dtype) {

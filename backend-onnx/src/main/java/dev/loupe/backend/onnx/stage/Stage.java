@@ -41,6 +41,19 @@ public sealed interface Stage {
         }
     }
 
+    /** More is put after something that is given to the segment, such as the keys of earlier positions. */
+    record Append(Segment.Step step) implements Stage {
+        @Override
+        public List<Integer> inputs() {
+            return step.inputs();
+        }
+
+        @Override
+        public List<Integer> outputs() {
+            return step.outputs();
+        }
+    }
+
     /**
      * A product with a weight, {@code x·W} or {@code x·W + b}, as a session of its own: it holds the one copy of
      * the weight that is rearranged for speed, whatever it is combined with.

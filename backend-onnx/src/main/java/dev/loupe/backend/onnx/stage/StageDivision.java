@@ -29,6 +29,7 @@ public final class StageDivision {
     private final int[] time; // when a slot can be read
     private final BitSet inlined = new BitSet(); // scalars that every reader writes down for itself
     private final BitSet weights = new BitSet();
+    private final BitSet given = new BitSet();
     private final BitSet declared = new BitSet();
     private final Segment.Step[] makers;
     private final List<List<Segment.Step>> readers = new ArrayList<>();
@@ -46,6 +47,7 @@ public final class StageDivision {
             readers.add(new ArrayList<>());
         }
         segment.weights().forEach(weight -> weights.set(weight.slot()));
+        segment.inputs().forEach(given::set);
         segment.outputs().forEach(declared::set);
         for (Segment.Step step : segment.steps()) {
             step.inputs().forEach(slot -> readers.get(slot).add(step));
@@ -92,6 +94,9 @@ public final class StageDivision {
         } else if (isProduct(step)) {
             at = nextOdd(ready);
             stage(at, new Stage.Product(step, stored(step.inputs().get(1))));
+        } else if (isAppend(step)) {
+            at = nextOdd(ready);
+            stage(at, new Stage.Append(step));
         } else if (isHost(step)) {
             at = nextOdd(ready);
             stage(at, new Stage.Host(step));
@@ -122,6 +127,13 @@ public final class StageDivision {
         return !step.inputs().isEmpty()
                 && HostOps.computes(
                         step.op(), segment.types().get(step.inputs().get(0)).dtype());
+    }
+
+    private boolean isAppend(Segment.Step step) {
+        return splitProducts
+                && step.op() instanceof Op.Concat
+                && step.inputs().size() == 2
+                && given.get(step.inputs().get(0));
     }
 
     private boolean isInlined(Segment.Step step) {
