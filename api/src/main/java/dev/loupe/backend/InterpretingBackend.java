@@ -46,9 +46,7 @@ public abstract class InterpretingBackend implements Backend {
      */
     @API(status = API.Status.EXPERIMENTAL, since = "0.1")
     public record Work(
-            List<Integer> inputs,
-            List<Integer> outputs,
-            Function<List<TensorHandle>, List<TensorHandle>> compute) {}
+            List<Integer> inputs, List<Integer> outputs, Function<List<TensorHandle>, List<TensorHandle>> compute) {}
 
     /**
      * How the steps of a segment are carried out. Each by itself; a backend that can do several at once puts the work in

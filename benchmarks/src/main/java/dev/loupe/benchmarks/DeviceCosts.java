@@ -68,7 +68,8 @@ public final class DeviceCosts {
         for (String point : new String[] {"pattern", "resid_post"}) {
             Intervention[] edits = new Intervention[model.config().nLayers()];
             Arrays.setAll(edits, layer -> Intervention.scale(point, layer, 0.9));
-            Runnable edited = () -> run(RunRequest.of(tokens).interventions(edits).build());
+            Runnable edited =
+                    () -> run(RunRequest.of(tokens).interventions(edits).build());
             pair(shape + " 12 edits of " + point + " (at most 1.2)", plain, edited);
         }
     }

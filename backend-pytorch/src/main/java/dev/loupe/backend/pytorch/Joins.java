@@ -123,7 +123,9 @@ final class Joins {
         /** The number in a slot, whose step is added if nobody else reads it. */
         double number(int slot) {
             Integer maker = madeBy.get(slot);
-            if (maker == null || !(steps.get(maker).op() instanceof Op.Full full) || full.shape().rank() != 0) {
+            if (maker == null
+                    || !(steps.get(maker).op() instanceof Op.Full full)
+                    || full.shape().rank() != 0) {
                 fits = false;
                 return 0;
             }
@@ -146,7 +148,8 @@ final class Joins {
     private void norm(int at) {
         Step division = steps.get(at);
         int spread = division.inputs().get(0);
-        Op mean = new Op.Reduce(ReduceKind.MEAN, List.of(segment.types().get(spread).rank() - 1), true);
+        Op mean = new Op.Reduce(
+                ReduceKind.MEAN, List.of(segment.types().get(spread).rank() - 1), true);
         Chain chain = new Chain();
         chain.found.add(at);
         int narrow = chain.backThrough(Op.Cast.class, division.inputs().get(1));

@@ -200,8 +200,7 @@ final class PyTorchBackend extends InterpretingBackend {
 
     @Override
     protected List<TensorHandle> compute(Op op, List<TensorHandle> inputs) {
-        return with(
-                inputs, arrays -> compute(op, inputs, arrays), e -> Failures.computing(device, op, inputs, e));
+        return with(inputs, arrays -> compute(op, inputs, arrays), e -> Failures.computing(device, op, inputs, e));
     }
 
     /** Does something with the arrays of some handles, which stay meanwhile, and once more where memory was wanting. */

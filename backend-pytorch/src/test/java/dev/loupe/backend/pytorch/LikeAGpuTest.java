@@ -79,7 +79,8 @@ class LikeAGpuTest {
         try (HookedTransformer model = HookedTransformer.fromPretrained(name, LoadOptions.defaults(), backend)) {
             Tokens tokens = model.toTokens(PROMPT);
             int width = model.config().dModel();
-            try (CachedRun source = model.runWithCache(tokens, HookFilter.matching(point -> point.endsWith("resid_pre")));
+            try (CachedRun source =
+                            model.runWithCache(tokens, HookFilter.matching(point -> point.endsWith("resid_pre")));
                     Tensor direction = tensors.randn(3, width)) {
                 List<Intervention> edits = new ArrayList<>();
                 for (int layer = 0; layer < model.config().nLayers(); layer++) {
@@ -89,7 +90,8 @@ class LikeAGpuTest {
                 }
                 Intervention[] all = edits.toArray(new Intervention[0]);
                 long plain = uploads(() -> model.forward(tokens).close());
-                assertThat(uploads(() -> model.runWithCache(tokens, HookFilter.everything()).close()))
+                assertThat(uploads(() -> model.runWithCache(tokens, HookFilter.everything())
+                                .close()))
                         .isEqualTo(plain);
                 // Numbers are part of the graph; each of the added tensors enters once.
                 assertThat(uploads(() -> model.runWith(tokens, all).close()))
@@ -162,7 +164,11 @@ class LikeAGpuTest {
 
     @ParameterizedTest
     @CsvSource({
-        "toy-gpt2, FLOAT32", "toy-llama, FLOAT32", "toy-mistral, FLOAT32", "toy-gpt2, BFLOAT16", "toy-mistral, BFLOAT16"
+        "toy-gpt2, FLOAT32",
+        "toy-llama, FLOAT32",
+        "toy-mistral, FLOAT32",
+        "toy-gpt2, BFLOAT16",
+        "toy-mistral, BFLOAT16"
     })
     void normsAndPatternsThatAreObservedAreDoneAtOnceAndAreTheSame(String name, DType dtype) {
         LoadOptions options = LoadOptions.defaults().withDType(dtype);
@@ -178,7 +184,8 @@ class LikeAGpuTest {
                 assertThat(device.works() - before - plain)
                         .as("operations, of a plain run " + plain)
                         .isLessThan(plain * 3 / 2);
-                assertThat(run.cache().items().keySet()).isEqualTo(expected.cache().items().keySet());
+                assertThat(run.cache().items().keySet())
+                        .isEqualTo(expected.cache().items().keySet());
                 run.cache().items().forEach((point, tensor) -> {
                     Tensor wanted = expected.cache().get(point);
                     assertThat(tensor.shape()).as(point).isEqualTo(wanted.shape());

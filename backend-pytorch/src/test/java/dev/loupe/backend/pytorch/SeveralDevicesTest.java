@@ -53,7 +53,10 @@ class SeveralDevicesTest {
 
     @ParameterizedTest
     @CsvSource({
-        "toy-gpt2, FLOAT32, 2", "toy-llama, FLOAT16, 2", "toy-gpt2, BFLOAT16, 3", "toy-mistral, BFLOAT16, 2",
+        "toy-gpt2, FLOAT32, 2",
+        "toy-llama, FLOAT16, 2",
+        "toy-gpt2, BFLOAT16, 3",
+        "toy-mistral, BFLOAT16, 2",
         "toy-llama, FLOAT32, 4"
     })
     void givesWhatOneDeviceGivesAndCopiesNoWeights(String name, DType dtype, int count) {
@@ -83,23 +86,26 @@ class SeveralDevicesTest {
                     Tensor wanted = whole.runWith(tokens, Intervention.scale("pattern", 1, 0.5))) {
                 assertThat(actual.logits().dtype()).isEqualTo(dtype);
                 assertThat(edited.toFloatArray()).containsExactly(wanted.toFloatArray());
-                expected.cache().items().forEach((point, tensor) -> assertThat(
-                                actual.cache().get(point).toFloatArray())
-                        .as(point)
-                        .containsExactly(tensor.toFloatArray()));
+                expected.cache()
+                        .items()
+                        .forEach((point, tensor) -> assertThat(
+                                        actual.cache().get(point).toFloatArray())
+                                .as(point)
+                                .containsExactly(tensor.toFloatArray()));
                 assertThat(actual.cache().get("resid_pre", 0).device()).isEqualTo("gpu-like:0");
                 assertThat(actual.logits().device()).isEqualTo("gpu-like:" + (count - 1));
                 ActivationCache onCpu = actual.cache().to("cpu");
-                onCpu.items().forEach((point, tensor) -> assertThat(tensor.device())
-                        .as(point)
-                        .isEqualTo("cpu"));
+                onCpu.items()
+                        .forEach((point, tensor) ->
+                                assertThat(tensor.device()).as(point).isEqualTo("cpu"));
                 // What lay on several devices lies on one, and can be computed with together.
                 try (Tensor both = onCpu.get("resid_pre", 0).add(onCpu.get("resid_post", 3))) {
                     assertThat(both.dtype()).isEqualTo(dtype);
                 }
             }
             assertThat(spread.generate(tokens, GenerateOptions.greedy(3)).get(0))
-                    .containsExactly(whole.generate(tokens, GenerateOptions.greedy(3)).get(0));
+                    .containsExactly(
+                            whole.generate(tokens, GenerateOptions.greedy(3)).get(0));
         }
     }
 
