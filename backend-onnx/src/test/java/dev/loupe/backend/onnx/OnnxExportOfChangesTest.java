@@ -151,7 +151,7 @@ class OnnxExportOfChangesTest {
                     tokens,
                     Intervention.add("resid_post", 1, other).lastReal(),
                     Intervention.scale("pattern", 2, 0.1).heads(1),
-                    Intervention.set("z", 0, 0.25).heads(2));
+                    Intervention.set("z0", 0.25).heads(2));
             try (OrtSession session = session(file);
                     OnnxTensor push = OnnxTensor.createTensor(
                             OnnxExportTest.ENVIRONMENT, FloatBuffer.wrap(other.toFloatArray()), new long[] {1, 1, width
