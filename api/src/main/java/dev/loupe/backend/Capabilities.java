@@ -14,7 +14,8 @@ import org.apiguardian.api.API;
  * @param computeDTypes the floating-point types in which every op works; a subset of {@code dtypes}. The
  *     others can be uploaded, downloaded and cast.
  * @param storeDTypes the 16-bit types, out of {@code dtypes}, in which a model's weights are kept while it computes in
- *     float32: each is widened when it is used. A type to compute in may be among them where computing in it is slow.
+ *     float32: a matrix is widened when it is used, of a table the rows that were read. In these {@link
+ *     dev.loupe.graph.Op.Gather} works too. A type to compute in may be among them where computing in it is slow.
  * @param deterministic whether the same input gives the same bits in every run
  */
 @API(status = API.Status.STABLE, since = "0.1")

@@ -48,6 +48,14 @@ public sealed interface Op {
         return false;
     }
 
+    /**
+     * Whether this op works in the 16-bit types too that a backend only {@linkplain
+     * dev.loupe.backend.Capabilities#storeDTypes stores}: casts do, and rows are read in the type in which they are kept.
+     */
+    default boolean worksInStoredTypes() {
+        return false;
+    }
+
     /** The name used in messages, reports and tolerances: {@code matmul}, {@code exp}, {@code reduce_sum}. */
     String name();
 
@@ -205,6 +213,11 @@ public sealed interface Op {
         }
 
         @Override
+        public boolean worksInStoredTypes() {
+            return true;
+        }
+
+        @Override
         public String name() {
             return "cast";
         }
@@ -317,6 +330,11 @@ public sealed interface Op {
         @Override
         public List<TensorType> infer(List<TensorType> inputs) {
             return TypeRules.gather(this, inputs);
+        }
+
+        @Override
+        public boolean worksInStoredTypes() {
+            return true;
         }
 
         @Override

@@ -151,7 +151,7 @@ final class ModelLoading {
         }
     }
 
-    // Of what is loaded in 16 bits, only the large matrices stay so where a model computes in float32.
+    // Of what is loaded in 16 bits, only matrices and tables stay so where a model computes in float32.
     private static DType typeIn(Graph graph, String name, DType loaded) {
         Value value = graph.weights().get(name);
         return value != null && loaded.isSixteenBits() && value.type().dtype() == DType.FLOAT32

@@ -75,7 +75,7 @@ final class WeightMemory {
 
     private static long bytes(Graph graph, DType type, boolean stored) {
         Set<String> narrow =
-                stored ? StoreWeights.factors(graph) : graph.weights().keySet();
+                stored ? StoreWeights.stored(graph) : graph.weights().keySet();
         return graph.weights().entrySet().stream()
                 .mapToLong(weight -> weight.getValue().type().shape().elements()
                         * (narrow.contains(weight.getKey()) ? type : DType.FLOAT32).bytes())

@@ -43,19 +43,18 @@ class StoredWeightsTest {
             assertThat(stored.weight("blocks.0.mlp.W_in").dtype()).isEqualTo(DType.FLOAT32);
             assertThat(stored.graph().weights().get("blocks.0.mlp.W_in").type().dtype())
                     .isEqualTo(dtype);
-            assertThat(stored.graph().weights().get("embed.W_E").type().dtype()).isEqualTo(DType.FLOAT32);
+            assertThat(stored.W_E().dtype()).isEqualTo(DType.FLOAT32);
         }
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"toy-gpt2", "toy-llama", "toy-mistral"})
-    void everyMatrixThatActivationsAreMultipliedByIsStored(String name) {
+    void everyMatrixAndEveryTableIsStored(String name) {
         LoadOptions options =
                 LoadOptions.noProcessing().withBackend("reference").withDType(DType.BFLOAT16);
         try (HookedTransformer stored = HookedTransformer.fromPretrained(name, options)) {
             assertThat(stored.graph().weights()).allSatisfy((weight, value) -> {
-                boolean matrix =
-                        value.type().shape().rank() > 1 && !weight.contains("embed.W_E") && !weight.contains("W_pos");
+                boolean matrix = value.type().shape().rank() > 1;
                 assertThat(value.type().dtype()).as(weight).isEqualTo(matrix ? DType.BFLOAT16 : DType.FLOAT32);
             });
         }

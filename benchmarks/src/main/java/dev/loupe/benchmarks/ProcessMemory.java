@@ -2,6 +2,8 @@ package dev.loupe.benchmarks;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.BufferPoolMXBean;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -25,6 +27,14 @@ final class ProcessMemory {
     /** Of those that are resident now, the process' own: what no file could give back. */
     static long own() {
         return status("RssAnon");
+    }
+
+    /** Bytes of Java's direct buffers, those that wait for a collection included. */
+    static long direct() {
+        return ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class).stream()
+                .filter(pool -> pool.getName().equals("direct"))
+                .mapToLong(BufferPoolMXBean::getMemoryUsed)
+                .sum();
     }
 
     /** Has {@link #peak} begin anew; nothing happens where the system doesn't allow that. */

@@ -173,12 +173,13 @@ public final class SizeCosts {
     private static void report(String what, long bytes, long weights) {
         System.out.printf(
                 Locale.ROOT,
-                "%s: %d MB%s (now: own %d MB, Java's heap %d MB)%n",
+                "%s: %d MB%s (now: own %d MB, Java's heap %d MB, direct buffers %d MB)%n",
                 what,
                 bytes / MEGABYTE,
                 weights == 0 ? "" : String.format(Locale.ROOT, ", %.2f times the weights", bytes / (double) weights),
                 ProcessMemory.own() / MEGABYTE,
-                Runtime.getRuntime().totalMemory() / MEGABYTE);
+                Runtime.getRuntime().totalMemory() / MEGABYTE,
+                ProcessMemory.direct() / MEGABYTE);
     }
 
     // Memory outside of the heap is freed by a thread of Java's own, a little later than the collection that found it.

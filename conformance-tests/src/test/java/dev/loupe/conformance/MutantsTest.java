@@ -227,7 +227,9 @@ class MutantsTest {
                 mutant("11.4/rms_norm", "as float32 rounded", () -> new SixteenBitFaults.SumsIn16Bits("rms_norm")),
                 mutant("11.5", "leans to no side", SixteenBitFaults.CutsResults::new),
                 mutant("11.6/gpt2/raw", "hook_", SixteenBitFaults.MultipliesStoredWeightsNarrow::new),
-                mutant("11.7/llama/raw", "root mean square", SixteenBitFaults.GraphsKeepFourBits::new));
+                mutant("11.7/llama/raw", "root mean square", SixteenBitFaults.GraphsKeepFourBits::new),
+                mutant("11.8", "gather is refused", SixteenBitFaults.ReadsNoStoredRows::new),
+                mutant("11.8", "bfloat16 gathered", SixteenBitFaults.RowsLoseSubnormals::new));
     }
 
     @ParameterizedTest(name = "{0}")

@@ -353,6 +353,29 @@ final class SixteenBitFaults {
         }
     }
 
+    /** Weights can be kept in 16 bits, and nothing but casts works on them. */
+    static final class ReadsNoStoredRows extends Fault {
+        @Override
+        List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
+            if (op instanceof Op.Gather && inputs.get(0).dtype().isSixteenBits()) {
+                throw new UnsupportedOperationException(
+                        "can't run gather in " + inputs.get(0).dtype());
+            }
+            return sound.run(op, inputs);
+        }
+    }
+
+    /** Rows of a table in bfloat16 pass through arithmetic that takes subnormal numbers for zeros. */
+    static final class RowsLoseSubnormals extends Fault {
+        @Override
+        List<HostTensor> compute(Op op, List<HostTensor> inputs, Computation sound) {
+            List<HostTensor> results = sound.run(op, inputs);
+            return op instanceof Op.Gather && results.get(0).dtype() == DType.BFLOAT16
+                    ? List.of(mapped(results.get(0), bits -> (bits & 0x7f80) == 0 ? (short) (bits & 0x8000) : bits))
+                    : results;
+        }
+    }
+
     /** What leaves a graph of float16 has lost six of its ten bits: kept as 8 bits to save memory, say. */
     static final class GraphsKeepFourBits extends Computes {
         @Override

@@ -10,9 +10,10 @@ import java.util.TreeSet;
 import org.apiguardian.api.API;
 
 /**
- * Has the matrices by which activations are multiplied stored in 16 bits, and widened where they are used: each reader
- * has a {@link Op.Cast} of its own right before it, so that a widened copy lives no longer than the product. Everything
- * else (embeddings, of which few rows are read, norms, biases) stays in the type in which the graph computes: it is little.
+ * Has the matrices by which activations are multiplied, and the tables of which rows are read, stored in 16 bits. A matrix
+ * is widened where it is used: each reader has a {@link Op.Cast} of its own right before it, so that a widened copy lives no
+ * longer than the product. Of a table only the rows that were {@linkplain Op.Gather read} are widened. Everything else
+ * (norms, biases) stays in the type in which the graph computes: it is little.
  *
  * @param stored the type to store them in
  */
@@ -21,11 +22,13 @@ public record StoreWeights(DType stored) implements Pass {
 
     @Override
     public Graph apply(Graph graph) {
-        Set<String> factors = factors(graph);
+        Set<String> names = stored(graph);
         return Rewriter.rewrite(graph, (old, to) -> {
-            if (old.source() instanceof Value.Weight weight && factors.contains(weight.name())) {
+            if (old.source() instanceof Value.Weight weight && names.contains(weight.name())) {
                 return to.builder()
                         .weight(weight.name(), stored, old.type().shape().toArray());
+            } else if (old.source() instanceof Value.Result result && result.op() instanceof Op.Gather) {
+                return to.builder().cast(to.copy(old), old.type().dtype());
             }
             return to.copy(
                     old,
@@ -34,18 +37,19 @@ public record StoreWeights(DType stored) implements Pass {
     }
 
     /**
-     * Names of the weights that are nothing but factors of products: {@code W} of {@code x·W}. Some products are with the
-     * heads of a matrix one by one; {@linkplain Op.SplitAxis telling them apart} is no use of it by itself.
+     * Names of the weights that are stored in 16 bits: those that are nothing but factors of products, {@code W} of
+     * {@code x·W}, and tables of which rows are gathered. Some products are with the heads of a matrix one by one;
+     * {@linkplain Op.SplitAxis telling them apart} is no use of it by itself.
      */
-    public static Set<String> factors(Graph graph) {
-        Set<Value> factors = new HashSet<>();
+    public static Set<String> stored(Graph graph) {
+        Set<Value> read = new HashSet<>();
         Set<Value> others = new HashSet<>(graph.outputs().values());
         for (Value value : graph.values()) {
             Op op = value.source() instanceof Value.Result result ? result.op() : null;
             for (int i = 0; i < value.operands().size(); i++) {
                 Value operand = value.operands().get(i);
-                if (op != null && op.isProduct() && i == 1) {
-                    factors.add(operand);
+                if (op != null && (op.isProduct() && i == 1 || op instanceof Op.Gather && i == 0)) {
+                    read.add(operand);
                 } else if (!(op instanceof Op.SplitAxis)) {
                     others.add(operand);
                 }
@@ -53,7 +57,7 @@ public record StoreWeights(DType stored) implements Pass {
         }
         Set<String> names = new TreeSet<>();
         graph.weights().forEach((name, value) -> {
-            if (factors.contains(value)
+            if (read.contains(value)
                     && !others.contains(value)
                     && !graph.constants().containsKey(name)) {
                 names.add(name);

@@ -168,7 +168,7 @@ final class ReferenceBackend extends InterpretingBackend {
     }
 
     private static void refuseStorageTypes(Op op, List<HeapTensor> in, List<TensorType> out) {
-        if (op instanceof Op.Cast) {
+        if (op.worksInStoredTypes()) {
             return;
         }
         for (TensorType type : out) {

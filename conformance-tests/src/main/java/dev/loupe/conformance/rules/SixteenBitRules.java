@@ -266,6 +266,37 @@ public final class SixteenBitRules {
                         })));
     }
 
+    @Rule("11.8")
+    Stream<Trial> rowsAreReadInTheTypeInWhichTheyAreKept() {
+        return stored().stream()
+                .flatMap(type -> Stream.of(0, 1)
+                        .map(axis -> new Trial("axis-" + axis + "/" + type.label(), attempt -> {
+                            HostTensor all = SixteenBitCases.everyPattern(type);
+                            SplittableRandom random = attempt.random(0);
+                            long[] places = random.longs(300, 0, 256).toArray();
+                            HostTensor expected = HostTensor.allocate(
+                                    type, axis == 0 ? Shape.of(3, 100, 256) : Shape.of(256, 3, 100));
+                            for (int i = 0; i < places.length * 256; i++) {
+                                int row = axis == 0 ? (int) places[i / 256] : i / places.length;
+                                int column = axis == 0 ? i % 256 : (int) places[i % places.length];
+                                expected.data().putShort(2 * i, all.data().getShort(2 * (row * 256 + column)));
+                            }
+                            HostTensor indices = HostTensor.of(Shape.of(3, 100), places);
+                            check("gathered", expected, gather(axis, all, indices), expected);
+                        })));
+    }
+
+    private HostTensor gather(int axis, HostTensor table, HostTensor indices) {
+        try {
+            return OnBackend.execute(bench.backend(), new Op.Gather(axis), List.of(table, indices))
+                    .get(0);
+        } catch (UnsupportedOperationException refused) {
+            throw new AssertionError(
+                    "gather is refused in " + table.dtype() + ", which is among the types to store weights in",
+                    refused);
+        }
+    }
+
     /** By the root mean square of all differences: rounding errors are many and cancel, mistakes don't. */
     private static void near(HostTensor found, HostTensor expected, DType type, int layers, Attempt attempt) {
         double[] have = found.toDoubleArray();

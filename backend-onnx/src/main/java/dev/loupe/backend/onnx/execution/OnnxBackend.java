@@ -129,7 +129,7 @@ public final class OnnxBackend implements Backend {
     }
 
     void refuseStorageTypes(Op op, List<TensorType> in, List<TensorType> out, String region) {
-        if (op instanceof Op.Cast) {
+        if (op.worksInStoredTypes()) {
             return;
         }
         for (List<TensorType> types : List.of(in, out)) {

@@ -185,7 +185,6 @@ abstract sealed class StageRun {
 
         @Override
         void compute(Slots slots, Sizes sizes) {
-            OnnxSession session = lease.value();
             OnnxHandle x = slots.get(product.operand());
             OnnxHandle result = allocate(product.outputs().get(0), slots, sizes);
             if (result.shape().elements() == 0) {
@@ -193,15 +192,37 @@ abstract sealed class StageRun {
             }
             try (OnnxHandle rows = x.view(rows(x.shape()));
                     OnnxHandle resultRows = result.view(rows(result.shape()))) {
-                List<OnnxHandle> in = new ArrayList<>(List.of(rows));
-                if (stored) {
-                    in.add(slots.get(product.weight()));
+                long bands = stored ? StoredProduct.bands(resultRows.shape()) : 1;
+                if (bands == 1) {
+                    multiply(slots, rows, resultRows);
+                } else {
+                    multiplyInBands(slots, rows, resultRows, bands);
                 }
-                if (product.inputs().size() == 3) {
-                    in.add(slots.get(product.inputs().get(2)));
-                }
-                session.run(in, Map.of(session.outputs().get(0), resultRows));
             }
+        }
+
+        private void multiplyInBands(Slots slots, OnnxHandle rows, OnnxHandle results, long bands) {
+            long all = rows.shape().size(0);
+            for (long band = 0; band < bands; band++) {
+                long from = all * band / bands;
+                long to = all * (band + 1) / bands;
+                try (OnnxHandle some = rows.rows(from, to);
+                        OnnxHandle someResults = results.rows(from, to)) {
+                    multiply(slots, some, someResults);
+                }
+            }
+        }
+
+        private void multiply(Slots slots, OnnxHandle rows, OnnxHandle results) {
+            OnnxSession session = lease.value();
+            List<OnnxHandle> in = new ArrayList<>(List.of(rows));
+            if (stored) {
+                in.add(slots.get(product.weight()));
+            }
+            if (product.inputs().size() == 3) {
+                in.add(slots.get(product.inputs().get(2)));
+            }
+            session.run(in, Map.of(session.outputs().get(0), results));
         }
 
         private static Shape rows(Shape shape) {

@@ -1,6 +1,7 @@
 package dev.loupe.backend.onnx.execution;
 
 import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import dev.loupe.backend.onnx.lowering.Float16;
 import dev.loupe.backend.onnx.model.Attribute;
 import dev.loupe.backend.onnx.model.ModelBuilder;
@@ -24,6 +25,12 @@ final class StoredProduct {
 
     /** About how much is widened at once. */
     private static final long BLOCK_BYTES = 4 << 20;
+
+    /** About how much of a result is computed at once. */
+    private static final long BAND_BYTES = 16 << 20;
+
+    /** With fewer rows, widening the matrix for each band takes a good part of the time. */
+    private static final long FEWEST_ROWS = 128;
 
     private StoredProduct() {}
 
@@ -55,6 +62,17 @@ final class StoredProduct {
         String result = blocks == 1 ? results.get(0) : model.node("Concat", results, Attribute.of("axis", 1));
         model.output(result, TensorType.of(DType.FLOAT32, rows, Dim.of(out)));
         return new OnnxSession.Model(what, model.build(), inputs, List.of(result), Map.of());
+    }
+
+    /**
+     * In how many bands of rows a product is best computed: what its blocks of columns give lies beside the result until
+     * they are put together.
+     *
+     * @param result its shape {@code [rows, out]}
+     */
+    static long bands(Shape result) {
+        long rows = Math.max(FEWEST_ROWS, BAND_BYTES / (result.size(1) * Float.BYTES));
+        return Math.max(1, (result.size(0) + rows - 1) / rows);
     }
 
     private static String slice(ModelBuilder model, String value, long from, long to, int axis) {

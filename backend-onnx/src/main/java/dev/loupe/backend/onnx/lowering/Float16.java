@@ -19,7 +19,7 @@ public final class Float16 {
     private Float16() {}
 
     static boolean needsWidening(Op op, List<Operand> in) {
-        return !(op instanceof Op.Cast) && in.stream().anyMatch(operand -> isNarrow(operand.type()));
+        return !op.worksInStoredTypes() && in.stream().anyMatch(operand -> isNarrow(operand.type()));
     }
 
     private static boolean isNarrow(TensorType type) {

@@ -177,6 +177,20 @@ public final class OnnxHandle implements TensorHandle {
         return new OnnxHandle(runtime, dtype, other, held.memory().share(), held.data(), place, false);
     }
 
+    /** Rows {@code from} to before {@code to} of a matrix; shares the memory. */
+    public OnnxHandle rows(long from, long to) {
+        Content held = content();
+        long row = shape.size(1) * dtype.bytes();
+        ByteBuffer some =
+                held.data().slice((int) (from * row), (int) ((to - from) * row)).order(ByteOrder.nativeOrder());
+        return new OnnxHandle(
+                runtime,
+                dtype,
+                Shape.of(to - from, shape.size(1)),
+                held.memory().share(),
+                some);
+    }
+
     /**
      * This followed by another along an axis. A single sequence goes on growing in the same memory: whoever is the first
      * to append to it writes only what is new, and this, which ends where it ended, doesn't see it.

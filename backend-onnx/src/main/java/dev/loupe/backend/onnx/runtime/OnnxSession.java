@@ -7,6 +7,7 @@ import ai.onnxruntime.OrtSession;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apiguardian.api.API;
 
@@ -14,8 +15,11 @@ import org.apiguardian.api.API;
 @API(status = API.Status.INTERNAL, since = "0.1")
 public final class OnnxSession implements AutoCloseable {
 
+    private static final long LARGE_RESULTS = 2 << 20;
+
     private final Model model;
     private final OrtSession session;
+    private final boolean onGpu;
     private final List<OnnxHandle> weights;
     private final AtomicInteger users = new AtomicInteger(1);
 
@@ -54,6 +58,7 @@ public final class OnnxSession implements AutoCloseable {
      */
     public OnnxSession(OnnxRuntime runtime, Model model, int gpu) {
         this.model = model;
+        this.onGpu = gpu >= 0;
         List<OnnxHandle> given = List.copyOf(model.weights().values());
         this.weights = model.absorbs() ? List.of() : given;
         given.forEach(OnnxHandle::retain);
@@ -120,7 +125,10 @@ public final class OnnxSession implements AutoCloseable {
             }
             Map<String, OnnxTensor> to = new HashMap<>(results.size() * 2);
             results.forEach((name, result) -> to.put(name, result.tensor()));
-            session.run(from, to).close();
+            run(
+                    from,
+                    to,
+                    results.values().stream().mapToLong(OnnxHandle::nativeBytes).sum());
         } catch (OrtException e) {
             throw new IllegalStateException("ONNX Runtime failed in " + model.what() + ": " + e.getMessage(), e);
         } finally {
@@ -128,6 +136,20 @@ public final class OnnxSession implements AutoCloseable {
                 input.release();
             }
             release();
+        }
+    }
+
+    // A session's arena keeps the most that it ever needed, and a model is many sessions: after a run with large
+    // tensors
+    // it is emptied. Where they are small, memory that is at hand is worth more.
+    private void run(Map<String, OnnxTensor> from, Map<String, OnnxTensor> to, long resultBytes) throws OrtException {
+        if (onGpu || resultBytes < LARGE_RESULTS) {
+            session.run(from, to).close();
+            return;
+        }
+        try (OrtSession.RunOptions options = new OrtSession.RunOptions()) {
+            options.addRunConfigEntry("memory.enable_memory_arena_shrinkage", "cpu:0");
+            session.run(from, Set.of(), to, options).close();
         }
     }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
+import dev.loupe.array.Shape;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.onnx.OnnxBackendProvider;
@@ -12,6 +13,8 @@ import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -68,6 +71,29 @@ class StoredSixteenBitsTest {
         }
     }
 
+    /** 130 rows of an unembedding whose results are computed 65 at a time. */
+    @Test
+    void manyRowsOfALargeResultAreComputedInBands() {
+        TransformerConfig config;
+        try (HookedTransformer toy = HookedTransformer.fromPretrained("toy-llama", LoadOptions.defaults())) {
+            config = toy.config().toBuilder().nLayers(1).dVocab(50001).build();
+        }
+        assertThat(StoredProduct.bands(Shape.of(130, config.dVocab()))).isEqualTo(2);
+        LoadOptions options =
+                LoadOptions.defaults().withBackend("onnx").withThreads(1).withDType(DType.BFLOAT16);
+        long[][] rows = new Random(3)
+                .longs(130, 0, 50001)
+                .mapToObj(id -> new long[] {id})
+                .toArray(long[][]::new);
+        try (HookedTransformer model = HookedTransformer.fromConfig(config, 7, options);
+                Tensor together = model.forward(Tokens.of(rows));
+                Tensor first = model.forward(Tokens.of(Arrays.copyOfRange(rows, 0, 100)));
+                Tensor last = model.forward(Tokens.of(Arrays.copyOfRange(rows, 100, 130)))) {
+            assertThat(together.slice(0, 0, 100).maxAbsDifference(first)).isLessThan(1e-6);
+            assertThat(together.slice(0, 100, 130).maxAbsDifference(last)).isLessThan(1e-6);
+        }
+    }
+
     @Test
     void productsOfEqualShapesShareASessionThatHoldsNoWeight() {
         try (OnnxBackend backend = (OnnxBackend) new OnnxBackendProvider().open(BackendOptions.DEFAULT.withThreads(1));
@@ -78,8 +104,10 @@ class StoredSixteenBitsTest {
             try (HookedTransformer wide =
                     HookedTransformer.fromPretrained("toy-llama", LoadOptions.defaults(), backend)) {
                 wide.forward(PROMPT).close();
-                // In float32 each of the seven products of the four layers, and the unembedding, has its own.
-                assertThat(backend.sessions().size() - few).isEqualTo(4 * 7 + 1);
+                // In float32 each of the seven products of the four layers, and the unembedding, has its own, and rows
+                // of
+                // the embedding are read without widening them.
+                assertThat(backend.sessions().size() - few).isEqualTo(4 * 7 + 1 + 1);
             }
         }
     }
