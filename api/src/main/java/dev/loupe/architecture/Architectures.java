@@ -2,6 +2,7 @@ package dev.loupe.architecture;
 
 import dev.loupe.plugin.Discovered;
 import dev.loupe.plugin.Plugins;
+import java.util.ArrayList;
 import java.util.List;
 import org.apiguardian.api.API;
 
@@ -65,8 +66,10 @@ public final class Architectures {
      * @throws IllegalArgumentException if none does, or several do; says what the config said
      */
     public static ArchitectureProvider accepting(CheckpointConfig config) {
-        List<ArchitectureProvider> accepting =
-                all().stream().filter(provider -> provider.accepts(config)).toList();
+        List<String> failed = new ArrayList<>();
+        List<ArchitectureProvider> accepting = all().stream()
+                .filter(provider -> accepts(provider, config, failed))
+                .toList();
         if (accepting.size() == 1) {
             return accepting.get(0);
         }
@@ -74,7 +77,8 @@ public final class Architectures {
         if (accepting.isEmpty()) {
             throw new IllegalArgumentException("No installed architecture accepts " + config.source() + " (" + said
                     + "). Installed are " + ids()
-                    + ". An architecture is a plugin: add the artifact that has this one, or write it.");
+                    + ". An architecture is a plugin: add the artifact that has this one, or write it."
+                    + (failed.isEmpty() ? "" : "\n" + String.join("\n", failed)));
         }
         throw new IllegalArgumentException("Several architectures accept " + config.source() + " (" + said + "): "
                 + accepting.stream()
@@ -82,6 +86,28 @@ public final class Architectures {
                                 + provider.getClass().getName() + ")")
                         .toList()
                 + "; take all but one off the class path");
+    }
+
+    // One that fails is reported, and doesn't hide the others.
+    private static boolean accepts(ArchitectureProvider provider, CheckpointConfig config, List<String> failed) {
+        try {
+            return Plugins.ask(provider, "accepts", () -> provider.accepts(config));
+        } catch (RuntimeException e) {
+            failed.add(String.valueOf(e.getMessage()));
+            LOG.log(System.Logger.Level.WARNING, e.getMessage(), e);
+            return false;
+        }
+    }
+
+    /** The well-known checkpoints of an architecture; none, and a warning, if it can't tell. */
+    @API(status = API.Status.INTERNAL, since = "0.1")
+    public static List<PretrainedModel> pretrained(ArchitectureProvider provider) {
+        try {
+            return List.copyOf(Plugins.ask(provider, "pretrained", provider::pretrained));
+        } catch (RuntimeException e) {
+            LOG.log(System.Logger.Level.WARNING, "Architecture '" + provider.id() + "' can't tell its checkpoints", e);
+            return List.of();
+        }
     }
 
     private static List<String> ids() {

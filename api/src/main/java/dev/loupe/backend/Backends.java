@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
 @API(status = API.Status.STABLE, since = "0.1")
 public final class Backends {
 
+    private static final System.Logger LOG = System.getLogger(Backends.class.getName());
+
     /** The backends whose artifacts are known to exist: {@code loupe-backend-} and the id. */
     private static final Set<String> OWN = Set.of("onnx", "pytorch", "reference");
 
@@ -49,7 +51,11 @@ public final class Backends {
             return new Seen(discovered.id(), null, unavailable(Objects.requireNonNull(problem)));
         }
         try {
-            return new Seen(discovered.id(), provider, provider.probe());
+            Availability told = provider.probe();
+            if (told == null) {
+                throw new IllegalStateException("its probe() answered null");
+            }
+            return new Seen(discovered.id(), provider, told);
         } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
             return new Seen(discovered.id(), null, unavailable(Discovered.Problem.broken(e)));
         }
@@ -118,7 +124,15 @@ public final class Backends {
 
     private static int priority(Seen seen, BackendOptions options) {
         BackendProvider provider = seen.provider();
-        return provider == null ? Integer.MIN_VALUE : provider.priority(options.device());
+        try {
+            return provider == null
+                    ? Integer.MIN_VALUE
+                    : Plugins.ask(provider, "priority", () -> provider.priority(options.device()));
+        } catch (IllegalStateException e) {
+            // It stays behind the others, and doesn't hide them.
+            LOG.log(System.Logger.Level.WARNING, e.getMessage(), e);
+            return Integer.MIN_VALUE;
+        }
     }
 
     private static Backend open(Seen seen, BackendOptions options) {
@@ -129,13 +143,19 @@ public final class Backends {
             throw new BackendUnavailableException("Backend " + line(seen), cause);
         }
         for (String setting : options.extra().keySet()) {
-            if (!provider.settings().contains(setting)) {
+            Set<String> settings = Plugins.ask(provider, "settings", provider::settings);
+            if (!settings.contains(setting)) {
                 throw new BackendUnavailableException("The backend '" + seen.id() + "' has no setting '" + setting
-                        + "'; it "
-                        + (provider.settings().isEmpty() ? "has none" : "has " + new TreeSet<>(provider.settings())));
+                        + "'; it " + (settings.isEmpty() ? "has none" : "has " + new TreeSet<>(settings)));
             }
         }
-        return provider.open(options);
+        try {
+            return Plugins.ask(provider, "open", () -> provider.open(options));
+        } catch (IllegalStateException e) {
+            throw e.getCause() instanceof BackendUnavailableException own
+                    ? own
+                    : new BackendUnavailableException(String.valueOf(e.getMessage()), e.getCause());
+        }
     }
 
     /**

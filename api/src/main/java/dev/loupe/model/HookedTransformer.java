@@ -14,6 +14,7 @@ import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Edit;
 import dev.loupe.hook.HookHandle;
+import dev.loupe.plugin.Plugins;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
 import java.util.ArrayList;
@@ -220,7 +221,8 @@ public final class HookedTransformer extends RunnableModel implements AutoClosea
         }
         TransformerConfig ungrouped =
                 config.toBuilder().nKeyValueHeads(config.nHeads()).build();
-        Graph graph = architecture.build(ungrouped, GraphOptions.plain(dtype));
+        Graph graph =
+                Plugins.ask(architecture, "build", () -> architecture.build(ungrouped, GraphOptions.plain(dtype)));
         Map<String, Tensor> own = new LinkedHashMap<>();
         try (Lifetime.Use use = lifetime.begin()) {
             weights.repeated().forEach((name, weight) -> ModelLoading.accept(graph, backend, own, name, weight));

@@ -10,6 +10,7 @@ import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
+import dev.loupe.backend.Answers;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.BackendOptions;
 import dev.loupe.backend.Backends;
@@ -17,6 +18,7 @@ import dev.loupe.backend.Placement;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.Value;
 import dev.loupe.graph.pass.StoreWeights;
+import dev.loupe.plugin.Plugins;
 import dev.loupe.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -54,7 +56,8 @@ final class ModelLoading {
             long seed,
             LoadOptions options,
             Optional<Backend> given) {
-        Graph graph = architecture.build(config, GraphOptions.plain(options.dtype()));
+        Graph graph = Plugins.ask(
+                architecture, "build", () -> architecture.build(config, GraphOptions.plain(options.dtype())));
         return assemble(architecture, config, options, given, madeFromConfig(config, options), sink -> {
             for (Map.Entry<String, Value> weight : new java.util.TreeMap<>(graph.weights()).entrySet()) {
                 if (!graph.constants().containsKey(weight.getKey())) {
@@ -109,7 +112,7 @@ final class ModelLoading {
             ArchitectureProvider building = computed == options.dtype()
                     ? architecture
                     : new ExtendedArchitecture(architecture, new StoreWeights(options.dtype()));
-            Graph graph = building.build(config, GraphOptions.plain(computed));
+            Graph graph = Plugins.ask(building, "build", () -> building.build(config, GraphOptions.plain(computed)));
             WeightMemory.check(config.modelName(), graph, backend);
             graph.constants().forEach((name, constant) -> accept(graph, backend, weights, name, constant));
             source.accept(new Checkpoint.WeightConsumer() {
@@ -144,7 +147,7 @@ final class ModelLoading {
 
     private static DType computed(Backend backend, DType loaded) {
         try {
-            return backend.capabilities().computes(loaded);
+            return Answers.of(backend, "capabilities", backend.capabilities()).computes(loaded);
         } catch (UnsupportedOperationException e) {
             throw new UnsupportedOperationException(
                     "Backend '" + backend.id() + "' on " + backend.device() + " " + e.getMessage(), e);
@@ -185,6 +188,6 @@ final class ModelLoading {
                 Math.max(graph.regions().indexOf(value.region()), 0),
                 graph.regions().size(),
                 graph.values().stream().anyMatch(reader -> multipliesBy(reader, value)));
-        weights.put(name, Tensor.wrap(backend, backend.upload(weight, placement), name));
+        weights.put(name, Tensor.wrap(backend, Answers.upload(backend, weight, placement), name));
     }
 }

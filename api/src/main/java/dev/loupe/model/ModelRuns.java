@@ -12,6 +12,7 @@ import dev.loupe.graph.HookNames;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.hook.Edit;
 import dev.loupe.hook.HookContext;
+import dev.loupe.plugin.Plugins;
 import dev.loupe.run.Derivatives;
 import dev.loupe.run.ModelRunner;
 import dev.loupe.run.PlanRequest;
@@ -53,7 +54,7 @@ final class ModelRuns implements AutoCloseable {
             return known;
         }
         // Built outside of the map, whose locks others would wait for; the first to come is the graph for all.
-        Graph built = architecture.build(config, options);
+        Graph built = Plugins.ask(architecture, "build", () -> architecture.build(config, options));
         Graph earlier = graphs.putIfAbsent(options, built);
         return earlier == null ? built : earlier;
     }

@@ -3,6 +3,7 @@ package dev.loupe.plugin;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
 import java.net.URL;
 import java.net.URLConnection;
 import java.nio.charset.StandardCharsets;
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
@@ -67,12 +69,45 @@ public final class Plugins {
         return found.stream().filter(plugin -> plugin.id().equals(id)).toList();
     }
 
+    /**
+     * What a plugin answers. A failure that isn't meant for users, such as a null pointer, is told as one of the plugin,
+     * and so is null where there has to be an answer; an {@link IllegalArgumentException} is the plugin's own message
+     * about what it was given, and passes.
+     *
+     * @param question the method that is called, for the message: {@code weights}
+     * @throws IllegalStateException if it fails or answers null; says which plugin, in which method
+     */
+    @API(status = API.Status.INTERNAL, since = "0.1")
+    public static <T> T ask(Plugin plugin, String question, Supplier<? extends @Nullable T> method) {
+        T answer;
+        try {
+            answer = method.get();
+        } catch (IllegalArgumentException | UncheckedIOException e) {
+            throw e;
+        } catch (LinkageError | RuntimeException e) {
+            throw new IllegalStateException(failed(plugin, question, String.valueOf(e)), e);
+        }
+        if (answer == null) {
+            throw new IllegalStateException(failed(plugin, question, "it answered null"));
+        }
+        return answer;
+    }
+
+    private static String failed(Plugin plugin, String question, String how) {
+        return "The plugin '" + plugin.id() + "' (" + plugin.getClass().getName() + ") failed in " + question + "(): "
+                + how + ". What to do: tell its makers, or take it off the class path";
+    }
+
     private static <P extends Plugin> Discovered<P> look(ServiceLoader.Provider<P> candidate) {
         String className = candidate.type().getName();
         String id = className;
         try {
             P plugin = candidate.get();
-            id = plugin.id();
+            String told = plugin.id();
+            if (told == null) {
+                throw new IllegalStateException("its id is null");
+            }
+            id = told;
             if (!ID.matcher(id).matches()) {
                 throw new IllegalStateException("its id '" + id + "' doesn't match " + ID);
             }

@@ -1,5 +1,6 @@
 package dev.loupe.run;
 
+import dev.loupe.backend.Answers;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.PreparedGraph;
 import dev.loupe.backend.ReferenceCountedCache;
@@ -170,12 +171,19 @@ public final class ModelRunner implements AutoCloseable {
         for (int place : run.inputs()) {
             inputs.add(place(places, place).handle());
         }
-        try (ReferenceCountedCache.Lease<PreparedGraph> graph =
-                prepared.acquire(run.key(), key -> backend.prepare(key.segment(), weights))) {
-            List<TensorHandle> outputs = graph.value().run(inputs, run.wanted());
+        try (ReferenceCountedCache.Lease<PreparedGraph> graph = prepared.acquire(
+                run.key(), key -> Answers.of(backend, "prepare", backend.prepare(key.segment(), weights)))) {
+            List<TensorHandle> outputs =
+                    Answers.of(backend, "run", graph.value().run(inputs, run.wanted()), run.results().length);
             for (int i = 0; i < outputs.size(); i++) {
                 places[run.results()[i]] = new Place(outputs.get(i), null);
             }
+        } catch (NullPointerException
+                | ClassCastException
+                | IndexOutOfBoundsException
+                | ArithmeticException
+                | UnsupportedOperationException e) {
+            throw Answers.failed(backend, "prepare() or run", e);
         }
     }
 

@@ -6,6 +6,7 @@ import dev.loupe.array.HostTensor;
 import dev.loupe.array.Index;
 import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
+import dev.loupe.backend.Answers;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.Backends;
 import dev.loupe.backend.TensorHandle;
@@ -150,7 +151,7 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
      */
     public HostTensor toHost() {
         try {
-            return backend.download(handle());
+            return Answers.download(backend, handle());
         } finally {
             Reference.reachabilityFence(this);
         }
@@ -522,7 +523,8 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
             checkCountable(op, types, output);
         }
         try {
-            List<TensorHandle> made = backend.execute(op, Arrays.asList(handles), outputs);
+            List<TensorHandle> made = Answers.of(
+                    backend, "execute", backend.execute(op, Arrays.asList(handles), outputs), outputs.size());
             if (made.size() == 1) {
                 return List.of(wrap(backend, made.get(0)));
             }

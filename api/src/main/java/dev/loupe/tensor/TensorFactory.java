@@ -3,6 +3,7 @@ package dev.loupe.tensor;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
+import dev.loupe.backend.Answers;
 import dev.loupe.backend.Backend;
 import dev.loupe.backend.Placement;
 import dev.loupe.graph.Op;
@@ -39,7 +40,7 @@ public final class TensorFactory {
                     + " doesn't have " + data.dtype() + "; it has "
                     + backend.capabilities().dtypes());
         }
-        return Tensor.wrap(backend, backend.upload(data, Placement.ANYWHERE));
+        return Tensor.wrap(backend, Answers.upload(backend, data, Placement.ANYWHERE));
     }
 
     /** A float32 tensor. */

@@ -22,7 +22,7 @@ final class ArchitecturesCommand implements Callable<Integer> {
                 .forEach(provider -> out.println(Output.format(
                         "%-12s %d well-known checkpoints, from %s",
                         provider.id(),
-                        provider.pretrained().size(),
+                        Architectures.pretrained(provider).size(),
                         provider.getClass().getName())));
         out.flush();
         return 0;

@@ -7,6 +7,7 @@ import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.graph.Graph;
+import dev.loupe.plugin.Plugins;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -36,7 +37,10 @@ final class ModelDescription {
     /** Describes a model as it is in its checkpoint. */
     static ModelDescription of(String name, LoadOptions options) {
         CheckpointLoader.Description found = CheckpointLoader.installed(name).describe(name, options);
-        Graph graph = found.architecture().build(found.config(), GraphOptions.plain(DType.FLOAT32));
+        Graph graph = Plugins.ask(
+                found.architecture(),
+                "build",
+                () -> found.architecture().build(found.config(), GraphOptions.plain(DType.FLOAT32)));
         return new ModelDescription(name, found, graph);
     }
 

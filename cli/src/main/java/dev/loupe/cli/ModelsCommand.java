@@ -41,7 +41,7 @@ final class ModelsCommand implements Callable<Integer> {
                 .forEach(loader -> loader.bundled().forEach(name -> out.println("  " + name)));
         out.println("On the Hugging Face Hub, by alias:");
         Architectures.all()
-                .forEach(provider -> provider.pretrained()
+                .forEach(provider -> Architectures.pretrained(provider)
                         .forEach(known -> out.println(
                                 Output.format("  %-20s %-45s %s", known.alias(), known.repository(), provider.id()))));
         out.println(

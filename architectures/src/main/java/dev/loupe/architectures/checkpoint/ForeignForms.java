@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /** Forms of checkpoints that aren't read, recognised, so that the message can say what to load instead. */
 final class ForeignForms {
@@ -69,6 +70,10 @@ final class ForeignForms {
      * @throws IllegalArgumentException if the config says that the weights are quantised
      */
     static void rejectQuantized(CheckpointConfig config) {
+        if (config.raw("text_config") instanceof Map<?, ?>) {
+            // That of a multimodal checkpoint's language model.
+            rejectQuantized(config.object("text_config"));
+        }
         if (config.has(QUANTIZATION)) {
             String method = config.object(QUANTIZATION).string("quant_method", "unknown method");
             throw new IllegalArgumentException(config.source() + ": '" + QUANTIZATION + "' says that the checkpoint is"

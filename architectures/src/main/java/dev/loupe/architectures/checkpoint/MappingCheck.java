@@ -1,14 +1,22 @@
 package dev.loupe.architectures.checkpoint;
 
+import dev.loupe.architecture.ArchitectureProvider;
+import dev.loupe.architecture.GraphOptions;
+import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.WeightMapping;
 import dev.loupe.architecture.WeightMapping.Rule;
+import dev.loupe.architectures.decoder.DecoderWeights;
+import dev.loupe.array.DType;
 import dev.loupe.array.Shape;
 import dev.loupe.array.safetensors.StoredTensor;
+import dev.loupe.graph.Graph;
+import dev.loupe.plugin.Plugins;
 import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 
 /** Holds what a checkpoint has against what its architecture expects, before anything is read. */
 final class MappingCheck {
@@ -65,6 +73,31 @@ final class MappingCheck {
                     System.Logger.Level.WARNING,
                     () -> tensors.source() + " has " + count(extra.size(), "tensor")
                             + " that its architecture doesn't know and that are left out: " + some(extra));
+        }
+    }
+
+    /**
+     * Checks that there is a rule for each weight that the unprocessed graph reads. Processing takes a norm's parameter or
+     * a bias that isn't there for one that the family doesn't have, and afterwards nobody reads it any more.
+     *
+     * @throws IllegalArgumentException if weights have no rule; names them and the architecture
+     */
+    static void checkNothingIsLeftOut(ArchitectureProvider architecture, TransformerConfig config, List<Rule> rules) {
+        Set<String> without = new TreeSet<>(DecoderWeights.shapes(config).keySet());
+        rules.forEach(rule -> without.remove(rule.weight()));
+        if (without.isEmpty()) {
+            return;
+        }
+        // A graph takes a while to build, and nearly every family has the weights that a decoder has.
+        Graph graph =
+                Plugins.ask(architecture, "build", () -> architecture.build(config, GraphOptions.plain(DType.FLOAT32)));
+        without.retainAll(graph.weights().keySet());
+        without.removeAll(graph.constants().keySet());
+        if (!without.isEmpty()) {
+            throw new IllegalArgumentException("The architecture '" + architecture.id() + "' ("
+                    + architecture.getClass().getName() + ") doesn't say where a checkpoint has "
+                    + count(without.size(), "weight") + " that its graph reads: " + some(without)
+                    + ". What to do: tell its makers; weights() needs a rule for each");
         }
     }
 

@@ -28,6 +28,7 @@ import dev.loupe.architectures.tokenizer.TokenizerFiles;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Nearest;
 import dev.loupe.array.Shape;
+import dev.loupe.plugin.Plugins;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -102,7 +103,7 @@ public final class PretrainedLoader implements CheckpointLoader {
         ForeignForms.rejectQuantized(json);
         ForeignForms.rejectAdapterBesideWeights(files);
         ArchitectureProvider architecture = Architectures.accepting(json);
-        TransformerConfig config = architecture.configure(json);
+        TransformerConfig config = Plugins.ask(architecture, "configure", () -> architecture.configure(json));
         return new Description(
                 architecture,
                 config.toBuilder()
@@ -187,7 +188,7 @@ public final class PretrainedLoader implements CheckpointLoader {
 
     private static List<PretrainedModel> aliases() {
         return Architectures.all().stream()
-                .flatMap(architecture -> architecture.pretrained().stream())
+                .flatMap(architecture -> Architectures.pretrained(architecture).stream())
                 .toList();
     }
 
@@ -206,9 +207,9 @@ public final class PretrainedLoader implements CheckpointLoader {
         TransformerConfig whole = description.config();
         CheckpointTensors.checkLayers(files, whole);
         TransformerConfig wanted = cut(whole, options);
-        WeightMapping stored = architecture.weights(whole);
+        WeightMapping stored = weights(architecture, whole);
         Map<String, Shape> cutShapes = new HashMap<>();
-        List<Rule> rules = rules(stored, architecture.weights(wanted), cutShapes);
+        List<Rule> rules = rules(stored, weights(architecture, wanted), cutShapes);
         Set<String> sources = new TreeSet<>();
         rules.forEach(rule -> sources.addAll(rule.sources()));
         CheckpointTensors tensors = CheckpointTensors.open(files, sources);
@@ -219,6 +220,9 @@ public final class PretrainedLoader implements CheckpointLoader {
                     ? TokenizerFiles.open(files, JsonFiles.config(files, CONFIG))
                     : new FoundTokenizer(Optional.of(given), "");
             WeightProcessing processing = StandardProcessing.of(architecture, wanted, options);
+            if (!processing.changesNothing()) {
+                MappingCheck.checkNothingIsLeftOut(architecture, wanted, rules);
+            }
             return new LoadedCheckpoint(
                     architecture,
                     processing,
@@ -233,6 +237,10 @@ public final class PretrainedLoader implements CheckpointLoader {
             tensors.close();
             throw e;
         }
+    }
+
+    private static WeightMapping weights(ArchitectureProvider architecture, TransformerConfig config) {
+        return Plugins.ask(architecture, "weights", () -> architecture.weights(config));
     }
 
     /** Generation may end at more tokens than the config names: chat models end their turn and their text. */

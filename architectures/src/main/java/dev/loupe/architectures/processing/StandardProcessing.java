@@ -4,6 +4,7 @@ import dev.loupe.architecture.ArchitectureProvider;
 import dev.loupe.architecture.Checkpoint;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.TransformerConfig;
+import dev.loupe.plugin.Plugins;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apiguardian.api.API;
@@ -46,7 +47,8 @@ public final class StandardProcessing implements WeightProcessing {
     public static WeightProcessing of(
             ArchitectureProvider architecture, TransformerConfig config, LoadOptions options) {
         ProcessingSteps steps = ProcessingSteps.of(config, options);
-        if (!steps.changesNothing() && !architecture.supportsProcessing()) {
+        if (!steps.changesNothing()
+                && !Plugins.ask(architecture, "supportsProcessing", architecture::supportsProcessing)) {
             throw new IllegalArgumentException(
                     "'" + config.modelName() + "' can't be loaded with processed weights: its"
                             + " architecture '" + architecture.id() + "' doesn't support that. Load it with"

@@ -143,6 +143,12 @@ class UntrustedFilesTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(this::load)
                 .withMessageContainingAll("config.json", "quantised (gptq)", "Load the model it was made from");
+        Files.writeString(
+                directory.resolve("config.json"),
+                "{\"model_type\": \"gemma3\", \"text_config\": {\"quantization_config\": {\"quant_method\": \"fp8\"}}}");
+        assertThatIllegalArgumentException()
+                .isThrownBy(this::load)
+                .withMessageContainingAll("config.json › text_config", "quantised (fp8)");
     }
 
     /** Expected values: transformers 5.18, which leaves {@code partial_rotary_factor} of a LLaMA config alone. */
