@@ -178,11 +178,10 @@ public final class ModelRunner implements AutoCloseable {
             for (int i = 0; i < outputs.size(); i++) {
                 places[run.results()[i]] = new Place(outputs.get(i), null);
             }
-        } catch (NullPointerException
-                | ClassCastException
-                | IndexOutOfBoundsException
-                | ArithmeticException
-                | UnsupportedOperationException e) {
+        } catch (UnsupportedOperationException e) {
+            // A backend that can't do something says so; Java's own collections say nothing.
+            throw e.getMessage() == null ? Answers.failed(backend, "prepare() or run", e) : e;
+        } catch (NullPointerException | ClassCastException | IndexOutOfBoundsException | ArithmeticException e) {
             throw Answers.failed(backend, "prepare() or run", e);
         }
     }
