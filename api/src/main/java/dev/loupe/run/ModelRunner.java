@@ -179,9 +179,10 @@ public final class ModelRunner implements AutoCloseable {
                 places[run.results()[i]] = new Place(outputs.get(i), null);
             }
         } catch (UnsupportedOperationException e) {
-            // A backend that can't do something says so; Java's own collections say nothing.
+            // A backend that can't do something, or is given indices out of range, says so; Java's own collections
+            // don't.
             throw e.getMessage() == null ? Answers.failed(backend, "prepare() or run", e) : e;
-        } catch (NullPointerException | ClassCastException | IndexOutOfBoundsException | ArithmeticException e) {
+        } catch (NullPointerException | ClassCastException | ArrayIndexOutOfBoundsException | ArithmeticException e) {
             throw Answers.failed(backend, "prepare() or run", e);
         }
     }
