@@ -72,10 +72,12 @@ final class StandaloneInterventions {
                     + " patches activations of one run, of its batch and length, into a model that stands alone:"
                     + " let the values be inputs, or set a value that serves all positions");
         }
+        // Zero is a value too, if another may come in its place.
+        boolean takesValue = patch || (valuesAsInputs && intervention.action() instanceof Intervention.Zero);
         Intervention oneForAll = new Intervention(
                 intervention.point(),
                 new Selection(fixed),
-                patch ? new Intervention.Set(Intervention.Values.of(0)) : intervention.action());
+                takesValue ? new Intervention.Set(Intervention.Values.of(0)) : intervention.action());
         Geometry any = Geometry.of(null, new boolean[][] {{true}}, null);
         InterventionCompiler compiler =
                 new InterventionCompiler(model, any, files, () -> PromptColumns.of(any), new Reach(0));
@@ -142,8 +144,7 @@ final class StandaloneInterventions {
         }
 
         private boolean isInput(String name) {
-            boolean hasValue = !(intervention.action() instanceof Intervention.Zero);
-            return valuesAsInputs && hasValue && !name.equals(maskName());
+            return valuesAsInputs && !name.equals(maskName());
         }
 
         void announce() {

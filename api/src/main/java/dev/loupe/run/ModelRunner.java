@@ -178,11 +178,11 @@ public final class ModelRunner implements AutoCloseable {
             for (int i = 0; i < outputs.size(); i++) {
                 places[run.results()[i]] = new Place(outputs.get(i), null);
             }
-        } catch (NullPointerException
-                | ClassCastException
-                | IndexOutOfBoundsException
-                | ArithmeticException
-                | UnsupportedOperationException e) {
+        } catch (UnsupportedOperationException e) {
+            // A backend that can't do something, or is given indices out of range, says so; Java's own collections
+            // don't.
+            throw e.getMessage() == null ? Answers.failed(backend, "prepare() or run", e) : e;
+        } catch (NullPointerException | ClassCastException | ArrayIndexOutOfBoundsException | ArithmeticException e) {
             throw Answers.failed(backend, "prepare() or run", e);
         }
     }

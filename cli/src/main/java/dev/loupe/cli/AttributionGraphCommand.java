@@ -110,7 +110,8 @@ final class AttributionGraphCommand implements Callable<Integer> {
 
     @Option(
             names = "--any-options",
-            description = "Take a model that is loaded otherwise than the one that the transcoders were trained on.")
+            description = "Take another model than the one that the transcoders were trained on, or one that is loaded"
+                    + " otherwise.")
     private boolean anyOptions;
 
     @Option(

@@ -95,7 +95,8 @@ final class FeaturesCommand implements Callable<Integer> {
 
     @Option(
             names = "--any-options",
-            description = "Take a model that is loaded otherwise than the one that the dictionary was trained on.")
+            description = "Take another model than the one that the dictionary was trained on, or one that is loaded"
+                    + " otherwise.")
     private boolean anyOptions;
 
     @Option(

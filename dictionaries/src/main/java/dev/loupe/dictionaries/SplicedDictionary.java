@@ -31,7 +31,7 @@ import org.apiguardian.api.API;
  * @param dictionary the dictionary
  * @param errorTerm whether what the dictionary misses is added; it is taken from unedited features and carries no
  *     derivative
- * @param anyOptions whether a model that was loaded otherwise than the one it was trained on is taken too
+ * @param anyOptions whether another model than the one it was trained on is taken too, or one loaded otherwise
  */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record SplicedDictionary(Dictionary dictionary, boolean errorTerm, boolean anyOptions)
@@ -42,7 +42,7 @@ public record SplicedDictionary(Dictionary dictionary, boolean errorTerm, boolea
         return new SplicedDictionary(dictionary, true, anyOptions);
     }
 
-    /** The same for a model loaded with any options, whatever it was trained on. */
+    /** The same for any model, loaded with any options, whatever it was trained on. */
     public SplicedDictionary forAnyOptions() {
         return new SplicedDictionary(dictionary, errorTerm, true);
     }
@@ -95,7 +95,18 @@ public record SplicedDictionary(Dictionary dictionary, boolean errorTerm, boolea
         checkWidth(model, config().hookIn(), config().dIn(), "reads");
         checkWidth(model, config().hookOut(), config().dOut(), "replaces");
         if (!anyOptions) {
+            checkName(model);
             checkOptions(model);
+        }
+    }
+
+    private void checkName(HookedTransformer model) {
+        String trainedOn = config().model();
+        String name = model.config().modelName();
+        if (trainedOn != null && new WellKnownModels().differ(trainedOn, name)) {
+            throw new IllegalArgumentException(dictionary + " was trained on activations of '" + trainedOn
+                    + "', and what its features mean there says nothing about '" + name + "'. Load that model, or take"
+                    + " spliced().forAnyOptions() (--any-options) if you know what they mean here");
         }
     }
 

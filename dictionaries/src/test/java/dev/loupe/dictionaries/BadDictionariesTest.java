@@ -4,10 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.Shape;
 import dev.loupe.array.safetensors.SafetensorsWriter;
 import dev.loupe.dictionaries.formats.DictionaryConfig.Activation;
+import dev.loupe.model.HookedTransformer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -23,6 +25,8 @@ import java.util.zip.ZipOutputStream;
 import org.assertj.core.api.ThrowableAssertAlternative;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Files that aren't what they should be, and odd ones that are. */
 class BadDictionariesTest {
@@ -321,5 +325,32 @@ class BadDictionariesTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Dictionaries.loadSet(folder.toString()))
                 .withMessageContaining("is no YAML");
+    }
+
+    @Test
+    void anotherModelOfTheSameWidthIsRefusedUnlessOneInsists() {
+        SplicedDictionary spliced = Dictionaries.load("resid_post_2.topk").spliced();
+        try (HookedTransformer other = HookedTransformer.fromPretrained("toy-llama", LoadOptions.noProcessing())) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> other.with(spliced))
+                    .withMessageContainingAll("toy-gpt2", "toy-llama", "forAnyOptions");
+            try (HookedTransformer taken = other.with(spliced.forAnyOptions())) {
+                assertThat(taken.hookNames().resolve(spliced.features())).isNotNull();
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "gpt2-small, openai-community/gpt2, false",
+        "gpt2, gpt2-small, false",
+        "gpt2-small, gpt2-medium, false",
+        "gpt2-small, pythia-160m, true",
+        "toy-gpt2, toy-llama, true",
+        "a model of ours, toy-gpt2, false"
+    })
+    void namesOfWellKnownModelsTellThemApart(String one, String other, boolean differ) {
+        assertThat(new WellKnownModels().differ(one, other)).isEqualTo(differ);
+        assertThat(new WellKnownModels().differ(other, one)).isEqualTo(differ);
     }
 }

@@ -964,9 +964,12 @@
     const g = layersGeometry(spec);
     let chosen;
     exports(section.append("div").attr("class", "tools"), spec.title, svg => layersPicture(svg, spec, g, chosen));
-    const svg = section.append("div").attr("class", "scroll").append("svg").attr("class", "layered")
+    const scroll = section.append("div").attr("class", "scroll");
+    const svg = scroll.append("svg").attr("class", "layered")
       .attr("width", g.left + g.width * spec.columns.length + 10).attr("height", g.total + g.below + 6)
       .attr("role", "group").attr("aria-label", `${spec.title}: ${spec.nodes.length} nodes`);
+    // What the nodes lead to is at the last position.
+    scroll.node().scrollLeft = scroll.node().scrollWidth;
     layers(svg, spec, g, screen, chosen)
       .attr("tabindex", 0).attr("role", "button").attr("aria-label", d => d.label)
       .on("pointermove focus", function (event, d) {

@@ -138,25 +138,31 @@ class OnnxExportOfChangesTest {
                     .intervene(
                             Intervention.add("resid_post", 1, vector(model, width))
                                     .lastReal(),
-                            Intervention.scale("pattern", 2, 0.5).heads(1))
+                            Intervention.scale("pattern", 2, 0.5).heads(1),
+                            Intervention.zero("z", 0).heads(2))
                     .valuesAsInputs()
                     .write(file);
-            assertThat(written.values()).containsExactly("intervention.0.value", "intervention.1.value");
+            assertThat(written.values())
+                    .containsExactly("intervention.0.value", "intervention.1.value", "intervention.2.value");
             Tokens tokens =
                     OnnxExportTest.prompts(model.config().dVocab(), SEED).get(4);
             Tensor other = vector(model, width).mul(-2);
             Tensor expected = model.runWith(
                     tokens,
                     Intervention.add("resid_post", 1, other).lastReal(),
-                    Intervention.scale("pattern", 2, 0.1).heads(1));
+                    Intervention.scale("pattern", 2, 0.1).heads(1),
+                    Intervention.set("z0", 0.25).heads(2));
             try (OrtSession session = session(file);
                     OnnxTensor push = OnnxTensor.createTensor(
                             OnnxExportTest.ENVIRONMENT, FloatBuffer.wrap(other.toFloatArray()), new long[] {1, 1, width
                             });
                     OnnxTensor factor = OnnxTensor.createTensor(
-                            OnnxExportTest.ENVIRONMENT, FloatBuffer.wrap(new float[] {0.1f}), new long[0])) {
-                Map<String, ByteBuffer> found = OnnxExportTest.run(
-                        session, tokens, Map.of("intervention.0.value", push, "intervention.1.value", factor));
+                            OnnxExportTest.ENVIRONMENT, FloatBuffer.wrap(new float[] {0.1f}), new long[0]);
+                    OnnxTensor value = OnnxTensor.createTensor(
+                            OnnxExportTest.ENVIRONMENT, FloatBuffer.wrap(new float[] {0.25f}), new long[0])) {
+                Map<String, OnnxTensor> values = Map.of(
+                        "intervention.0.value", push, "intervention.1.value", factor, "intervention.2.value", value);
+                Map<String, ByteBuffer> found = OnnxExportTest.run(session, tokens, values);
                 OnnxExportTest.assertAgrees("logits", found.get("logits"), expected, tokens);
             }
         }

@@ -13,7 +13,8 @@ import org.apiguardian.api.API;
  * @param batch targets whose derivatives are taken in one run
  * @param skipFirst whether what transcoders see at the first position is left out, as it should be if it is BOS:
  *     activations are out of the ordinary there
- * @param anyOptions whether a model that was loaded otherwise than the one that a transcoder was trained on is taken too
+ * @param anyOptions whether another model than the one that a transcoder was trained on is taken too, or one loaded
+ *     otherwise
  */
 @API(status = API.Status.EXPERIMENTAL, since = "0.1")
 public record AttributionOptions(
