@@ -82,7 +82,8 @@ public final class RunResult implements AutoCloseable {
     /** What there is: shapes, not numbers. */
     @Override
     public String toString() {
-        StringBuilder text = new StringBuilder("RunResult: ").append(cache.size()).append(" activations");
+        StringBuilder text =
+                new StringBuilder("RunResult: ").append(cache.size()).append(" activations");
         if (logits != null) {
             text.append(", logits ").append(logits.shape());
         }

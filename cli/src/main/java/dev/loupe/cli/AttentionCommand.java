@@ -96,7 +96,10 @@ final class AttentionCommand implements Callable<Integer> {
 
     /** How wide the widest word is in quotation marks. */
     private static int width(List<String> words) {
-        return words.stream().mapToInt(word -> Output.quote(word).length()).max().orElse(0);
+        return words.stream()
+                .mapToInt(word -> Output.quote(word).length())
+                .max()
+                .orElse(0);
     }
 
     private static void print(

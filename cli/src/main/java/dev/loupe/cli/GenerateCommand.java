@@ -105,7 +105,8 @@ final class GenerateCommand implements Callable<Integer> {
     private void run(HookedTransformer model, Generation generation, boolean live) {
         PrintWriter out = spec.commandLine().getOut();
         int shown = 0;
-        // What can't run fails at the first token: before that nothing is shown, or its error would end the prompt's line.
+        // What can't run fails at the first token: before that nothing is shown, or its error would end the prompt's
+        // line.
         if (generation.hasNext()) {
             generation.next();
         }

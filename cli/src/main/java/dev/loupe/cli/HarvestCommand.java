@@ -1,6 +1,5 @@
 package dev.loupe.cli;
 
-import dev.loupe.array.DType;
 import dev.loupe.dictionaries.Dictionaries;
 import dev.loupe.harvest.Harvest;
 import dev.loupe.harvest.HarvestIndex;
@@ -202,8 +201,7 @@ final class HarvestCommand implements Callable<Integer> {
                 }
                 yield null;
             }
-            default ->
-                throw new UsageException("--format is safetensors, parquet or none, found '" + format + "'");
+            default -> throw new UsageException("--format is safetensors, parquet or none, found '" + format + "'");
         };
     }
 

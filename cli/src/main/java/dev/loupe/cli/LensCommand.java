@@ -186,7 +186,9 @@ final class LensCommand implements Callable<Integer> {
             StringBuilder line = new StringBuilder("  layer " + Painter.pad(Integer.toString(from / perLayer), 3));
             for (HeadFocus focus : heads.subList(from, from + perLayer)) {
                 line.append(paint.shaded(
-                                Output.format(" H%d %s %.2f ", focus.head(), Painter.pad(looks(focus, words), width), focus.weight()),
+                                Output.format(
+                                        " H%d %s %.2f ",
+                                        focus.head(), Painter.pad(looks(focus, words), width), focus.weight()),
                                 focus.weight()))
                         .append(' ');
             }

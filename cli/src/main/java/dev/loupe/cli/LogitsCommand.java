@@ -87,7 +87,9 @@ final class LogitsCommand implements Callable<Integer> {
 
     /** A logit that is NaN or infinite makes every probability beside it NaN. */
     private void requireFinite(HookedTransformer model, Tokens tokens, List<Place> places) {
-        if (places.stream().flatMap(place -> place.candidates().stream()).noneMatch(one -> Double.isNaN(one.probability()))) {
+        if (places.stream()
+                .flatMap(place -> place.candidates().stream())
+                .noneMatch(one -> Double.isNaN(one.probability()))) {
             return;
         }
         String first = "";
@@ -99,8 +101,9 @@ final class LogitsCommand implements Callable<Integer> {
                 }
             }
         }
-        throw new IllegalStateException("The logits of '" + options.model + "' aren't finite in " + model.dtype() + first
-                + ". Weights that aren't finite, interventions, or a --dtype with too small a range may be why");
+        throw new IllegalStateException(
+                "The logits of '" + options.model + "' aren't finite in " + model.dtype() + first
+                        + ". Weights that aren't finite, interventions, or a --dtype with too small a range may be why");
     }
 
     private static Map<String, Object> object(HookedTransformer model, Place place) {

@@ -9,8 +9,8 @@ import dev.loupe.array.DType;
 import dev.loupe.graph.Graph;
 import dev.loupe.graph.HookPoint;
 import dev.loupe.graph.TensorType;
-import java.io.PrintWriter;
 import dev.loupe.plugin.Plugins;
+import java.io.PrintWriter;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -128,9 +128,11 @@ final class ModelDescription {
     void tellHookPoints(CommandSpec spec, boolean json) {
         PrintWriter out = spec.commandLine().getOut();
         Map<String, Object> object = new LinkedHashMap<>();
-        int width = graph.hooks().keySet().stream().mapToInt(String::length).max().orElse(0);
+        int width =
+                graph.hooks().keySet().stream().mapToInt(String::length).max().orElse(0);
         for (HookPoint point : graph.hookPoints()) {
-            TensorType type = Objects.requireNonNull(graph.hooks().get(point.name())).type();
+            TensorType type =
+                    Objects.requireNonNull(graph.hooks().get(point.name())).type();
             String shape = Arrays.toString(type.dims());
             if (json) {
                 object.put(point.name(), Output.object("shape", shape, "optional", point.optional()));

@@ -45,12 +45,11 @@ final class ModelsCommand implements Callable<Integer> {
         List<String[]> rows = new ArrayList<>();
         Architectures.all()
                 .forEach(provider -> Architectures.pretrained(provider)
-                        .forEach(known ->
-                                rows.add(new String[] {known.alias(), known.repository(), provider.id()})));
+                        .forEach(known -> rows.add(new String[] {known.alias(), known.repository(), provider.id()})));
         int alias = rows.stream().mapToInt(row -> row[0].length()).max().orElse(0);
         int repository = rows.stream().mapToInt(row -> row[1].length()).max().orElse(0);
-        rows.forEach(row -> out.println(
-                "  " + Painter.pad(row[0], alias) + " " + Painter.pad(row[1], repository) + " " + row[2]));
+        rows.forEach(row ->
+                out.println("  " + Painter.pad(row[0], alias) + " " + Painter.pad(row[1], repository) + " " + row[2]));
         out.println(
                 "Any other repository (org/name, --revision for a branch, tag or commit) or directory works, if an");
         out.println("installed architecture accepts its config.json; see 'loupe architectures'. 'loupe describe M'");

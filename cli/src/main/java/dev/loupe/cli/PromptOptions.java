@@ -73,8 +73,7 @@ final class PromptOptions {
         String given = prompt != null ? prompt : words.get(0);
         String found = StandardInput.orText(given, command);
         if (found.isEmpty()) {
-            throw new UsageException(
-                    "The prompt is empty; give some text, or a BOS token alone with --tokens");
+            throw new UsageException("The prompt is empty; give some text, or a BOS token alone with --tokens");
         }
         text = found;
     }
@@ -117,8 +116,7 @@ final class PromptOptions {
         if (maskText == null) {
             boolean equal = rows.stream().allMatch(row -> row.length == rows.get(0).length);
             return UsageException.read(
-                    "--tokens",
-                    () -> equal ? Tokens.of(rows.toArray(new long[0][])) : Tokens.pad(rows, 0, true));
+                    "--tokens", () -> equal ? Tokens.of(rows.toArray(new long[0][])) : Tokens.pad(rows, 0, true));
         }
         List<long[]> maskRows = parse("--attention-mask", "1,1,1;0,1,1", maskText);
         boolean[][] mask = new boolean[maskRows.size()][];
@@ -189,8 +187,8 @@ final class PromptOptions {
                 try {
                     numbers[i] = Long.parseLong(parts[i].strip());
                 } catch (NumberFormatException e) {
-                    throw new UsageException(
-                            option + " should look like " + form + "; '" + parts[i] + "' in '" + text + "' is no whole number");
+                    throw new UsageException(option + " should look like " + form + "; '" + parts[i] + "' in '" + text
+                            + "' is no whole number");
                 }
             }
             rows.add(numbers);

@@ -480,7 +480,20 @@ final class CommandsTest {
         assertFailure(2, "--max-new-tokens must be", "generate", "a", "--max-new-tokens", "-5");
         assertFailure(2, "--threshold is a share", "heads", "--threshold", "7");
         assertFailure(2, "--length: 2 times 9999", "heads", "--length", "9999");
-        assertFailure(2, "--sweep: ", "patch", "--clean", "a", "--corrupt", "b", "--answer", "c", "--wrong", "d", "--sweep", "foo");
+        assertFailure(
+                2,
+                "--sweep: ",
+                "patch",
+                "--clean",
+                "a",
+                "--corrupt",
+                "b",
+                "--answer",
+                "c",
+                "--wrong",
+                "d",
+                "--sweep",
+                "foo");
         String out = folder.resolve("x").toString();
         assertFailure(2, "logprob:A or loss", "gradients", "a", "--of", "bogus", "--out", out);
         assertFailure(2, "diff:5,9, with token ids", "gradients", "a", "--of", "diff: Mary, John", "--out", out);

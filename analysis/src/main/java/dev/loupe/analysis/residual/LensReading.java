@@ -83,8 +83,8 @@ public final class LensReading {
     /** A line for each slice: what the first sequence's last position would say. */
     @Override
     public String toString() {
-        StringBuilder text = new StringBuilder("LensReading of " + topTokens.size(1) + " sequences, " + topTokens.size(2)
-                + " positions; the best tokens at the last position of the first sequence:");
+        StringBuilder text = new StringBuilder("LensReading of " + topTokens.size(1) + " sequences, "
+                + topTokens.size(2) + " positions; the best tokens at the last position of the first sequence:");
         for (int slice = 0; slice < labels.size(); slice++) {
             text.append(System.lineSeparator())
                     .append(String.format(Locale.ROOT, "%-12s ", labels.get(slice)))

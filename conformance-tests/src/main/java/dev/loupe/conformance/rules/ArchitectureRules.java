@@ -121,8 +121,12 @@ public final class ArchitectureRules {
                         .isEqualTo(weight.type().shape().toArray());
             }
         }
-        assertThat(without(wanted, given)).as("weights of the graph without a rule").isEmpty();
-        assertThat(without(given, wanted)).as("weights that have a rule and aren't in the graph").isEmpty();
+        assertThat(without(wanted, given))
+                .as("weights of the graph without a rule")
+                .isEmpty();
+        assertThat(without(given, wanted))
+                .as("weights that have a rule and aren't in the graph")
+                .isEmpty();
     }
 
     private static Set<String> without(Set<String> names, Set<String> others) {
