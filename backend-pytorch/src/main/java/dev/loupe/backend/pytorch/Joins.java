@@ -178,7 +178,9 @@ final class Joins {
         int x = centre.back(SUB, spread, 0);
         centre.must(centre.fits && centre.back(mean, centre.back(SUB, spread, 1), 0) == x);
         List<Integer> outputs = List.of(narrow, division.outputs().get(0));
-        if (!centre.fits || !join(new Join("norm_parts", List.of(eps, true, to), List.of(), List.of(x), outputs, centre.found))) {
+        if (!centre.fits
+                || !join(
+                        new Join("norm_parts", List.of(eps, true, to), List.of(), List.of(x), outputs, centre.found))) {
             join(new Join("norm_parts", List.of(eps, false, to), List.of(), List.of(spread), outputs, chain.found));
         }
     }
@@ -207,7 +209,12 @@ final class Joins {
         int k = chain.back(TURN, keys, 0);
         if (chain.fits) {
             join(new Join(
-                    "attention_pattern", List.of(scale), UNSEEN_AND_ZERO, List.of(q, k, mask), List.of(scores, pattern), chain.found));
+                    "attention_pattern",
+                    List.of(scale),
+                    UNSEEN_AND_ZERO,
+                    List.of(q, k, mask),
+                    List.of(scores, pattern),
+                    chain.found));
         }
     }
 
