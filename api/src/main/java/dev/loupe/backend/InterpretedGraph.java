@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,8 +23,8 @@ final class InterpretedGraph implements PreparedGraph {
     private final ReferenceCountedCache<List<Integer>, Schedule> schedules =
             new ReferenceCountedCache<>(SCHEDULES_KEPT, schedule -> {});
 
-    /** Steps to run, and for each the slots that nobody reads after it. */
-    private record Schedule(List<Segment.Step> steps, List<int[]> freedAfter) {}
+    /** What is done in order, and after each the slots that nobody reads any more. */
+    private record Schedule(List<InterpretingBackend.Work> works, List<int[]> freedAfter) {}
 
     InterpretedGraph(InterpretingBackend backend, Segment segment, WeightSource source) {
         this.backend = backend;
@@ -48,12 +49,12 @@ final class InterpretedGraph implements PreparedGraph {
         }
         BitSet owned = new BitSet(slots.length);
         try {
-            for (int i = 0; i < schedule.steps.size(); i++) {
-                Segment.Step step = schedule.steps.get(i);
-                List<TensorHandle> results = backend.compute(step.op(), operands(step, slots));
+            for (int i = 0; i < schedule.works.size(); i++) {
+                InterpretingBackend.Work work = schedule.works.get(i);
+                List<TensorHandle> results = work.compute().apply(operands(work, slots));
                 for (int j = 0; j < results.size(); j++) {
-                    slots[step.outputs().get(j)] = results.get(j);
-                    owned.set(step.outputs().get(j));
+                    slots[work.outputs().get(j)] = results.get(j);
+                    owned.set(work.outputs().get(j));
                 }
                 for (int slot : schedule.freedAfter.get(i)) {
                     release(slots, owned, slot);
@@ -73,10 +74,10 @@ final class InterpretedGraph implements PreparedGraph {
         }
     }
 
-    private static List<TensorHandle> operands(Segment.Step step, @Nullable TensorHandle[] slots) {
-        TensorHandle[] operands = new TensorHandle[step.inputs().size()];
+    private static List<TensorHandle> operands(InterpretingBackend.Work work, @Nullable TensorHandle[] slots) {
+        TensorHandle[] operands = new TensorHandle[work.inputs().size()];
         for (int i = 0; i < operands.length; i++) {
-            operands[i] = read(slots, step.inputs().get(i));
+            operands[i] = read(slots, work.inputs().get(i));
         }
         return Arrays.asList(operands);
     }
@@ -99,19 +100,20 @@ final class InterpretedGraph implements PreparedGraph {
     }
 
     private Schedule schedule(List<Integer> wanted) {
-        List<Segment.Step> steps = Segments.needed(segment, wanted);
+        List<InterpretingBackend.Work> works =
+                backend.works(segment, Segments.needed(segment, wanted), Set.copyOf(wanted));
         BitSet kept = new BitSet();
         wanted.forEach(kept::set);
         segment.inputs().forEach(kept::set);
         segment.weights().forEach(weight -> kept.set(weight.slot()));
         List<BitSet> touched = new ArrayList<>();
-        for (Segment.Step step : steps) {
+        for (InterpretingBackend.Work work : works) {
             BitSet slots = new BitSet();
-            step.inputs().forEach(slots::set);
-            step.outputs().forEach(slots::set);
+            work.inputs().forEach(slots::set);
+            work.outputs().forEach(slots::set);
             touched.add(slots);
         }
-        return new Schedule(steps, Uses.freedAfter(touched, kept));
+        return new Schedule(works, Uses.freedAfter(touched, kept));
     }
 
     /** Nothing was prepared that needs freeing: the weights belong to the model. */

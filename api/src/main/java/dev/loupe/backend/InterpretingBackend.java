@@ -4,6 +4,8 @@ import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
 import org.apiguardian.api.API;
 
 /**
@@ -33,6 +35,36 @@ public abstract class InterpretingBackend implements Backend {
      */
     protected boolean implementsComposite(Op op) {
         return false;
+    }
+
+    /**
+     * What is done at once.
+     *
+     * @param inputs slots that are read
+     * @param outputs slots that are written
+     * @param compute gives one new handle for each output, owned by the caller
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public record Work(
+            List<Integer> inputs, List<Integer> outputs, Function<List<TensorHandle>, List<TensorHandle>> compute) {}
+
+    /**
+     * How the steps of a segment are carried out. Each by itself; a backend that can do several at once puts the work in
+     * the place of the last of them.
+     *
+     * @param segment whose they are
+     * @param steps in their order, just those that the wanted slots need
+     * @param wanted slots that are given back
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    protected List<Work> works(Segment segment, List<Segment.Step> steps, Set<Integer> wanted) {
+        return steps.stream().map(this::alone).toList();
+    }
+
+    /** A step by itself. */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    protected final Work alone(Segment.Step step) {
+        return new Work(step.inputs(), step.outputs(), inputs -> compute(step.op(), inputs));
     }
 
     @Override

@@ -9,6 +9,7 @@ import dev.loupe.architecture.Tokenizer;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.array.HostTensor;
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.array.Shape;
 import dev.loupe.backend.Answers;
 import dev.loupe.backend.Backend;
@@ -115,7 +116,7 @@ final class ModelLoading {
             Graph graph = Plugins.ask(building, "build", () -> building.build(config, GraphOptions.plain(computed)));
             WeightMemory.check(config.modelName(), graph, backend);
             graph.constants().forEach((name, constant) -> accept(graph, backend, weights, name, constant));
-            source.accept(new Checkpoint.WeightConsumer() {
+            Checkpoint.WeightConsumer sink = new Checkpoint.WeightConsumer() {
                 @Override
                 public void accept(String name, HostTensor weight) {
                     HostTensor typed = weight.to(typeIn(graph, name, options.dtype()));
@@ -126,7 +127,12 @@ final class ModelLoading {
                 public boolean keeps() {
                     return backend.keepsUploads();
                 }
-            });
+            };
+            try {
+                source.accept(sink);
+            } catch (OutOfTensorMemoryException full) {
+                throw OutOfMemory.loading(config.modelName(), backend, full);
+            }
             Set<String> missing = new TreeSet<>(graph.weights().keySet());
             missing.removeAll(weights.keySet());
             if (!missing.isEmpty()) {

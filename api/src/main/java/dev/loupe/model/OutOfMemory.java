@@ -30,6 +30,15 @@ final class OutOfMemory {
                 error);
     }
 
+    /** While a model was loaded, by a backend that has said already what found no room, and where. */
+    static OutOfTensorMemoryException loading(String model, Backend backend, OutOfTensorMemoryException full) {
+        return new OutOfTensorMemoryException(
+                "Out of memory while '" + model + "' was loaded onto " + place(backend)
+                        + ". Load it in a narrower data type (dtype) or with fewer layers (firstNLayers), or make room: "
+                        + full.getMessage(),
+                full);
+    }
+
     private static String place(Backend backend) {
         return "'" + backend.id() + "' on " + backend.device();
     }

@@ -142,6 +142,15 @@ public final class Tensor implements Arithmetic<Tensor>, AutoCloseable {
         return TensorMemory.liveNativeBytes();
     }
 
+    /**
+     * How often Java has been asked for a collection in this process, so that tensors that nobody can reach any more are
+     * freed. Each holds everything up for some tens of milliseconds: who closes tensors has none.
+     */
+    @API(status = API.Status.EXPERIMENTAL, since = "0.1")
+    public static long collectionsAskedFor() {
+        return TensorMemory.collections();
+    }
+
     // Reading out.
 
     /**

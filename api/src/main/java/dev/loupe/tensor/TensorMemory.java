@@ -17,6 +17,7 @@ final class TensorMemory {
     private static final long SOFT_LIMIT = Long.getLong("loupe.memory.softLimitBytes", 512L << 20);
     private static final long SHARE_OF_DEVICE = 2;
     private static final AtomicLong LIVE = new AtomicLong();
+    private static final AtomicLong COLLECTIONS = new AtomicLong();
     private static final AtomicLong LIMIT = new AtomicLong(SOFT_LIMIT);
     private static final int PATIENCE_MILLIS = 50; // how long the cleaner may free nothing before it counts as done
 
@@ -64,12 +65,17 @@ final class TensorMemory {
         return LIVE.get();
     }
 
+    static long collections() {
+        return COLLECTIONS.get();
+    }
+
     // One collection serves all threads that have come to the limit; they wait for it, so that the cleaner, which is
     // a single thread, is not left behind by many that allocate.
     private static synchronized void collect(long deviceBytes) {
         if (LIVE.get() <= limit(deviceBytes)) {
             return;
         }
+        COLLECTIONS.incrementAndGet();
         System.gc();
         try {
             long least = LIVE.get();

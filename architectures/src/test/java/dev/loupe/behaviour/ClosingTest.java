@@ -135,4 +135,20 @@ final class ClosingTest {
                             "-XX:MaxDirectMemorySize");
         }
     }
+
+    @Test
+    void aWeightForWhichABackendHasNoRoomIsSaidWithTheModelItBelongsTo() {
+        try (Backend real = Backends.open("reference", BackendOptions.DEFAULT)) {
+            Backend full = OnTopOf.backend(real, (method, arguments) -> {
+                if (method.equals("upload")) {
+                    throw new OutOfTensorMemoryException("No room for a tensor float32 [7]");
+                }
+            });
+            assertThatThrownBy(() -> HookedTransformer.fromConfig(
+                            Architectures.byId("gpt2"), TinyModels.gpt2Config(), 1, LoadOptions.defaults(), full))
+                    .isInstanceOf(OutOfTensorMemoryException.class)
+                    .hasMessageContainingAll(
+                            "'tiny' was loaded", "'reference' on cpu", "dtype", "No room for a tensor float32 [7]");
+        }
+    }
 }

@@ -25,13 +25,14 @@ import java.util.Random;
  * each token, and the peak of a run whose activations are kept. Resident sets are Linux's, with {@code own} for what
  * belongs to the process alone (libraries and mapped files left out).
  *
- * <p>Arguments: {@code BACKEND DTYPE SIZE [STORED [LAYERS]] [processed] [layer]}, a size of {@link RandomLlama} or a
- * folder that it has written; {@code layer} keeps one layer's points of a run, not all. The model is loaded in a
- * process of its own with a heap of 2 GB.
+ * <p>Arguments: {@code BACKEND DTYPE SIZE [STORED [LAYERS]] [processed] [layer] [heap=8g]}, a size of {@link RandomLlama}
+ * or a folder that it has written; {@code layer} keeps one layer's points of a run, not all. The model is loaded in a
+ * process of its own with a heap of 2 GB, or of as much as is said: the tensors of {@code reference} lie there.
  */
 public final class SizeCosts {
 
     private static final int TOKENS = 16;
+    private static final String HEAP = "heap=";
 
     private SizeCosts() {}
 
@@ -40,6 +41,11 @@ public final class SizeCosts {
         List<String> given = new ArrayList<>(Arrays.asList(arguments));
         boolean processed = given.remove("processed");
         boolean layer = given.remove("layer");
+        String heap = given.stream()
+                .filter(argument -> argument.startsWith(HEAP))
+                .findFirst()
+                .orElse(HEAP + "2g");
+        given.remove(heap);
         if (given.get(0).equals("load")) {
             load(given.get(1), given.get(2), DType.parse(given.get(3)), processed, layer);
             return;
@@ -60,7 +66,7 @@ public final class SizeCosts {
             }
             List<String> command = new ArrayList<>(List.of(
                     Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                    "-Xmx2g",
+                    "-Xmx" + heap.substring(HEAP.length()),
                     "-XX:MaxDirectMemorySize=32g",
                     "-cp",
                     System.getProperty("java.class.path"),

@@ -6,34 +6,46 @@ import java.nio.ByteBuffer;
 /**
  * Some rows of a stored matrix, on their way to being columns. In tiles that stay in the nearest cache, which strides
  * through all rows would leave at every step, and by way of arrays, whose loops are compiled in a fraction of the time
- * that those over buffers take.
+ * that those over buffers take. One serves band after band: arrays for each would have Java's heap grow with the model.
  */
 abstract sealed class TransposedBand {
 
     /** Columns of a band that are turned at once. */
     private static final int TILE = 32;
 
-    private final int band;
-    private final int columns;
+    private int band;
+    private int columns;
 
-    private TransposedBand(int band, int columns) {
-        this.band = band;
-        this.columns = columns;
+    private TransposedBand() {}
+
+    /**
+     * Holds no rows yet.
+     *
+     * @param width bytes of an element: 2, 4 or 8
+     */
+    static TransposedBand of(int width) {
+        return switch (width) {
+            case 2 -> new Shorts();
+            case 4 -> new Ints();
+            default -> new Longs();
+        };
     }
 
     /**
-     * Some rows.
+     * Takes some rows in place of those before.
      *
-     * @param width bytes of an element: 2, 4 or 8
      * @param from the elements, row by row, in native order
+     * @param rows how many rows
+     * @param length elements of a row
      */
-    static TransposedBand of(int width, ByteBuffer from, int band, int columns) {
-        return switch (width) {
-            case 2 -> new Shorts(from, band, columns);
-            case 4 -> new Ints(from, band, columns);
-            default -> new Longs(from, band, columns);
-        };
+    void take(ByteBuffer from, int rows, int length) {
+        band = rows;
+        columns = length;
+        read(from, rows * length, TILE * rows);
     }
+
+    /** Reads so many elements, and sees to it that a tile has room for so many. */
+    abstract void read(ByteBuffer from, int count, int tileSize);
 
     /**
      * Writes them as columns.
@@ -68,14 +80,14 @@ abstract sealed class TransposedBand {
     }
 
     private static final class Shorts extends TransposedBand {
-        private final short[] stored;
-        private final short[] tile;
+        private short[] stored = {};
+        private short[] tile = {};
 
-        Shorts(ByteBuffer from, int band, int columns) {
-            super(band, columns);
-            stored = new short[band * columns];
-            tile = new short[TILE * band];
-            from.asShortBuffer().get(stored);
+        @Override
+        void read(ByteBuffer from, int count, int tileSize) {
+            stored = stored.length < count ? new short[count] : stored;
+            tile = tile.length < tileSize ? new short[tileSize] : tile;
+            from.asShortBuffer().get(stored, 0, count);
         }
 
         @Override
@@ -96,14 +108,14 @@ abstract sealed class TransposedBand {
     }
 
     private static final class Ints extends TransposedBand {
-        private final int[] stored;
-        private final int[] tile;
+        private int[] stored = {};
+        private int[] tile = {};
 
-        Ints(ByteBuffer from, int band, int columns) {
-            super(band, columns);
-            stored = new int[band * columns];
-            tile = new int[TILE * band];
-            from.asIntBuffer().get(stored);
+        @Override
+        void read(ByteBuffer from, int count, int tileSize) {
+            stored = stored.length < count ? new int[count] : stored;
+            tile = tile.length < tileSize ? new int[tileSize] : tile;
+            from.asIntBuffer().get(stored, 0, count);
         }
 
         @Override
@@ -124,14 +136,14 @@ abstract sealed class TransposedBand {
     }
 
     private static final class Longs extends TransposedBand {
-        private final long[] stored;
-        private final long[] tile;
+        private long[] stored = {};
+        private long[] tile = {};
 
-        Longs(ByteBuffer from, int band, int columns) {
-            super(band, columns);
-            stored = new long[band * columns];
-            tile = new long[TILE * band];
-            from.asLongBuffer().get(stored);
+        @Override
+        void read(ByteBuffer from, int count, int tileSize) {
+            stored = stored.length < count ? new long[count] : stored;
+            tile = tile.length < tileSize ? new long[tileSize] : tile;
+            from.asLongBuffer().get(stored, 0, count);
         }
 
         @Override

@@ -41,6 +41,7 @@ final class WeightReader implements RawWeights {
     private final Handover handover;
     private final int mostBytes;
     private final Map<Long, Deque<ByteBuffer>> idle = new HashMap<>();
+    private final TransposedBand turning;
     private ByteBuffer scratch = ByteBuffer.allocateDirect(0);
 
     /**
@@ -63,6 +64,7 @@ final class WeightReader implements RawWeights {
         this.mostBytes = mostBytes;
         this.tensors = tensors;
         this.dtype = dtype;
+        this.turning = TransposedBand.of(dtype.bytes());
         for (Rule rule : rules) {
             Shape stored = Shape.of(rule.layout().shape(sizes(rule)));
             Shape shape = wanted.getOrDefault(rule.weight(), stored);
@@ -148,7 +150,8 @@ final class WeightReader implements RawWeights {
             int band = Math.min(BAND, rows - first);
             HostTensor some = scratch(Shape.of(band, columns));
             file.copy(source, (long) first * columns, (long) band * columns, some, 0);
-            TransposedBand.of(dtype.bytes(), some.data(), band, columns).writeTo(result, first, rows);
+            turning.take(some.data(), band, columns);
+            turning.writeTo(result, first, rows);
         }
     }
 

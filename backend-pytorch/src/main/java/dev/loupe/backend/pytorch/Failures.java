@@ -22,6 +22,11 @@ final class Failures {
         return outOfRange != null ? outOfRange : explain(what, e);
     }
 
+    static RuntimeException computing(
+            TorchDevice device, String function, List<TensorHandle> inputs, EngineException e) {
+        return explain(function + " of " + inputs + " on " + device.name(), e);
+    }
+
     static RuntimeException uploading(TorchDevice device, HostTensor data, EngineException e) {
         return explain("a tensor " + data.dtype() + " " + data.shape() + " on " + device.name(), e);
     }
@@ -38,7 +43,8 @@ final class Failures {
         String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
         return message.contains("out of memory")
                 || message.contains("not enough memory")
-                || message.contains("can't allocate memory");
+                || message.contains("can't allocate memory")
+                || message.contains("status_alloc_failed"); // cuBLAS, for its own
     }
 
     private static RuntimeException explain(String what, EngineException e) {

@@ -8,12 +8,17 @@ import dev.loupe.array.Shape;
 import dev.loupe.backend.Capabilities;
 import dev.loupe.backend.InterpretingBackend;
 import dev.loupe.backend.Placement;
+import dev.loupe.backend.Segment;
 import dev.loupe.backend.TensorHandle;
+import dev.loupe.backend.pytorch.Joins.Join;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * libtorch on one device.
@@ -126,7 +131,9 @@ final class PyTorchBackend extends InterpretingBackend {
     PyTorchHandle receive(PyTorchHandle from) {
         PtNDArray array = from.acquire();
         try {
-            return adopt(array);
+            PyTorchHandle copy = adopt(array);
+            copy.isIn(from.range());
+            return copy;
         } finally {
             from.release();
         }
@@ -158,18 +165,61 @@ final class PyTorchBackend extends InterpretingBackend {
     }
 
     @Override
+    protected List<Work> works(Segment segment, List<Segment.Step> steps, Set<Integer> wanted) {
+        if (device.isCpu()) {
+            return super.works(segment, steps, wanted);
+        }
+        @Nullable Join[] joins = Joins.find(segment, steps, wanted);
+        List<Work> works = new ArrayList<>();
+        for (int i = 0; i < steps.size(); i++) {
+            Join join = joins[i];
+            if (join == null) {
+                works.add(alone(steps.get(i)));
+            } else if (join.last() == i) {
+                works.add(new Work(join.inputs(), join.outputs(), inputs -> compute(join, inputs)));
+            }
+        }
+        return works;
+    }
+
+    private List<TensorHandle> compute(Join join, List<TensorHandle> inputs) {
+        Object[] others = new Object[inputs.size() - 1 + join.arguments().size()];
+        return with(
+                inputs,
+                arrays -> {
+                    System.arraycopy(arrays, 1, others, 0, arrays.length - 1);
+                    for (int i = 0; i < join.arguments().size(); i++) {
+                        others[arrays.length - 1 + i] = join.arguments().get(i);
+                    }
+                    return device.callForSeveral(join.function(), arrays[0], others).stream()
+                            .map(this::owned)
+                            .toList();
+                },
+                e -> Failures.computing(device, join.function(), inputs, e));
+    }
+
+    @Override
     protected List<TensorHandle> compute(Op op, List<TensorHandle> inputs) {
+        return with(inputs, arrays -> compute(op, inputs, arrays), e -> Failures.computing(device, op, inputs, e));
+    }
+
+    /** Does something with the arrays of some handles, which stay meanwhile, and once more where memory was wanting. */
+    private List<TensorHandle> with(
+            List<TensorHandle> inputs,
+            Function<PtNDArray[], List<TensorHandle>> work,
+            Function<EngineException, RuntimeException> failure) {
         PtNDArray[] arrays = new PtNDArray[inputs.size()];
         int acquired = 0;
         device.retain();
+        device.countWork();
         boolean gradients = Torch.enter();
         try {
             for (; acquired < arrays.length; acquired++) {
                 arrays[acquired] = ((PyTorchHandle) inputs.get(acquired)).acquire();
             }
-            return computeOnceMoreIfFull(op, inputs, arrays);
+            return onceMoreIfFull(work, arrays);
         } catch (EngineException e) {
-            throw Failures.computing(device, op, inputs, e);
+            throw failure.apply(e);
         } finally {
             for (int i = 0; i < acquired; i++) {
                 ((PyTorchHandle) inputs.get(i)).release();
@@ -179,15 +229,16 @@ final class PyTorchBackend extends InterpretingBackend {
         }
     }
 
-    private List<TensorHandle> computeOnceMoreIfFull(Op op, List<TensorHandle> inputs, PtNDArray[] arrays) {
+    private static List<TensorHandle> onceMoreIfFull(
+            Function<PtNDArray[], List<TensorHandle>> work, PtNDArray[] arrays) {
         try {
-            return compute(op, inputs, arrays);
+            return work.apply(arrays);
         } catch (EngineException e) {
             if (!Failures.isForWantOfMemory(e)) {
                 throw e;
             }
             UnreachableTensors.free();
-            return compute(op, inputs, arrays);
+            return work.apply(arrays);
         }
     }
 

@@ -52,6 +52,10 @@ final class TorchDevice implements AutoCloseable {
 
     private final Kind kind;
     private final AtomicLong downloads = new AtomicLong();
+    private final AtomicLong downloadedBytes = new AtomicLong();
+    private final AtomicLong uploads = new AtomicLong();
+    private final AtomicLong copies = new AtomicLong();
+    private final AtomicLong works = new AtomicLong();
 
     private final AtomicLong users = new AtomicLong();
     private final AtomicBoolean closed = new AtomicBoolean();
@@ -146,8 +150,41 @@ final class TorchDevice implements AutoCloseable {
         return downloads.get();
     }
 
-    void countDownload() {
+    /** Bytes that have been read out. */
+    long downloadedBytes() {
+        return downloadedBytes.get();
+    }
+
+    void countDownload(long bytes) {
         downloads.incrementAndGet();
+        downloadedBytes.addAndGet(bytes);
+    }
+
+    /** How often numbers have been taken in, from Java's memory. */
+    long uploads() {
+        return uploads.get();
+    }
+
+    void countUpload() {
+        uploads.incrementAndGet();
+    }
+
+    /** How often something has been copied here from another device. */
+    long copies() {
+        return copies.get();
+    }
+
+    void countCopy() {
+        copies.incrementAndGet();
+    }
+
+    /** How many operations have run, those that are done at once counting as one. */
+    long works() {
+        return works.get();
+    }
+
+    void countWork() {
+        works.incrementAndGet();
     }
 
     /** Bytes of memory on a GPU; 0 if nobody knows, and on a CPU. Asked for with every tensor, so it is only told. */

@@ -10,7 +10,6 @@ import ai.djl.pytorch.engine.PtSymbolBlock;
 import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.backend.pytorch.TorchDevice.Kind;
 import dev.loupe.plugin.ForeignLogging;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** DJL's PyTorch engine, which is loaded once for the whole process, quietly and without the network. */
@@ -108,13 +107,8 @@ final class TorchEngine {
     }
 
     /** The CPU, treated otherwise than a CPU is: for what can be seen of that without a GPU. */
-    TorchDevice cpuAs(Kind kind, long memoryBytes) {
-        return new TorchDevice(
-                "like-a-" + kind.name().toLowerCase(Locale.ROOT),
-                memoryBytes,
-                () -> manager(Device.cpu()),
-                functions,
-                kind);
+    TorchDevice cpuAs(String name, Kind kind, long memoryBytes) {
+        return new TorchDevice(name, memoryBytes, () -> manager(Device.cpu()), functions, kind);
     }
 
     /**

@@ -28,7 +28,7 @@ final class TorchTypes {
     }
 
     /** libtorch's own number of a type. */
-    private static int code(DType type) {
+    static int code(DType type) {
         return switch (type) {
             case INT32 -> 3;
             case INT64 -> 4;

@@ -21,6 +21,7 @@ final class Transfer {
     private Transfer() {}
 
     static PtNDArray upload(TorchDevice device, HostTensor data, boolean columnsInRows) {
+        device.countUpload();
         if (columnsInRows && data.parts().size() == 1) {
             return uploadFactor(device, data);
         }
@@ -70,6 +71,10 @@ final class Transfer {
 
     /** A copy on a device of an array from anywhere. */
     static PtNDArray copy(TorchDevice device, PtNDArray array) {
+        device.countCopy();
+        if (!device.isCpu()) {
+            return device.call("sent", device.scalar(TorchTypes.of(array), 0), array);
+        }
         if (!TorchTypes.isBfloat16(array)) {
             return Torch.move(array, device.manager());
         }
@@ -101,7 +106,7 @@ final class Transfer {
     }
 
     static HostTensor download(TorchDevice device, PtNDArray array, DType dtype, Shape shape) {
-        device.countDownload();
+        device.countDownload(shape.elements() * dtype.bytes());
         HostTensor into = shape.elements() * dtype.bytes() < LARGE
                 ? HostTensor.allocateHeap(dtype, shape)
                 : HostTensor.allocate(dtype, shape);

@@ -90,6 +90,36 @@ class Ops(Module):
     nan = torch.to(torch.gather(torch.ne(x, x), dim, by_size), 1)
     nan_first = torch.argsort(nan, stable=True, dim=dim, descending=True)
     return torch.gather(by_size, dim, nan_first)
+  def attention_pattern(self: __torch__.Ops, q: Tensor, k: Tensor, mask: Tensor, scale: float) -> Tuple[Tensor, Tensor]:
+    queries = torch.transpose(q, 1, 2)
+    keys = torch.permute(k, [0, 2, 3, 1])
+    kv = torch.size(k, 2)
+    group = torch.floordiv(torch.size(q, 2), kv)
+    if torch.eq(group, 1):
+      raw = torch.matmul(queries, keys)
+    else:
+      count = torch.size(q, 1)
+      rows = torch.reshape(queries, [torch.size(q, 0), kv, torch.mul(group, count), torch.size(q, 3)])
+      raw = torch.flatten(torch.unflatten(torch.matmul(rows, keys), 2, [group, count]), 1, 2)
+    scores = torch.where(mask, torch.mul(raw, scale), -inf)
+    return (scores, torch._safe_softmax(scores, 3))
+  def norm_parts(self: __torch__.Ops, x: Tensor, eps: float, centres: bool, type: int) -> Tuple[Tensor, Tensor]:
+    if centres:
+      y, mean, inverse = torch.native_layer_norm(x, [torch.size(x, -1)], None, None, eps)
+      root = torch.reciprocal(inverse)
+      if torch.lt(type, 0):
+        parts = (root, y)
+      else:
+        rounded = torch.to(root, type)
+        parts = (rounded, torch.div(torch.sub(x, mean), rounded))
+    else:
+      exact = torch.sqrt(torch.add(torch.mean(torch.mul(x, x), [-1], True), eps))
+      if torch.lt(type, 0):
+        parts = (exact, torch.div(x, exact))
+      else:
+        narrow = torch.to(exact, type)
+        parts = (narrow, torch.div(x, narrow))
+    return parts
   def top_k_unasked(self: __torch__.Ops, x: Tensor, k: int, dim: int, largest: bool) -> Tuple[Tensor, Tensor]:
     first = torch.slice((self).order(x, dim, largest, ), dim, 0, k)
     return (torch.gather(x, dim, first), first)

@@ -2,6 +2,7 @@ package dev.loupe.backend.pytorch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.array.DType;
@@ -11,8 +12,10 @@ import dev.loupe.graph.Op;
 import dev.loupe.hook.Hook;
 import dev.loupe.hook.HookFilter;
 import dev.loupe.hook.HookHandle;
+import dev.loupe.hook.Intervention;
 import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
+import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
@@ -23,6 +26,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is done on GPUs and not on CPUs, done on a CPU. */
@@ -37,7 +41,7 @@ class LikeAGpuTest {
     @BeforeEach
     void open() {
         Torches.open().close();
-        device = TorchEngine.load().cpuAs(Kind.GPU, 0);
+        device = TorchEngine.load().cpuAs("like-a-gpu", Kind.GPU, 0);
         backend = new PyTorchBackend(device);
         tensors = new TensorFactory(backend);
     }
@@ -65,6 +69,142 @@ class LikeAGpuTest {
                     assertThat(found.maxAbsDifference(expected)).isLessThan(1e-4);
                 }
                 assertThat(plain.maxAbsDifference(run.logits())).isLessThan(1e-4);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"toy-gpt2", "toy-llama", "toy-mistral"})
+    void whatIsObservedAndEditedTakesNoMoreThanItsOwnNumbers(String name) {
+        try (HookedTransformer model = HookedTransformer.fromPretrained(name, LoadOptions.defaults(), backend)) {
+            Tokens tokens = model.toTokens(PROMPT);
+            int width = model.config().dModel();
+            try (CachedRun source =
+                            model.runWithCache(tokens, HookFilter.matching(point -> point.endsWith("resid_pre")));
+                    Tensor direction = tensors.randn(3, width)) {
+                List<Intervention> edits = new ArrayList<>();
+                for (int layer = 0; layer < model.config().nLayers(); layer++) {
+                    edits.add(Intervention.scale("pattern", layer, 0.5));
+                    edits.add(Intervention.scale("mlp_out", layer, 0.5));
+                    edits.add(Intervention.add("resid_post", layer, direction));
+                }
+                Intervention[] all = edits.toArray(new Intervention[0]);
+                long plain = uploads(() -> model.forward(tokens).close());
+                assertThat(uploads(() -> model.runWithCache(tokens, HookFilter.everything())
+                                .close()))
+                        .isEqualTo(plain);
+                // Numbers are part of the graph; each of the added tensors enters once.
+                assertThat(uploads(() -> model.runWith(tokens, all).close()))
+                        .isEqualTo(plain + model.config().nLayers());
+                // A sweep.
+                for (int layer = 0; layer < model.config().nLayers(); layer++) {
+                    Intervention patch = Intervention.patch("resid_pre", layer, source.cache());
+                    assertThat(uploads(() -> model.runWith(tokens, patch).close()))
+                            .isLessThanOrEqualTo(plain);
+                }
+            }
+        }
+    }
+
+    /** Uploads meanwhile; there are no downloads, and no collections are asked for. */
+    private long uploads(Runnable work) {
+        long uploads = device.uploads();
+        long downloads = device.downloads();
+        long collections = Tensor.collectionsAskedFor();
+        work.run();
+        assertThat(device.downloads() - downloads).isZero();
+        assertThat(Tensor.collectionsAskedFor() - collections).isZero();
+        return device.uploads() - uploads;
+    }
+
+    @Test
+    void aSteeredGenerationReadsOneThingAToken() {
+        try (HookedTransformer model = HookedTransformer.fromPretrained("toy-gpt2", LoadOptions.defaults(), backend);
+                Tensor direction = tensors.randn(3, model.config().dModel())) {
+            Tokens tokens = model.toTokens(PROMPT);
+            Intervention steering = Intervention.add("resid_post", 1, direction);
+            long downloads = device.downloads();
+            long uploads = device.uploads();
+            model.generate(tokens, GenerateOptions.greedy(2));
+            long plainDownloads = device.downloads() - downloads;
+            long plainUploads = device.uploads() - uploads;
+            assertThat(plainDownloads).isEqualTo(2);
+            try (HookHandle steered = model.hooks(steering)) {
+                model.generate(tokens, GenerateOptions.greedy(2));
+            }
+            assertThat(device.downloads() - downloads).isEqualTo(2 * plainDownloads);
+            // The direction with each step.
+            assertThat(device.uploads() - uploads).isEqualTo(2 * plainUploads + 2);
+        }
+    }
+
+    @Test
+    void aLargeDeviceMayHoldMoreBeforeACollectionIsAskedFor() {
+        TorchDevice large = TorchEngine.load().cpuAs("like-a-gpu", Kind.GPU, 8L << 30);
+        try (Backend ofEight = new PyTorchBackend(large)) {
+            TensorFactory factory = new TensorFactory(ofEight);
+            long before = Tensor.collectionsAskedFor();
+            for (int i = 0; i < 80; i++) {
+                factory.full(DType.FLOAT32, 1, 2 << 20); // 640 MiB that nobody closes, beyond the limit of a CPU
+            }
+            assertThat(Tensor.collectionsAskedFor() - before).isZero();
+        }
+        UnreachableTensors.free();
+    }
+
+    @Test
+    void oneElementMovesAlone() {
+        try (Tensor large = tensors.randn(5, 64, 1024)) {
+            float[] all = large.toFloatArray();
+            long before = device.downloadedBytes();
+            assertThat(large.item(63, 1023)).isEqualTo(all[all.length - 1]);
+            assertThat(device.downloadedBytes() - before).isEqualTo(Float.BYTES);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "toy-gpt2, FLOAT32",
+        "toy-llama, FLOAT32",
+        "toy-mistral, FLOAT32",
+        "toy-gpt2, BFLOAT16",
+        "toy-mistral, BFLOAT16"
+    })
+    void normsAndPatternsThatAreObservedAreDoneAtOnceAndAreTheSame(String name, DType dtype) {
+        LoadOptions options = LoadOptions.defaults().withDType(dtype);
+        try (Backend cpu = Torches.open();
+                HookedTransformer model = HookedTransformer.fromPretrained(name, options, backend);
+                HookedTransformer there = HookedTransformer.fromPretrained(name, options, cpu)) {
+            Tokens tokens = model.toTokens(PROMPT);
+            long before = device.works();
+            model.forward(tokens).close();
+            long plain = device.works() - before;
+            try (CachedRun run = model.runWithCache(tokens, HookFilter.standard());
+                    CachedRun expected = there.runWithCache(tokens, HookFilter.standard())) {
+                assertThat(device.works() - before - plain)
+                        .as("operations, of a plain run " + plain)
+                        .isLessThan(plain * 3 / 2);
+                assertThat(run.cache().items().keySet())
+                        .isEqualTo(expected.cache().items().keySet());
+                run.cache().items().forEach((point, tensor) -> {
+                    Tensor wanted = expected.cache().get(point);
+                    assertThat(tensor.shape()).as(point).isEqualTo(wanted.shape());
+                    float[] found = tensor.toFloatArray();
+                    float[] numbers = wanted.toFloatArray();
+                    double largest = 1;
+                    for (float number : numbers) {
+                        // -inf where attention is masked.
+                        largest = Float.isInfinite(number) ? largest : Math.max(largest, Math.abs(number));
+                    }
+                    double allowed = largest * (dtype == DType.FLOAT32 ? 1e-5 : 0.05);
+                    for (int i = 0; i < found.length; i++) {
+                        if (Float.isInfinite(numbers[i])) {
+                            assertThat(found[i]).as(point).isEqualTo(numbers[i]);
+                        } else {
+                            assertThat((double) found[i]).as(point).isCloseTo(numbers[i], within(allowed));
+                        }
+                    }
+                });
             }
         }
     }

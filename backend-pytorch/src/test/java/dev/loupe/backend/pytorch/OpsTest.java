@@ -74,8 +74,8 @@ class OpsTest {
     @BeforeAll
     static void open() {
         torch = new PyTorchBackendProvider().open(BackendOptions.DEFAULT.withThreads(1));
-        likeAGpu = new PyTorchBackend(TorchEngine.load().cpuAs(Kind.GPU, 0));
-        nowhere = new PyTorchBackend(TorchEngine.load().cpuAs(Kind.NOWHERE, 0));
+        likeAGpu = new PyTorchBackend(TorchEngine.load().cpuAs("like-a-gpu", Kind.GPU, 0));
+        nowhere = new PyTorchBackend(TorchEngine.load().cpuAs("nowhere", Kind.NOWHERE, 0));
         reference = new ReferenceBackendProvider().open(BackendOptions.DEFAULT);
     }
 
