@@ -31,10 +31,11 @@ final class OutOfMemory {
 
     /** While a model was loaded, by a backend that has said already what found no room, and where. */
     static OutOfTensorMemoryException loading(String model, Backend backend, OutOfTensorMemoryException full) {
+        String said = String.valueOf(full.getMessage());
+        String advice = said.substring(full.found().length()).replaceFirst("^[. ]+", " ");
         return new OutOfTensorMemoryException(
-                "Out of memory while '" + model + "' was loaded onto " + place(backend)
-                        + ". Load it in a narrower data type (dtype) or with fewer layers (firstNLayers), or make room: "
-                        + full.getMessage(),
+                "Out of memory while '" + model + "' was loaded onto " + place(backend) + ": " + full.found(),
+                "Load it in a narrower data type (dtype) or with fewer layers (firstNLayers), or make room." + advice,
                 full);
     }
 

@@ -100,6 +100,9 @@ final class Failures {
             return found;
         }
         Throwable cause = failure.getCause();
+        while (cause != null && !(cause instanceof OutOfMemoryError)) {
+            cause = cause.getCause();
+        }
         String why = found + (cause == null ? "" : " " + cause.getMessage());
         if (why.contains(DIRECT)) {
             return found + ". What to do: " + moreDirect(why);
