@@ -115,7 +115,8 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
         } catch (OutOfMemoryError e) {
             throw new OutOfTensorMemoryException(
                     "Out of memory for the numbers of a tensor " + dtype + " " + shape + " in this process: "
-                            + e.getMessage() + ". Read less of it at once, or give Java more memory (-Xmx for its heap,"
+                            + e.getMessage(),
+                    "Read a slice of it at a time where that is possible, or give Java more memory (-Xmx for its heap,"
                             + " -XX:MaxDirectMemorySize outside of it, which otherwise is as much as the heap)",
                     e);
         }
@@ -331,8 +332,8 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
         } catch (OutOfMemoryError e) {
             throw new OutOfTensorMemoryException(
                     "Out of memory for a Java array of the " + shape.elements() + " elements of a tensor " + dtype + " "
-                            + shape + ": " + e.getMessage()
-                            + ". Read a slice of it at a time, or give Java a larger heap (-Xmx)",
+                            + shape + ": " + e.getMessage(),
+                    "Read a slice of it at a time, or give Java a larger heap (-Xmx)",
                     e);
         }
     }

@@ -15,9 +15,8 @@ final class OutOfMemory {
         }
         return new OutOfTensorMemoryException(
                 "Out of memory in a run of '" + model.config().modelName() + "' on " + place(model.backend()) + " ("
-                        + error.getMessage()
-                        + "). Run fewer or shorter sequences at once, observe fewer hook points, or "
-                        + moreMemory(),
+                        + error.getMessage() + ")",
+                "Run fewer or shorter sequences at once, observe fewer hook points, or " + moreMemory(),
                 error);
     }
 
@@ -25,8 +24,8 @@ final class OutOfMemory {
     static OutOfTensorMemoryException loading(String model, Backend backend, OutOfMemoryError error) {
         return new OutOfTensorMemoryException(
                 "Out of memory while '" + model + "' was loaded onto " + place(backend) + " (" + error.getMessage()
-                        + "). Load it in a narrower data type (dtype) or with fewer layers (firstNLayers), or "
-                        + moreMemory(),
+                        + ")",
+                "Load it in a narrower data type (dtype) or with fewer layers (firstNLayers), or " + moreMemory(),
                 error);
     }
 

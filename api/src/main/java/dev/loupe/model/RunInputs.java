@@ -179,7 +179,7 @@ final class RunInputs implements AutoCloseable {
         }
     }
 
-    /** Frees what was made. The run may hand an input back as a result only where it was fed by the caller. */
+    /** Frees what was made: what the run hands back of it is a tensor of its own. */
     @Override
     public void close() {
         made.forEach(Tensor::close);

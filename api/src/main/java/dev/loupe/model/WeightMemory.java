@@ -55,14 +55,17 @@ final class WeightMemory {
                 ? "; or give Java more, in whose memory this backend's tensors lie: -Xmx for its heap and"
                         + " -XX:MaxDirectMemorySize outside of it, which otherwise is as much"
                 : "";
-        throw new OutOfTensorMemoryException("'" + model + "' needs " + gib(needed) + " for its weights, and "
-                + gib(there) + " of memory are there for '" + backend.id() + "' on " + backend.device() + ". "
-                + (would.isEmpty()
-                        ? "No data type would make it fit: load fewer layers (firstNLayers), or use a device with"
-                                + " more memory, or several (nDevices)"
-                        : "It would fit in " + String.join(" or in ", would)
-                                + "; or use a device with more memory, or several (nDevices)")
-                + java);
+        throw new OutOfTensorMemoryException(
+                "'" + model + "' needs " + gib(needed) + " for its weights, and "
+                        + gib(there) + " of memory are there for '" + backend.id() + "' on " + backend.device()
+                        + (limit == there ? ", in Java's own memory. " : ". ")
+                        + (would.isEmpty()
+                                ? "No data type would make it fit"
+                                : "It would fit in " + String.join(" or in ", would)),
+                (would.isEmpty() ? "Load" : "Load it so, or")
+                        + " fewer layers (firstNLayers), or use a device with more memory, or several (nDevices)"
+                        + java,
+                null);
     }
 
     private static long bytes(Graph graph) {

@@ -60,7 +60,7 @@ public record Discovered<P extends Plugin>(
     /** One line: who it is, what is wrong, what to do. */
     @Override
     public String toString() {
-        return "'" + id + "' (" + className + ")"
+        return "'" + id + "'" + (id.equals(className) ? "" : " (" + className + ")")
                 + (problem == null ? "" : " can't be used: " + problem.detail() + ". What to do: " + problem.remedy());
     }
 }

@@ -15,6 +15,7 @@ import java.util.Objects;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apiguardian.api.API;
 import org.jspecify.annotations.Nullable;
@@ -27,6 +28,9 @@ import org.jspecify.annotations.Nullable;
 public final class Plugins {
 
     private static final Pattern ID = Pattern.compile("[a-z][a-z0-9-]*");
+
+    /** What {@link ServiceLoader} says of a class that a service file lists. */
+    private static final Pattern LISTED = Pattern.compile(": Provider (\\S+) (.+)");
 
     /** The package that the interfaces of plugins once had. */
     private static final String OLD_PACKAGE = "dev.loupe.spi";
@@ -48,7 +52,7 @@ public final class Plugins {
                 found.add(look(candidates.next()));
             } catch (ServiceConfigurationError | LinkageError e) {
                 // The iterator has moved on: the next call gives the next plugin.
-                found.add(broken("unnamed", String.valueOf(e.getMessage()), e));
+                found.add(unloadable(e));
             }
         }
         found.addAll(oldListings(kind));
@@ -134,6 +138,24 @@ public final class Plugins {
         return new Discovered<>(id, className, null, Discovered.Problem.broken(e));
     }
 
+    /** What a service file lists and nothing can be made of. Java names the class in its message alone. */
+    private static <P extends Plugin> Discovered<P> unloadable(Throwable failure) {
+        String said = String.valueOf(failure.getMessage());
+        Matcher listed = LISTED.matcher(said);
+        if (!listed.find()) {
+            return broken(said, said, failure);
+        }
+        String className = listed.group(1);
+        Discovered.Problem problem = listed.group(2).equals("not found")
+                ? new Discovered.Problem(
+                        Discovered.Kind.BROKEN,
+                        "a service file lists it, and there is no such class",
+                        "tell its makers, or take it off the class path",
+                        failure)
+                : Discovered.Problem.broken(failure);
+        return new Discovered<>(className, className, null, problem);
+    }
+
     /** Classes that are listed under the interface's former name, which nothing would load. */
     private static <P extends Plugin> List<Discovered<P>> oldListings(Class<P> kind) {
         String old = "META-INF/services/" + OLD_PACKAGE + "." + kind.getSimpleName();
@@ -142,7 +164,7 @@ public final class Plugins {
         try {
             files = Collections.list(loader == null ? ClassLoader.getSystemResources(old) : loader.getResources(old));
         } catch (IOException e) {
-            return List.of(broken("unnamed", old, e));
+            return List.of(broken(old, old, e));
         }
         List<Discovered<P>> found = new ArrayList<>();
         for (URL file : files) {

@@ -99,7 +99,7 @@ public final class ModelRunner implements AutoCloseable {
         try {
             plan.inputs().forEach((name, place) -> {
                 Tensor tensor = given.apply(name);
-                places[place] = new Place(tensor.handle(), tensor);
+                places[place] = new Place(tensor.handle(), tensor, true);
             });
             for (int i = 0; i < plan.actions().size(); i++) {
                 Plan.Action action = plan.actions().get(i);
@@ -129,11 +129,28 @@ public final class ModelRunner implements AutoCloseable {
     /** A value during a run: a bare handle, which the run frees, or a tensor, which looks after itself. */
     private static final class Place {
         private final TensorHandle handle;
+        private final boolean foreign;
         private @Nullable Tensor tensor;
 
-        Place(TensorHandle handle, @Nullable Tensor tensor) {
+        /**
+         * A value.
+         *
+         * @param foreign whether the tensor belongs to who gave it to the run, who may close it, or wants it to stay open
+         */
+        Place(TensorHandle handle, @Nullable Tensor tensor, boolean foreign) {
             this.handle = handle;
             this.tensor = tensor;
+            this.foreign = foreign;
+        }
+
+        /** What the run hands out: never a tensor that is somebody else's. */
+        Tensor handedOut(Tensor kept) {
+            return foreign && kept == tensor ? ofItsOwn(kept) : kept;
+        }
+
+        /** The same numbers in the same memory, as a tensor that is closed by itself. */
+        static Tensor ofItsOwn(Tensor tensor) {
+            return tensor.reshape(tensor.shape().toArray());
         }
 
         TensorHandle handle() {
@@ -176,7 +193,7 @@ public final class ModelRunner implements AutoCloseable {
             List<TensorHandle> outputs =
                     Answers.of(backend, "run", graph.value().run(inputs, run.wanted()), run.results().length);
             for (int i = 0; i < outputs.size(); i++) {
-                places[run.results()[i]] = new Place(outputs.get(i), null);
+                places[run.results()[i]] = new Place(outputs.get(i), null, false);
             }
         } catch (UnsupportedOperationException e) {
             // A backend that can't do something, or is given indices out of range, says so; Java's own collections
@@ -189,13 +206,14 @@ public final class ModelRunner implements AutoCloseable {
 
     private void call(Plan.Callback callback, @Nullable Place[] places, Hooks hooks, Map<String, String> conflicts) {
         String name = callback.point().name();
-        Tensor before = place(places, callback.from()).tensor(backend, name);
+        Place from = place(places, callback.from());
+        Tensor before = from.tensor(backend, name);
         Tensor after = hooks.apply(callback.point(), callback.number(), before);
         String conflict = conflicts.get(name);
         if (after != before && conflict != null) {
             throw new IllegalArgumentException(conflict);
         }
-        places[callback.to()] = new Place(after.handle(), after);
+        places[callback.to()] = new Place(after.handle(), after, after != before || from.foreign);
     }
 
     /** What is kept of an observed value that the run has no more need of, which is freed if that is something else. */
@@ -207,24 +225,27 @@ public final class ModelRunner implements AutoCloseable {
         if (kept != made && own) {
             made.close();
         }
-        return kept;
+        return place.handedOut(kept);
     }
 
     private Results results(
             Plan plan, @Nullable Place[] places, UnaryOperator<Tensor> keeping, Map<String, Tensor> kept) {
         Map<String, Tensor> observed = new LinkedHashMap<>();
         plan.observed().forEach((name, place) -> {
-            Tensor early = kept.get(name);
-            observed.put(
-                    name,
-                    early != null ? early : keeping.apply(place(places, place).tensor(backend, name)));
+            Tensor result = kept.get(name);
+            if (result == null) {
+                Place value = place(places, place);
+                result = value.handedOut(keeping.apply(value.tensor(backend, name)));
+            }
+            observed.put(name, result);
         });
         Map<String, Tensor> outputs = new LinkedHashMap<>();
         plan.outputs().forEach((name, place) -> {
-            Tensor output = place(places, place).tensor(backend, name);
+            Place value = place(places, place);
+            Tensor output = value.tensor(backend, name);
             // Closing the logits must not close the cache's unembed.hook_out: each name gets a tensor of its own.
             boolean shared = plan.observed().containsValue(place);
-            outputs.put(name, shared ? output.reshape(output.shape().toArray()) : output);
+            outputs.put(name, shared || value.foreign ? Place.ofItsOwn(output) : output);
         });
         return new Results(observed, outputs);
     }

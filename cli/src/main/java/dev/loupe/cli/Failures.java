@@ -1,10 +1,13 @@
 package dev.loupe.cli;
 
+import dev.loupe.array.OutOfTensorMemoryException;
 import dev.loupe.io.IoFailures;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** What people are told when something fails: a line or two that say what, where, and what to do. */
@@ -14,6 +17,14 @@ final class Failures {
     private static final int LONGEST = 2000;
 
     private static final String OURS = "dev.loupe.";
+
+    /** What Java says of its memory outside of the heap. */
+    private static final String DIRECT = "direct";
+
+    private static final Pattern LIMIT = Pattern.compile("limit: (\\d{1,18})");
+
+    private static final String OR_LESS =
+            ", or take a smaller model, a narrower --dtype, a shorter prompt or fewer hook points";
 
     private Failures() {}
 
@@ -36,6 +47,9 @@ final class Failures {
         String message = failure.getMessage();
         if (failure instanceof OutOfMemoryError) {
             return outOfMemory(message);
+        }
+        if (failure instanceof OutOfTensorMemoryException full) {
+            return outOfTensorMemory(full);
         }
         if (failure instanceof FileSystemException system) {
             return (system.getFile() == null ? "A file" : system.getFile()) + ": " + IoFailures.reason(system);
@@ -72,10 +86,41 @@ final class Failures {
         if (kind.contains("Metaspace") || kind.contains("Compressed class space")) {
             return "Java has no room for classes (" + kind + "): set LOUPE_JAVA_OPTS=-XX:MaxMetaspaceSize=512m or more";
         }
+        if (kind.contains(DIRECT)) {
+            return "Java's memory outside of its heap is too small for this (" + kind + "): " + moreDirect(kind);
+        }
+        return "Java's heap of " + (Runtime.getRuntime().maxMemory() >> 20) + " MB is too small for this"
+                + (kind.isEmpty() ? "" : " (" + kind + ")") + ": " + moreHeap();
+    }
+
+    /** The library's advice is for programs; here it is told how a command does it. */
+    private static String outOfTensorMemory(OutOfTensorMemoryException failure) {
+        String found = failure.found();
+        if (found.equals(failure.getMessage())) {
+            return found;
+        }
+        Throwable cause = failure.getCause();
+        String why = found + (cause == null ? "" : " " + cause.getMessage());
+        if (why.contains(DIRECT)) {
+            return found + ". What to do: " + moreDirect(why);
+        }
+        return found + ". What to do: "
+                + (cause != null || why.contains("Java's own memory")
+                        ? moreHeap()
+                        : "take a smaller model, a narrower --dtype where one is named, or a --device with more memory");
+    }
+
+    private static String moreHeap() {
         long heap = Runtime.getRuntime().maxMemory() >> 20;
-        return "Java's heap of " + heap + " MB is too small for this" + (kind.isEmpty() ? "" : " (" + kind + ")")
-                + ": allow more with LOUPE_JAVA_OPTS=-Xmx" + Math.max(heap * 2 / 1024, 1)
-                + "g, or take a smaller model, a shorter prompt or fewer hook points";
+        return "allow more with LOUPE_JAVA_OPTS=-Xmx" + Math.max(heap * 2 / 1024, 1) + "g" + OR_LESS;
+    }
+
+    private static String moreDirect(String kind) {
+        Matcher limit = LIMIT.matcher(kind);
+        long most = limit.find()
+                ? Long.parseLong(limit.group(1))
+                : Runtime.getRuntime().maxMemory();
+        return "allow more with LOUPE_JAVA_OPTS=-XX:MaxDirectMemorySize=" + Math.max(2 * most >> 30, 1) + "g" + OR_LESS;
     }
 
     /** What no input should ever bring about; its message is for those who program. */

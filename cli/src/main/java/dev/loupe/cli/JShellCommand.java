@@ -1,14 +1,20 @@
 package dev.loupe.cli;
 
+import dev.loupe.architecture.CheckpointLoader;
 import dev.loupe.io.IoFailures;
 import dev.loupe.io.OutputFile;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import jdk.jshell.tool.JavaShellToolBuilder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -23,23 +29,8 @@ import picocli.CommandLine.Spec;
         description = "Start Java's shell with Loupe's classes imported and a model loaded, under the name 'model'.")
 final class JShellCommand implements Callable<Integer> {
 
-    private static final List<String> PACKAGES = List.of(
-            "dev.loupe.array",
-            "dev.loupe.architecture",
-            "dev.loupe.hook",
-            "dev.loupe.model",
-            "dev.loupe.tensor",
-            "dev.loupe.analysis.attribution",
-            "dev.loupe.analysis.factored",
-            "dev.loupe.analysis.heads",
-            "dev.loupe.analysis.pages",
-            "dev.loupe.analysis.patching",
-            "dev.loupe.analysis.prediction",
-            "dev.loupe.analysis.residual",
-            "dev.loupe.analysis.steering",
-            "dev.loupe.analysis.tasks",
-            "dev.loupe.analysis.views",
-            "dev.loupe.dictionaries");
+    /** What the shell has imported; a resource, for the pages of documentation are compiled with exactly this. */
+    private static final String IMPORTS = "imports.jsh";
 
     @Spec
     @SuppressWarnings("NullAway.Init")
@@ -55,14 +46,23 @@ final class JShellCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Path startup = startup();
+        // What can be found wrong before a shell is open ends the command as it ends others.
+        options.parsed();
+        CheckpointLoader.installed(options.model).describe(options.model, options.loadOptions());
+        Path folder = Files.createTempDirectory("loupe-");
+        Path startup = folder.resolve("startup.jsh");
+        Path then = folder.resolve("then.jsh");
         try {
+            OutputFile.writeString(then, "");
+            OutputFile.writeString(startup, snippets(then));
             return JavaShellToolBuilder.builder().start(arguments(startup).toArray(String[]::new));
         } catch (NoClassDefFoundError e) {
             throw new IllegalStateException(
                     "The Java that runs this is no JDK: it has no jshell. Set JAVA_HOME to a JDK", e);
         } finally {
             Files.deleteIfExists(startup);
+            Files.deleteIfExists(then);
+            Files.deleteIfExists(folder);
         }
     }
 
@@ -83,39 +83,31 @@ final class JShellCommand implements Callable<Integer> {
         return all;
     }
 
-    private Path startup() {
-        try {
-            Path file = Files.createTempFile("loupe-", ".jsh");
-            OutputFile.writeString(file, snippets());
-            return file;
+    /** What the shell begins with. */
+    private String snippets(Path then) {
+        return imports()
+                + "LoadOptions options = " + options.javaOptions() + ";\n"
+                + "HookedTransformer model = dev.loupe.cli.ShellModel.load(" + path(then) + ", "
+                + literal(options.model) + ", options, "
+                + list(options.interventionFiles.stream().map(JShellCommand::path)) + ", "
+                + list(options.interventions.stream().map(JShellCommand::literal)) + ");\n"
+                + "/open " + then + "\n";
+    }
+
+    private static String imports() {
+        try (InputStream in = Objects.requireNonNull(JShellCommand.class.getResourceAsStream(IMPORTS))) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
-            throw new UncheckedIOException("Can't make a temporary file: " + IoFailures.reason(e), e);
+            throw new UncheckedIOException("Can't read what the shell imports: " + IoFailures.reason(e), e);
         }
     }
 
-    /** What the shell begins with. */
-    String snippets() {
-        StringBuilder text = new StringBuilder();
-        PACKAGES.forEach(name -> text.append("import ").append(name).append(".*;\n"));
-        text.append("import static dev.loupe.array.Index.*;\n");
-        text.append("LoadOptions options = ").append(options.javaOptions()).append(";\n");
-        text.append("HookedTransformer model = HookedTransformer.fromPretrained(")
-                .append(literal(options.model))
-                .append(", options);\n");
-        for (java.nio.file.Path file : options.interventionFiles) {
-            text.append("Intervention.read(java.nio.file.Path.of(")
-                    .append(literal(file.toString()))
-                    .append(")).forEach(model::addPermanentHook);\n");
-        }
-        for (String intervention : options.interventions) {
-            text.append("model.addPermanentHook(Intervention.parse(")
-                    .append(literal(intervention))
-                    .append("));\n");
-        }
-        text.append("System.out.println(\"'model' is \" + model.config().modelName() + \" on \" + model.backend().id()")
-                .append(
-                        " + \". Try: model.generate(\\\"The capital of France is\\\", GenerateOptions.greedy(3))\");\n");
-        return text.toString();
+    private static String path(Path file) {
+        return "java.nio.file.Path.of(" + literal(file.toString()) + ")";
+    }
+
+    private static String list(Stream<String> expressions) {
+        return "java.util.List.of(" + expressions.collect(Collectors.joining(", ")) + ")";
     }
 
     /** A text as Java has it. */

@@ -178,20 +178,19 @@ final class LensCommand implements Callable<Integer> {
         paint.heading(Output.format(
                 "Direct logit attribution: which part speaks for %s (+) and for %s (-); logit difference %.3f",
                 first, second, found.logitDifference()));
-        double largest = Math.abs(contributions.get(0).logitDifference());
-        contributions.stream()
-                .limit(COMPONENTS_SHOWN)
-                .forEach(c -> paint.line(Output.format(
-                        "  %-11s %8.3f %s",
-                        c.component(), c.logitDifference(), paint.bar(c.logitDifference(), largest))));
+        Map<String, Double> bars = new LinkedHashMap<>();
+        contributions.stream().limit(COMPONENTS_SHOWN).forEach(c -> bars.put(c.component(), c.logitDifference()));
         if (contributions.size() > COMPONENTS_SHOWN) {
-            double rest = contributions.stream()
-                    .skip(COMPONENTS_SHOWN)
-                    .mapToDouble(Contribution::logitDifference)
-                    .sum();
-            paint.line(Output.format(
-                    "  %-11s %8.3f %s",
-                    "others (" + (contributions.size() - COMPONENTS_SHOWN) + ")", rest, paint.bar(rest, largest)));
+            bars.put(
+                    "others (" + (contributions.size() - COMPONENTS_SHOWN) + ")",
+                    contributions.stream()
+                            .skip(COMPONENTS_SHOWN)
+                            .mapToDouble(Contribution::logitDifference)
+                            .sum());
         }
+        // The others may be more together than any single one.
+        double largest = bars.values().stream().mapToDouble(Math::abs).max().orElse(0);
+        bars.forEach((component, value) ->
+                paint.line(Output.format("  %-11s %8.3f %s", component, value, paint.bar(value, largest))));
     }
 }

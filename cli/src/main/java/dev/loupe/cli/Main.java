@@ -95,6 +95,7 @@ public final class Main implements Runnable {
         Main main = new Main(in);
         CommandLine line = main.commandLine(commands(args), out, err);
         int code;
+        CommandLog log = CommandLog.open(err, () -> main.stacktrace);
         try {
             code = line.execute(args);
             out.flush();
@@ -102,6 +103,7 @@ public final class Main implements Runnable {
             code = main.fail(e, line);
         } finally {
             main.plugins.close();
+            log.close();
         }
         err.flush();
         return code;

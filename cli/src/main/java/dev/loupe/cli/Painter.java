@@ -53,9 +53,14 @@ final class Painter {
         return step == 0 || !colours ? text : "\u001b[48;5;" + blues[step] + ";38;5;231m" + text + RESET;
     }
 
-    /** A signed bar: to the right in green for positive values, to the left in red for negative ones. */
+    /**
+     * A signed bar: to the right in green for positive values, to the left in red for negative ones.
+     *
+     * @param largest the largest value, without sign, of all bars that are shown together
+     */
     String bar(double value, double largest) {
-        int length = largest == 0 ? 0 : (int) Math.round(Math.abs(value) / largest * BAR);
+        // NaN has none.
+        int length = largest == 0 ? 0 : (int) Math.round(Math.min(1, Math.abs(value) / largest) * BAR);
         String filled = "█".repeat(length);
         return value < 0
                 ? " ".repeat(BAR - length) + paint("31", filled) + "│" + " ".repeat(BAR)

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Stream;
+import java.util.zip.ZipFile;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -74,12 +75,13 @@ final class PluginJars implements AutoCloseable {
                 throw new MissingException(source + " names " + part + ", which isn't there");
             }
             if (!all) {
-                return List.of(path);
+                return List.of(checked(path, source));
             }
             try (Stream<Path> jars = Files.list(path)) {
                 return jars.filter(
                                 jar -> jar.toString().toLowerCase(Locale.ROOT).endsWith(".jar"))
                         .sorted()
+                        .map(jar -> checked(jar, source))
                         .toList();
             }
         } catch (InvalidPathException e) {
@@ -87,6 +89,19 @@ final class PluginJars implements AutoCloseable {
         } catch (IOException e) {
             throw new MissingException(
                     "Can't look into " + part + ", which " + source + " names: " + IoFailures.reason(e));
+        }
+    }
+
+    /** A folder, or a jar that is one: Java passes over any other file without a word. */
+    private static Path checked(Path path, String source) {
+        if (Files.isDirectory(path)) {
+            return path;
+        }
+        try (ZipFile jar = new ZipFile(path.toFile())) {
+            return path;
+        } catch (IOException e) {
+            throw new MissingException(
+                    source + " names " + path + ", which is no jar that can be read: " + IoFailures.reason(e));
         }
     }
 

@@ -2,12 +2,15 @@ package dev.loupe.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.loupe.array.HostTensor;
 import dev.loupe.array.safetensors.SafetensorsFile;
 import dev.loupe.fixtures.Fixtures;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine.Help.Ansi;
 
 final class CommandsTest {
 
@@ -82,6 +86,26 @@ final class CommandsTest {
                 assertThat(a[i]).as("%s, element %d", name, i).isCloseTo(b[i], within(1e-4));
             }
         }
+    }
+
+    @Test
+    void barsHaveRoomWhateverTheyShow() {
+        Painter paint = new Painter(new PrintWriter(new StringWriter()), Ansi.OFF);
+        for (double value : new double[] {0, -1, 3, -3.5, Double.NaN, Double.POSITIVE_INFINITY}) {
+            assertThat(paint.bar(value, 2)).as("%s", value).hasSize(41);
+            assertThat(paint.bar(value, 0)).as("%s of none", value).hasSize(41);
+        }
+        assertThat(paint.bar(-2, 2)).startsWith("█".repeat(20)).endsWith("│" + " ".repeat(20));
+    }
+
+    /** Of this prompt the lesser parts are more, together, than the largest one. */
+    @Test
+    void theLensScalesItsBarsToTheLargestThatIsShown() {
+        Cli cli = Cli.run("lens", "two store to are", "--backend", "reference");
+        assertThat(cli.exitCode()).as(cli.err()).isZero();
+        assertThat(cli.out().lines().filter(line -> line.contains("others (")))
+                .singleElement(STRING)
+                .contains("█".repeat(20));
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.loupe.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.loupe.array.OutOfTensorMemoryException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.ClosedByInterruptException;
@@ -43,9 +44,30 @@ class FailuresTest {
     void tooLittleMemorySaysHowToAllowMore() {
         assertThat(Failures.message(new OutOfMemoryError("Java heap space")))
                 .contains("Java's heap of ", "Java heap space", "LOUPE_JAVA_OPTS=-Xmx");
+        String direct = "Cannot reserve 1980032 bytes of direct buffer memory (allocated: 0, limit: 1048576)";
+        assertThat(Failures.message(new OutOfMemoryError(direct)))
+                .contains(direct, "LOUPE_JAVA_OPTS=-XX:MaxDirectMemorySize=1g")
+                .doesNotContain("-Xmx");
         assertThat(Failures.message(new OutOfMemoryError("unable to create native thread: possibly out of memory")))
                 .contains("no more threads", "--threads");
         assertThat(Failures.message(new OutOfMemoryError("Metaspace"))).contains("MaxMetaspaceSize");
+    }
+
+    @Test
+    void adviceForProgramsIsToldInTheWordsOfTheCommandLine() {
+        String direct = "Cannot reserve 8 bytes of direct buffer memory (allocated: 0, limit: 4294967296)";
+        assertThat(Failures.message(new OutOfTensorMemoryException(
+                        "Out of memory while 'm' was loaded",
+                        "Load fewer layers (firstNLayers)",
+                        new OutOfMemoryError(direct))))
+                .contains("while 'm' was loaded", "LOUPE_JAVA_OPTS=-XX:MaxDirectMemorySize=8g", "--dtype")
+                .doesNotContain("firstNLayers");
+        assertThat(Failures.message(new OutOfTensorMemoryException(
+                        "'m' needs 9 GiB. It would fit in bfloat16 (4.5 GiB)", "Or several (nDevices)", null)))
+                .contains("bfloat16", "--dtype", "--device")
+                .doesNotContain("nDevices", "-Xmx");
+        assertThat(Failures.message(new OutOfTensorMemoryException("No room on cuda:0. Close tensors")))
+                .isEqualTo("No room on cuda:0. Close tensors");
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.loupe.analysis.views.Provenance;
+import dev.loupe.architecture.LoadOptions;
 import dev.loupe.fixtures.Fixtures;
 import java.io.File;
 import java.nio.charset.StandardCharsets;
@@ -119,6 +120,25 @@ class FirstHourTest {
         assertThat(String.join("\n", lines))
                 .containsSubsequence("layers: 4", "0.0", "RESID_PRE")
                 .doesNotContain("Error");
+    }
+
+    @Test
+    void noShellOpensWithoutItsModel(@TempDir Path folder) throws Exception {
+        Cli unknown = Cli.run("jshell", "--model", "nothing");
+        assertThat(unknown.exitCode()).isEqualTo(1);
+        assertThat(unknown.err()).startsWith("loupe: ").contains("nothing").doesNotContain("\tat ");
+        assertThat(Cli.run("jshell", "--intervene", "resid_post 0 =").exitCode())
+                .isNotZero();
+        // What is found only where the model is loaded, in the process of the shell, ends it too.
+        Path then = folder.resolve("then.jsh");
+        assertThat(ShellModel.load(
+                        then,
+                        "toy-gpt2",
+                        LoadOptions.defaults().withBackend("reference"),
+                        List.of(),
+                        List.of("nowhere = 0")))
+                .isNull();
+        assertThat(then).content().isEqualTo("/exit 1\n");
     }
 
     /** As a reader would: one block of the page after the other, with what the shell has imported. */

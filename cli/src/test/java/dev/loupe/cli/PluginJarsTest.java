@@ -1,12 +1,14 @@
 package dev.loupe.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
@@ -90,6 +92,35 @@ class PluginJarsTest {
         assertThat(List.of(cli.out().strip().split(File.pathSeparator, -1)))
                 .contains(jar.toString())
                 .hasSizeGreaterThan(10);
+    }
+
+    @Test
+    void aFileThatIsNoJarIsTold() throws IOException {
+        Path text = Files.writeString(folder.resolve("text.jar"), "no jar");
+        Cli cli = Cli.run("backends", "--plugins", text.toString());
+        assertThat(cli.exitCode()).isEqualTo(2);
+        assertThat(cli.err()).contains(text.toString(), "no jar that can be read");
+    }
+
+    @Test
+    void aMissingClassIsOneLineAndItsStackTraceIsAskedFor() throws IOException {
+        Path broken = folder.resolve("broken.jar");
+        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(broken))) {
+            for (String kind : List.of("architecture.ArchitectureProvider", "backend.BackendProvider")) {
+                out.putNextEntry(new JarEntry("META-INF/services/dev.loupe." + kind));
+                out.write("acme.Gone\n".getBytes(StandardCharsets.UTF_8));
+                out.closeEntry();
+            }
+        }
+        String[] command = {"logits", "a", "--backend", "reference", "--plugins", broken.toString()};
+        Cli cli = Cli.run(command);
+        assertThat(cli.exitCode()).as(cli.err()).isZero();
+        assertThat(cli.err().lines())
+                .singleElement(STRING)
+                .startsWith("loupe: Architecture 'acme.Gone' can't be used: a service file lists it");
+        List<String> asked = new ArrayList<>(List.of(command));
+        asked.add("--stacktrace");
+        assertThat(Cli.run(asked.toArray(new String[0])).err()).contains("acme.Gone", "\tat ");
     }
 
     @Test

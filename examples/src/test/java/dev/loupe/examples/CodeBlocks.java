@@ -9,11 +9,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import javax.tools.Diagnostic;
 import javax.tools.DiagnosticCollector;
 import javax.tools.JavaCompiler;
@@ -73,15 +71,29 @@ final class CodeBlocks {
             Op op;
             """;
 
+    private static final Path ROOT = Path.of("..");
+    private static final Path SHELL = ROOT.resolve("cli/src/main/resources/dev/loupe/cli/imports.jsh");
+
+    /** A public type that isn't inside another one. */
+    private static final Pattern TYPE_OF_REPORT = Pattern.compile(
+            "^[A-Z]+ public (?:\\w+ )*?(?:class|interface|enum|record) (dev[a-z0-9.]+)\\.(\\w+)(?=[\\[ ]|$)",
+            Pattern.MULTILINE);
+
+    /** What the pages about plugins speak of beyond that. */
+    private static final String PLUGINS = """
+            import static dev.loupe.array.DType.*;
+            import com.google.auto.service.AutoService;
+            import dev.loupe.architectures.decoder.*;
+            import dev.loupe.conformance.*;
+            import dev.loupe.examples.loops.*;
+            import dev.loupe.examples.mpt.*;
+            import dev.loupe.graph.pass.*;
+            """;
+
     private CodeBlocks() {}
 
     static List<Block> of(Path page) {
-        String text;
-        try {
-            text = Files.readString(page).replace("\r\n", "\n");
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        String text = read(page);
         List<Block> blocks = new ArrayList<>();
         Matcher fence = FENCE.matcher(text);
         while (fence.find()) {
@@ -91,37 +103,43 @@ final class CodeBlocks {
         return blocks;
     }
 
-    /** Every package of Loupe's that is on the class path as a folder or a jar, to be imported. */
-    static String imports() {
-        Set<String> packages = new TreeSet<>();
-        for (String entry : System.getProperty("java.class.path").split(java.io.File.pathSeparator, -1)) {
-            Path place = Path.of(entry);
-            if (Files.isDirectory(place)) {
-                addPackages(place, packages);
-            } else if (place.getFileName() != null
-                    && place.getFileName().toString().startsWith("loupe-")) {
-                try (var jar = java.nio.file.FileSystems.newFileSystem(place)) {
-                    addPackages(jar.getPath("/"), packages);
-                } catch (IOException e) {
-                    throw new UncheckedIOException(e);
-                }
-            }
-        }
-        return packages.stream().map(name -> "import " + name + ".*;\n").collect(Collectors.joining());
+    /** What {@code loupe jshell} has imported, and what every jshell has. */
+    static String shellImports() {
+        return read(SHELL) + """
+                import java.io.*;
+                import java.math.*;
+                import java.net.*;
+                import java.nio.file.*;
+                import java.util.*;
+                import java.util.concurrent.*;
+                import java.util.function.*;
+                import java.util.prefs.*;
+                import java.util.regex.*;
+                import java.util.stream.*;
+                """;
     }
 
-    private static void addPackages(Path root, Set<String> packages) {
-        try (Stream<Path> files = Files.walk(root)) {
-            files.filter(file -> file.toString().endsWith(".class"))
-                    .map(file -> root.relativize(file.getParent())
-                            .toString()
-                            .replace('\\', '/')
-                            .replace('/', '.'))
-                    .filter(name -> name.startsWith("dev.loupe"))
-                    .forEach(packages::add);
+    private static String read(Path file) {
+        try {
+            return Files.readString(file).replace("\r\n", "\n");
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** A block that names every public type of the packages that the shell imports. */
+    static Block everyTypeOfTheShell() {
+        Set<String> packages = IMPORT.matcher(shellImports())
+                .results()
+                .map(match -> match.group().replaceAll("import (?:static )?|\\.\\*;\\s", ""))
+                .collect(Collectors.toSet());
+        String code = TYPE_OF_REPORT
+                .matcher(read(ROOT.resolve("docs/api-report.txt")))
+                .results()
+                .filter(type -> packages.contains(type.group(1)))
+                .map(type -> type.group(2) + ".class.getName();\n")
+                .collect(Collectors.joining());
+        return new Block(SHELL, 1, "java", code);
     }
 
     /** The Java file that a block stands for: itself, the body of a class, or the body of a method. */
@@ -135,17 +153,7 @@ final class CodeBlocks {
         boolean ofLoops = block.page().endsWith("writing-a-backend.md");
         String packageName =
                 ofLoops ? "dev.loupe.examples.loops" : String.format(Locale.ROOT, "pages.block%02d", index);
-        String head =
-                "package " + packageName + ";\n" + own + "import dev.loupe.dictionaries.Dictionary;\n" + imports + """
-                import static dev.loupe.array.DType.*;
-                import static dev.loupe.array.Index.*;
-                import com.google.auto.service.AutoService;
-                import java.io.*;
-                import java.nio.file.*;
-                import java.util.*;
-                import java.util.concurrent.*;
-                import java.util.stream.*;
-                """;
+        String head = "package " + packageName + ";\n" + own + imports;
         Matcher type = TYPE.matcher(code);
         if (type.find()) {
             return new Source(block, packageName + "." + type.group(1), head + code);
@@ -157,10 +165,13 @@ final class CodeBlocks {
 
     /** What the compiler says against some blocks, by block; nothing if they compile. */
     static List<String> errors(List<Block> blocks, Path folder) {
-        String imports = imports();
+        String shell = shellImports();
         List<Source> sources = new ArrayList<>();
         for (int i = 0; i < blocks.size(); i++) {
-            sources.add(source(blocks.get(i), i, imports));
+            Block block = blocks.get(i);
+            // A plugin is written in a project of its own.
+            boolean plugin = block.page().getFileName().toString().startsWith("writing-");
+            sources.add(source(block, i, plugin ? shell + PLUGINS : shell));
         }
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         DiagnosticCollector<JavaFileObject> diagnostics = new DiagnosticCollector<>();
@@ -183,9 +194,7 @@ final class CodeBlocks {
                     .append(mark)
                     .append("\");\n");
         }
-        return imports() + """
-                import java.nio.file.*;
-                import java.util.*;
+        return shellImports() + """
                 public class Program {
                   public static void main(String[] arguments) throws Exception {
                 """ + code + "}\n}\n";

@@ -46,6 +46,7 @@ class PagesOfDocumentationTest {
     @Test
     void everyBlockOfJavaCompiles() throws IOException {
         List<Block> blocks = pages().stream()
+                // Its steps are one program, below.
                 .filter(page -> !page.endsWith("tutorial.md"))
                 .flatMap(page -> CodeBlocks.of(page).stream())
                 .filter(block -> block.language().equals("java"))
@@ -54,6 +55,14 @@ class PagesOfDocumentationTest {
                 .toList();
         assertThat(blocks).hasSizeGreaterThan(10);
         assertThat(CodeBlocks.errors(blocks, folder)).isEmpty();
+    }
+
+    /** Ambiguous names of Loupe and of Java's own packages would be an error in the shell. */
+    @Test
+    void everyPublicTypeCanBeNamedInTheShell() {
+        Block all = CodeBlocks.everyTypeOfTheShell();
+        assertThat(all.code().lines()).hasSizeGreaterThan(150);
+        assertThat(CodeBlocks.errors(List.of(all), folder)).isEmpty();
     }
 
     @Test

@@ -3,6 +3,7 @@ package dev.loupe.architectures.decoder;
 import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.TransformerConfig.Rotary;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -19,7 +20,7 @@ public final class RotarySettings {
     private static final double DEFAULT_THETA = 10_000;
     private static final String FULL = "full_attention";
     private static final String REACH = "rotary_reach";
-    private static final String KNOWN = "default, linear, dynamic, llama3 and yarn";
+    private static final String KNOWN = "default, linear, dynamic, llama3, yarn and longrope";
 
     private RotarySettings() {}
 
@@ -57,7 +58,15 @@ public final class RotarySettings {
 
     private static TransformerConfig.Builder reaching(
             TransformerConfig.Builder builder, CheckpointConfig config, int maxPositions) {
-        return type(settings(config, FULL)).equals("dynamic") ? builder.extra(REACH, maxPositions) : builder;
+        CheckpointConfig settings = settings(config, FULL);
+        return switch (type(settings)) {
+            case "dynamic" -> builder.extra(REACH, maxPositions);
+            case "longrope" -> {
+                int trained = (int) Math.min(trainedPositions(config, settings, maxPositions), maxPositions);
+                yield builder.extra(REACH, trained).nCtx(trained);
+            }
+            default -> builder;
+        };
     }
 
     /**
@@ -88,7 +97,8 @@ public final class RotarySettings {
     /** Checks that rotary positions reach as far as the context, which somebody may have made longer. */
     static void checkReach(TransformerConfig config) {
         if (config.extra().get(REACH) instanceof Integer reach && config.nCtx() > reach) {
-            throw new IllegalArgumentException("'" + config.modelName() + "' has rope type 'dynamic', whose"
+            throw new IllegalArgumentException("'" + config.modelName()
+                    + "' has rope type 'dynamic' or 'longrope', whose"
                     + " frequencies change with the length of the text beyond " + reach
                     + " positions. Loupe keeps them fixed: n_ctx can be at most " + reach + ", not " + config.nCtx());
         }
@@ -155,6 +165,8 @@ public final class RotarySettings {
             case "linear" -> new Rotary(dims, divided(plain, factor(settings)), 1);
             case "llama3" ->
                 new Rotary(dims, llama3(plain, settings, trainedPositions(config, settings, maxPositions)), 1);
+            case "longrope" ->
+                longrope(plain, settings, trainedPositions(config, settings, maxPositions), maxPositions);
             case "yarn" -> yarn(plain, theta, settings, trainedPositions(config, settings, maxPositions), maxPositions);
             default ->
                 throw new IllegalArgumentException(
@@ -240,6 +252,31 @@ public final class RotarySettings {
             scaled[i] = plain[i] / factor * stretch + plain[i] * (1 - stretch);
         }
         return new Rotary(dims, scaled, attentionFactor(settings, factor));
+    }
+
+    // LongRoPE (Ding et al. 2024): each pair is stretched by a factor of its own, one of those for texts that aren't
+    // longer than the trained context. Beyond it all of them change: see checkReach.
+    private static Rotary longrope(double[] plain, CheckpointConfig settings, double trained, int maxPositions) {
+        String key = "short_factor";
+        if (!(settings.raw(key) instanceof List<?> stretches) || stretches.size() != plain.length) {
+            throw new IllegalArgumentException(settings.source() + ": '" + key + "' should be a list of " + plain.length
+                    + " numbers, one for each pair of rotated entries, found " + settings.raw(key));
+        }
+        double[] scaled = new double[plain.length];
+        for (int i = 0; i < scaled.length; i++) {
+            double stretch = stretches.get(i) instanceof Number number ? number.doubleValue() : Double.NaN;
+            if (!(stretch > 0) || Double.isInfinite(stretch)) {
+                throw new IllegalArgumentException(
+                        settings.source() + ": '" + key + "' should hold positive numbers, found " + stretches.get(i));
+            }
+            scaled[i] = plain[i] / stretch;
+        }
+        if (settings.has("attention_factor")) {
+            return new Rotary(2 * plain.length, scaled, settings.number("attention_factor"));
+        }
+        double factor = settings.has("factor") ? factor(settings) : maxPositions / trained;
+        double scaling = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(trained));
+        return new Rotary(2 * plain.length, scaled, scaling);
     }
 
     private static double pairThatTurns(double turns, int dims, double theta, double trained) {

@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.within;
 import dev.loupe.architecture.CheckpointConfig;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.architecture.TransformerConfig.Rotary;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
@@ -169,6 +171,66 @@ class RotarySettingsTest {
         assertThat(rotary.attentionScaling()).isEqualTo(1.3);
     }
 
+    private static final Map<String, Object> LONG = Map.of(
+            "rope_type",
+            "longrope",
+            "rope_theta",
+            1000.0,
+            "short_factor",
+            List.of(1, 1.5, 2.25, 4.0),
+            "long_factor",
+            List.of(1.0, 8.0, 16.0, 64.0));
+
+    private static Map<String, Object> longrope(String key, Object value) {
+        Map<String, Object> settings = new HashMap<>(LONG);
+        settings.put(key, value);
+        return settings;
+    }
+
+    @Test
+    void longropeStretchesEachPairByItsOwnFactor() {
+        double[] expected = {1, 0.11855196066926152, 0.014054567378526131, 0.0014058533129758727};
+        Rotary top = read(Map.of("rope_parameters", LONG, "original_max_position_embeddings", 64), 8, 512);
+        assertFrequencies(top, expected);
+        assertThat(top.attentionScaling()).isEqualTo(Math.sqrt(1.5), within(EXACT));
+        Rotary inside = read(Map.of("rope_parameters", longrope("original_max_position_embeddings", 64)), 8, 512);
+        assertThat(inside).isEqualTo(top);
+        Rotary given = read(Map.of("rope_parameters", longrope("attention_factor", 1.19)), 8, 512);
+        assertThat(given.attentionScaling()).isEqualTo(1.19);
+        assertThat(read(Map.of("rope_parameters", LONG), 8, 512).attentionScaling())
+                .isEqualTo(1);
+    }
+
+    @Test
+    void longropesContextIsTheTrainedOne() {
+        CheckpointConfig config = new CheckpointConfig(
+                "config.json", Map.of("rope_parameters", longrope("original_max_position_embeddings", 64)));
+        TransformerConfig.Builder builder = TransformerConfig.builder()
+                .modelName("long")
+                .nLayers(1)
+                .dModel(8)
+                .nHeads(1)
+                .dVocab(5)
+                .nCtx(512);
+        TransformerConfig read = RotarySettings.apply(builder, config, 8, 512).build();
+        assertThat(read.nCtx()).isEqualTo(64);
+        RotarySettings.checkReach(read);
+        TransformerConfig longer = read.toBuilder().nCtx(65).build();
+        assertThatThrownBy(() -> RotarySettings.checkReach(longer))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("'long' has rope type 'dynamic' or 'longrope'")
+                .hasMessageContaining("at most 64, not 65");
+    }
+
+    @Test
+    void longropesFactorsAreOneForEachPair() {
+        for (Object wrong : List.of(List.of(1.0, 2.0), "1", List.of(1, 1, 1, "4"), List.of(1, 1, 0, 1))) {
+            assertThatThrownBy(() -> read(Map.of("rope_parameters", longrope("short_factor", wrong)), 8, 512))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("config.json › rope_parameters: 'short_factor' should");
+        }
+    }
+
     @Test
     void aPartOfAHeadCanBeRotated() {
         CheckpointConfig config = new CheckpointConfig("config.json", Map.of("partial_rotary_factor", 0.25));
@@ -185,14 +247,14 @@ class RotarySettingsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"longrope", "su", "ntk", ""})
+    @ValueSource(strings = {"su", "ntk", ""})
     void anUnknownTypeIsNamedTogetherWithTheKnownOnes(String type) {
         Map<String, ?> config = Map.of("rope_scaling", Map.of("rope_type", type, "factor", 2.0));
         assertThatThrownBy(() -> read(config, 16, 64))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("config.json")
                 .hasMessageContaining("rope type '" + type + "'")
-                .hasMessageContaining("default, linear, dynamic, llama3 and yarn");
+                .hasMessageContaining("default, linear, dynamic, llama3, yarn and longrope");
     }
 
     @Test

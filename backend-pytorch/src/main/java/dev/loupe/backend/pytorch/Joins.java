@@ -25,13 +25,19 @@ final class Joins {
      * Steps that are done at once.
      *
      * @param function its name in {@code ops.py}
-     * @param arguments what follows the operands
+     * @param arguments numbers that follow the operands
+     * @param constants numbers that follow them as scalars of the first operand's type, which lie on the device already
      * @param inputs slots of the operands
      * @param outputs slots of the results
      * @param steps which steps they are
      */
     record Join(
-            String function, List<Object> arguments, List<Integer> inputs, List<Integer> outputs, List<Integer> steps) {
+            String function,
+            List<Object> arguments,
+            List<Double> constants,
+            List<Integer> inputs,
+            List<Integer> outputs,
+            List<Integer> steps) {
 
         int last() {
             return steps.stream().mapToInt(step -> step).max().orElseThrow();
@@ -49,6 +55,8 @@ final class Joins {
     private static final Op MUL = new Op.Binary(BinaryKind.MUL);
     private static final Op DIV = new Op.Binary(BinaryKind.DIV);
     private static final Op SQRT = new Op.Unary(UnaryKind.SQRT);
+
+    private static final List<Double> UNSEEN_AND_ZERO = List.of(Double.NEGATIVE_INFINITY, 0.0);
 
     /** For {@code ops.py}: to no other type. */
     private static final int AS_IT_IS = -1;
@@ -170,8 +178,10 @@ final class Joins {
         int x = centre.back(SUB, spread, 0);
         centre.must(centre.fits && centre.back(mean, centre.back(SUB, spread, 1), 0) == x);
         List<Integer> outputs = List.of(narrow, division.outputs().get(0));
-        if (!centre.fits || !join(new Join("norm_parts", List.of(eps, true, to), List.of(x), outputs, centre.found))) {
-            join(new Join("norm_parts", List.of(eps, false, to), List.of(spread), outputs, chain.found));
+        if (!centre.fits
+                || !join(
+                        new Join("norm_parts", List.of(eps, true, to), List.of(), List.of(x), outputs, centre.found))) {
+            join(new Join("norm_parts", List.of(eps, false, to), List.of(), List.of(spread), outputs, chain.found));
         }
     }
 
@@ -199,7 +209,12 @@ final class Joins {
         int k = chain.back(TURN, keys, 0);
         if (chain.fits) {
             join(new Join(
-                    "attention_pattern", List.of(scale), List.of(q, k, mask), List.of(scores, pattern), chain.found));
+                    "attention_pattern",
+                    List.of(scale),
+                    UNSEEN_AND_ZERO,
+                    List.of(q, k, mask),
+                    List.of(scores, pattern),
+                    chain.found));
         }
     }
 

@@ -144,7 +144,8 @@ final class Kernels {
 
     private static PtNDArray attention(Op.Attention op, Operands at) {
         if (!at.on().isCpu()) {
-            return at.on().call("attention_unasked", at.in(0), at.in(1), at.in(2), at.in(3), op.scale());
+            PtNDArray zero = at.on().scalar(TorchTypes.of(at.in(0)), 0);
+            return at.on().call("attention_unasked", at.in(0), at.in(1), at.in(2), at.in(3), op.scale(), zero);
         }
         boolean fused = fuses(at.in(0), at.in(1));
         // Products as small as these are slower in 16 bits: oneDNN prepares itself anew for every number of keys.

@@ -14,6 +14,7 @@ import dev.loupe.backend.pytorch.Joins.Join;
 import dev.loupe.graph.Op;
 import dev.loupe.graph.TensorType;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -183,15 +184,14 @@ final class PyTorchBackend extends InterpretingBackend {
     }
 
     private List<TensorHandle> compute(Join join, List<TensorHandle> inputs) {
-        Object[] others = new Object[inputs.size() - 1 + join.arguments().size()];
         return with(
                 inputs,
                 arrays -> {
-                    System.arraycopy(arrays, 1, others, 0, arrays.length - 1);
-                    for (int i = 0; i < join.arguments().size(); i++) {
-                        others[arrays.length - 1 + i] = join.arguments().get(i);
-                    }
-                    return device.callForSeveral(join.function(), arrays[0], others).stream()
+                    List<Object> others = new ArrayList<>(Arrays.asList(arrays).subList(1, arrays.length));
+                    others.addAll(join.arguments());
+                    DType type = TorchTypes.of(arrays[0]);
+                    join.constants().forEach(number -> others.add(device.scalar(type, number)));
+                    return device.callForSeveral(join.function(), arrays[0], others.toArray()).stream()
                             .map(this::owned)
                             .toList();
                 },

@@ -68,7 +68,7 @@ class Ops(Module):
     else:
       narrow = y
     return torch.transpose(narrow, 1, 2)
-  def attention_unasked(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+  def attention_unasked(self: __torch__.Ops, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float, zero: Tensor) -> Tensor:
     queries = torch.transpose(q, 1, 2)
     keys = torch.transpose(k, 1, 2)
     values = torch.transpose(v, 1, 2)
@@ -83,14 +83,14 @@ class Ops(Module):
       biases = torch.repeat(bias, [1, 1, group, 1])
       sums = torch.scaled_dot_product_attention(rows, keys, values, biases, 0., False, scale=scale)
       z = torch.flatten(torch.unflatten(sums, 2, [group, count]), 1, 2)
-    y = torch.where(torch.any(mask, 3, True), z, 0.)
+    y = torch.where(torch.any(mask, 3, True), z, zero)
     return torch.transpose(y, 1, 2)
   def order(self: __torch__.Ops, x: Tensor, dim: int, largest: bool) -> Tensor:
     by_size = torch.argsort(x, stable=True, dim=dim, descending=largest)
     nan = torch.to(torch.gather(torch.ne(x, x), dim, by_size), 1)
     nan_first = torch.argsort(nan, stable=True, dim=dim, descending=True)
     return torch.gather(by_size, dim, nan_first)
-  def attention_pattern(self: __torch__.Ops, q: Tensor, k: Tensor, mask: Tensor, scale: float) -> Tuple[Tensor, Tensor]:
+  def attention_pattern(self: __torch__.Ops, q: Tensor, k: Tensor, mask: Tensor, scale: float, unseen: Tensor, zero: Tensor) -> Tuple[Tensor, Tensor]:
     queries = torch.transpose(q, 1, 2)
     keys = torch.permute(k, [0, 2, 3, 1])
     kv = torch.size(k, 2)
@@ -101,8 +101,9 @@ class Ops(Module):
       count = torch.size(q, 1)
       rows = torch.reshape(queries, [torch.size(q, 0), kv, torch.mul(group, count), torch.size(q, 3)])
       raw = torch.flatten(torch.unflatten(torch.matmul(rows, keys), 2, [group, count]), 1, 2)
-    scores = torch.where(mask, torch.mul(raw, scale), -inf)
-    return (scores, torch._safe_softmax(scores, 3))
+    scores = torch.where(mask, torch.mul(raw, scale), unseen)
+    sees_something = torch.ne(torch.amax(scores, [3], True), -inf)
+    return (scores, torch.where(sees_something, torch.softmax(scores, 3), zero))
   def norm_parts(self: __torch__.Ops, x: Tensor, eps: float, centres: bool, type: int) -> Tuple[Tensor, Tensor]:
     if centres:
       y, mean, inverse = torch.native_layer_norm(x, [torch.size(x, -1)], None, None, eps)

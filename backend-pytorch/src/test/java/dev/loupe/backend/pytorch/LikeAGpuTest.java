@@ -17,6 +17,7 @@ import dev.loupe.model.ActivationCache;
 import dev.loupe.model.CachedRun;
 import dev.loupe.model.GenerateOptions;
 import dev.loupe.model.HookedTransformer;
+import dev.loupe.model.PaddingSide;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import dev.loupe.tensor.TensorFactory;
@@ -175,7 +176,8 @@ class LikeAGpuTest {
         try (Backend cpu = Torches.open();
                 HookedTransformer model = HookedTransformer.fromPretrained(name, options, backend);
                 HookedTransformer there = HookedTransformer.fromPretrained(name, options, cpu)) {
-            Tokens tokens = model.toTokens(PROMPT);
+            // Rows of different lengths: padding on the left sees nothing.
+            Tokens tokens = model.toTokens(List.of(PROMPT, "John gave"), PaddingSide.LEFT);
             long before = device.works();
             model.forward(tokens).close();
             long plain = device.works() - before;

@@ -62,7 +62,8 @@ final class HeapTensor implements TensorHandle {
                     "Out of memory for a tensor " + dtype + " " + shape + " of "
                             + shape.elements() * dtype.bytes() + " bytes in Java's heap, whose limit is "
                             + Runtime.getRuntime().maxMemory()
-                            + " bytes. Give Java a larger one (-Xmx), or run fewer or shorter sequences at once",
+                            + " bytes",
+                    "Give Java a larger one (-Xmx), or run fewer or shorter sequences at once",
                     e);
         }
     }

@@ -99,8 +99,8 @@ public final class MemoryPool {
 
     private OutOfTensorMemoryException withAdvice(OutOfMemoryError cause, int size) {
         return new OutOfTensorMemoryException(
-                "No direct memory for a tensor of " + size + " bytes; results in use hold " + used.get()
-                        + ". Close tensors earlier, observe fewer hook points, or start Java with a larger"
+                "No direct memory for a tensor of " + size + " bytes; results in use hold " + used.get(),
+                "Close tensors earlier, observe fewer hook points, or start Java with a larger"
                         + " -XX:MaxDirectMemorySize (which follows -Xmx unless it is set)",
                 cause);
     }
