@@ -23,6 +23,8 @@ public final class TokenTexts {
     public static String listed(HookedTransformer model, List<Long> ids) {
         return of(model, ids.stream().mapToLong(Long::longValue).toArray()).stream()
                 .map(String::strip)
+                // Which commas are tokens and which stand between them would not be seen.
+                .map(text -> text.isEmpty() || text.contains(",") ? "“" + text + "”" : text)
                 .collect(Collectors.joining(", "));
     }
 }

@@ -79,6 +79,26 @@ public final class RunResult implements AutoCloseable {
         return require(metric, "a metric", "gradients(…)");
     }
 
+    /** What there is: shapes, not numbers. */
+    @Override
+    public String toString() {
+        StringBuilder text =
+                new StringBuilder("RunResult: ").append(cache.size()).append(" activations");
+        if (logits != null) {
+            text.append(", logits ").append(logits.shape());
+        }
+        if (residual != null) {
+            text.append(", residual ").append(residual.shape());
+        }
+        if (loss != null) {
+            text.append(", loss ").append(loss);
+        }
+        if (gradients != null) {
+            text.append(", derivatives at ").append(gradients.size()).append(" points");
+        }
+        return text.toString();
+    }
+
     private static <T> T require(@Nullable T value, String what, String how) {
         if (value == null) {
             throw new IllegalStateException("This run wasn't asked for " + what + "; ask with " + how);

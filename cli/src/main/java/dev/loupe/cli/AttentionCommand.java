@@ -69,7 +69,7 @@ final class AttentionCommand implements Callable<Integer> {
         }
         int index = number < 0 ? number + count : number;
         if (index < 0 || index >= count) {
-            throw new IllegalArgumentException(
+            throw new UsageException(
                     option + " " + number + " is out of range: there are " + count + ", counted from 0");
         }
         return List.of(index);
@@ -94,21 +94,31 @@ final class AttentionCommand implements Callable<Integer> {
         return object;
     }
 
+    /** How wide the widest word is in quotation marks. */
+    private static int width(List<String> words) {
+        return words.stream()
+                .mapToInt(word -> Output.quote(word).length())
+                .max()
+                .orElse(0);
+    }
+
     private static void print(
             Painter paint, ActivationCache cache, List<String> words, List<Integer> layers, List<Integer> heads) {
         for (int l : layers) {
             for (int h : heads) {
+                int place = Math.max(20, 3 + width(words));
+                int from = Math.max(17, 3 + width(words));
                 paint.heading(name(l, h) + ": from each token to the three it looks at most");
                 Tensor.TopK most = cache.get("pattern", l).get(0, h).topk(Math.min(3, words.size()), -1);
                 for (int position = 0; position < words.size(); position++) {
                     StringBuilder line = new StringBuilder(
-                            "  " + Painter.pad(position + ":" + Output.quote(words.get(position)), 20) + " ");
+                            "  " + Painter.pad(position + ":" + Output.quote(words.get(position)), place) + " ");
                     double[] weights = most.values().select(0, position).toDoubleArray();
                     long[] sources = most.indices().select(0, position).toLongArray();
                     for (int i = 0; i < Math.min(weights.length, position + 1); i++) {
                         String source = sources[i] + ":" + Output.quote(words.get((int) sources[i]));
                         line.append(paint.shaded(
-                                        Painter.pad(source, 17) + Output.format(" %.2f", weights[i]), weights[i]))
+                                        Painter.pad(source, from) + Output.format(" %.2f", weights[i]), weights[i]))
                                 .append("  ");
                     }
                     paint.line(line.toString());

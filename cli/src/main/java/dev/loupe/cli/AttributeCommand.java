@@ -116,6 +116,9 @@ final class AttributeCommand implements Callable<Integer> {
                             ? "--circuit takes a number of edges, 1 or more; found " + circuit
                             : "--circuit goes with --edges: a circuit is made of edges");
         }
+        if (top < 1 || steps < 1) {
+            throw new UsageException("--top and --steps must be 1 or more, got " + top + " and " + steps);
+        }
         prompts.read();
         try (HookedTransformer model = options.load()) {
             Metric metric = answers.differentiable(model);
@@ -217,10 +220,18 @@ final class AttributeCommand implements Callable<Integer> {
                 .values("score", integrated.scores().select(0, 0).toDoubleArray())
                 .build());
         double[] scores = integrated.scores().toDoubleArray();
+        int width = 14;
+        for (int i = 0; i < scores.length; i++) {
+            width = Math.max(width, Output.token(model, other.id(0, i)).length());
+            width = Math.max(width, Output.token(model, right.id(0, i)).length());
+        }
         for (int i = 0; i < scores.length; i++) {
             lines.add(Output.format(
-                    "  %2d  %-14s -> %-14s %9.4f",
-                    i, Output.token(model, other.id(0, i)), Output.token(model, right.id(0, i)), scores[i]));
+                    "  %2d  %s -> %s %9.4f",
+                    i,
+                    Painter.pad(Output.token(model, other.id(0, i)), width),
+                    Painter.pad(Output.token(model, right.id(0, i)), width),
+                    scores[i]));
         }
         lines.add(Output.format("completeness error %.2e in %d steps", integrated.completenessError(), steps));
     }

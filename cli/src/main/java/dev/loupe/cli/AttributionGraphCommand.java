@@ -149,7 +149,7 @@ final class AttributionGraphCommand implements Callable<Integer> {
             report.tell(
                     () -> json(model, pruning, labels),
                     paint -> show(paint, model, pruning, labels),
-                    () -> HtmlPage.of("Attribution graph of " + prompt.title(), GraphView.of(pruning, labels))
+                    () -> HtmlPage.of("Attribution graph of “" + prompt.title() + "”", GraphView.of(pruning, labels))
                             .from(options.provenance(model).prompt(PromptOptions.text(model, tokens))));
         }
         return 0;

@@ -51,6 +51,10 @@ final class ConformanceCommand implements Callable<Integer> {
                 new ConformanceRunner.Request(backend, device, report, seed, only),
                 command(),
                 spec.commandLine().getOut());
+        if (result.passed() + result.failed() + result.deviations() == 0) {
+            throw new UsageException("--only '" + only + "' matches no rule and no test; rules are those of"
+                    + " docs/SPEC.md, such as 3.6");
+        }
         spec.commandLine()
                 .getOut()
                 .println(Output.format(

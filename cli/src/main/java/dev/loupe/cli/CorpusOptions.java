@@ -91,13 +91,13 @@ final class CorpusOptions {
     Packing packing() {
         int length = maxLength == null ? 0 : maxLength;
         if (maxLength != null && maxLength < 1) {
-            throw new IllegalArgumentException("--max-length must be 1 or more, got " + maxLength);
+            throw new UsageException("--max-length must be 1 or more, got " + maxLength);
         }
         return switch (pack) {
             case "documents" ->
                 new Packing(Kind.DOCUMENTS, length, prependBos, maxLength == null ? TooLong.REFUSE : TooLong.TRUNCATE);
             case "concatenate" -> new Packing(Kind.CONCATENATE, length, prependBos, TooLong.TRUNCATE);
-            default -> throw new IllegalArgumentException("--pack is documents or concatenate, found '" + pack + "'");
+            default -> throw new UsageException("--pack is documents or concatenate, found '" + pack + "'");
         };
     }
 }

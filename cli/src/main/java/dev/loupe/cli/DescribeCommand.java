@@ -26,13 +26,21 @@ final class DescribeCommand implements Callable<Integer> {
     @Mixin
     private final ModelOptions options = new ModelOptions();
 
+    @Option(names = "--hook-points", description = "List the hook points instead, each with its type and shape.")
+    private boolean hookPoints;
+
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
     @Override
     public Integer call() {
         String name = model == null ? options.model : model;
-        describe(spec, ModelDescription.of(name, options.loadOptions()), json);
+        ModelDescription description = ModelDescription.of(name, options.loadOptions());
+        if (hookPoints) {
+            description.tellHookPoints(spec, json);
+        } else {
+            describe(spec, description, json);
+        }
         return 0;
     }
 

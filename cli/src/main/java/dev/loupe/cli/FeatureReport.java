@@ -203,8 +203,7 @@ record FeatureReport(
         for (int i = 0; i < words.size(); i++) {
             line.append(i == example.at() ? "«" + words.get(i) + "»" : words.get(i));
         }
-        String quoted = Output.quote(line.toString());
-        return quoted.substring(1, quoted.length() - 1);
+        return Output.quote(line.toString());
     }
 
     // The page.
@@ -217,7 +216,7 @@ record FeatureReport(
         }
         views.add(table(shown));
         text.ifPresent(found -> views.add(quality(found.quality())));
-        return HtmlPage.of("Features of " + name + " in " + title, views);
+        return HtmlPage.of("Features of " + name + " in “" + title + "”", views);
     }
 
     private List<View> colored(List<Shown> shown) {

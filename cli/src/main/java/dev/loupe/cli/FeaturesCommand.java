@@ -159,7 +159,7 @@ final class FeaturesCommand implements Callable<Integer> {
     private void checkText() {
         Path file = text;
         if (file != null && !Files.isReadable(file)) {
-            throw new IllegalArgumentException("--text: there is no file '" + file + "' that can be read");
+            throw new UsageException("--text: there is no file '" + file + "' that can be read");
         }
     }
 
@@ -223,7 +223,7 @@ final class FeaturesCommand implements Callable<Integer> {
         List<TokenFeatures> chosen =
                 readings.stream().filter(one -> one.position() == position).toList();
         if (chosen.isEmpty()) {
-            throw new IllegalArgumentException(
+            throw new UsageException(
                     "There is no token at position " + only + "; the prompt has " + tokens.positions() + " positions");
         }
         return chosen;

@@ -73,6 +73,13 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (maxNewTokens < 0) {
+            throw new UsageException("--max-new-tokens must be 0 or more, got " + maxNewTokens);
+        }
+        if (!(temperature >= 0) || topK < 0 || !(topP > 0 && topP <= 1)) {
+            throw new UsageException("--temperature and --top-k must be 0 or more, --top-p above 0 and at most 1; got "
+                    + temperature + ", " + topK + " and " + topP);
+        }
         GenerateOptions how = GenerateOptions.sampling(maxNewTokens, temperature, seed)
                 .withTopK(topK)
                 .withTopP(topP)
@@ -98,6 +105,11 @@ final class GenerateCommand implements Callable<Integer> {
     private void run(HookedTransformer model, Generation generation, boolean live) {
         PrintWriter out = spec.commandLine().getOut();
         int shown = 0;
+        // What can't run fails at the first token: before that nothing is shown, or its error would end the prompt's
+        // line.
+        if (generation.hasNext()) {
+            generation.next();
+        }
         while (true) {
             if (live) {
                 String text = model.toString(generation.tokens().get(0), true);

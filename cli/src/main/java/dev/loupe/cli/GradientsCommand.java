@@ -112,12 +112,13 @@ final class GradientsCommand implements Callable<Integer> {
         String numbers = colon < 0 ? "" : text.substring(colon + 1);
         int wanted = kind.equals("diff") ? 2 : 1;
         if (!kind.equals("diff") && !kind.equals("logit") && !kind.equals("logprob")) {
-            throw new IllegalArgumentException(
+            throw new UsageException(
                     option + " is diff:A,B, logit:A, logprob:A or loss, with token ids; found '" + text + "'");
         }
-        long[] ids = PromptOptions.parse(option, numbers).get(0);
+        long[] ids = PromptOptions.parse(option, kind + (wanted == 1 ? ":5" : ":5,9") + ", with token ids", numbers)
+                .get(0);
         if (ids.length != wanted) {
-            throw new IllegalArgumentException(option + " " + kind + " takes " + wanted + " token id"
+            throw new UsageException(option + " " + kind + " takes " + wanted + " token id"
                     + (wanted == 1 ? "" : "s") + ", as in " + (wanted == 1 ? kind + ":5" : "diff:5,9") + "; found '"
                     + text + "'");
         }

@@ -1,6 +1,5 @@
 package dev.loupe.cli;
 
-import dev.loupe.array.DType;
 import dev.loupe.dictionaries.Dictionaries;
 import dev.loupe.harvest.Harvest;
 import dev.loupe.harvest.HarvestIndex;
@@ -145,7 +144,7 @@ final class HarvestCommand implements Callable<Integer> {
                 .withPacking(corpus.packing())
                 .withPositions(Positions.parse(positions))
                 .withAttention(attention == null ? null : AttentionStatistic.parse(attention))
-                .withDType(DType.parse(writeDType))
+                .withDType(ModelOptions.type("--write-dtype", writeDType))
                 .withDictionaries(dictionaries)
                 .withReducers(reducers)
                 .withSizes(batchTokens, shardTokens);
@@ -197,13 +196,12 @@ final class HarvestCommand implements Callable<Integer> {
             case "parquet" -> ParquetFiles.shards();
             case "none" -> {
                 if (reducers.isEmpty()) {
-                    throw new IllegalArgumentException(
+                    throw new UsageException(
                             "--format none writes no activations, so it goes with --reduce; nothing would be left else");
                 }
                 yield null;
             }
-            default ->
-                throw new IllegalArgumentException("--format is safetensors, parquet or none, found '" + format + "'");
+            default -> throw new UsageException("--format is safetensors, parquet or none, found '" + format + "'");
         };
     }
 

@@ -69,8 +69,14 @@ final class HeadsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (!(threshold >= 0 && threshold <= 1)) {
+            throw new UsageException("--threshold is a share from 0 to 1, got " + threshold);
+        }
+        if (length < 1 || batch < 1) {
+            throw new UsageException("--length and --batch must be 1 or more, got " + length + " and " + batch);
+        }
         try (HookedTransformer model = options.load()) {
-            Tokens tokens = RepeatedTokens.random(model, length, batch, seed);
+            Tokens tokens = UsageException.read("--length", () -> RepeatedTokens.random(model, length, batch, seed));
             try (CachedRun run = model.runWithCache(tokens, HookFilter.glob("*hook_pattern"))) {
                 HeadScores scores = HeadScores.of(run.cache());
                 Map<String, Tensor> byKind = new LinkedHashMap<>();

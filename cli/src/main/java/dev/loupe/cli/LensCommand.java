@@ -43,7 +43,7 @@ final class LensCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         if (top < 2) {
-            throw new IllegalArgumentException("--top must be 2 or more, got " + top);
+            throw new UsageException("--top must be 2 or more, got " + top);
         }
         prompt.read();
         try (HookedTransformer model = options.load()) {
@@ -110,10 +110,16 @@ final class LensCommand implements Callable<Integer> {
         paint.line(line.toString());
 
         paint.heading("What comes next");
+        int width = Math.max(
+                16,
+                found.predictions().stream()
+                        .mapToInt(p -> Output.quote(text(model, p)).length())
+                        .max()
+                        .orElse(0));
         for (Candidate p : found.predictions()) {
             paint.line(Output.format(
                     "  %s %6.2f%%  %s  logit %.3f",
-                    Painter.pad(Output.quote(text(model, p)), 16),
+                    Painter.pad(Output.quote(text(model, p)), width),
                     100 * p.probability(),
                     paint.share(p.probability()),
                     p.logit()));
@@ -135,13 +141,19 @@ final class LensCommand implements Callable<Integer> {
 
     private static void printLens(Painter paint, List<String> words, String answer, LensReading lens) {
         paint.heading("Logit lens: what the model would say after each layer, and how sure it is of " + answer);
+        int width = 14;
+        for (int slice = 0; slice < lens.labels().size(); slice++) {
+            for (String token : lens.topStrTokens(slice, 0, words.size() - 1)) {
+                width = Math.max(width, Output.quote(token).length());
+            }
+        }
         for (int slice = 0; slice < lens.labels().size(); slice++) {
             List<String> best = lens.topStrTokens(slice, 0, words.size() - 1);
             double probability = lens.probabilities().item(slice, 0, -1, 0);
             long rank = (long) lens.ranks().item(slice, 0, -1, 0);
             StringBuilder tokens = new StringBuilder();
             for (String token : best) {
-                tokens.append(Painter.pad(Output.quote(token), 14)).append(' ');
+                tokens.append(Painter.pad(Output.quote(token), width)).append(' ');
             }
             paint.line(Output.format(
                     "  %-15s %s %6.2f%% %s %s",
@@ -158,14 +170,25 @@ final class LensCommand implements Callable<Integer> {
         return slice == 0 ? "embedding" : slice == count - 1 ? "the last layer" : "layer " + (slice - 1);
     }
 
+    private static String looks(HeadFocus focus, List<String> words) {
+        return focus.position() + ":" + Output.quote(words.get(focus.position()));
+    }
+
     private static void printHeads(Painter paint, List<String> words, List<HeadFocus> heads, int perLayer) {
         paint.heading("Attention: the token that each head looks at most from the last one, and its share");
+        int width = Math.max(
+                12,
+                heads.stream()
+                        .mapToInt(focus -> looks(focus, words).length())
+                        .max()
+                        .orElse(0));
         for (int from = 0; from < heads.size(); from += perLayer) {
             StringBuilder line = new StringBuilder("  layer " + Painter.pad(Integer.toString(from / perLayer), 3));
             for (HeadFocus focus : heads.subList(from, from + perLayer)) {
-                String looks = focus.position() + ":" + Output.quote(words.get(focus.position()));
                 line.append(paint.shaded(
-                                Output.format(" H%d %s %.2f ", focus.head(), Painter.pad(looks, 12), focus.weight()),
+                                Output.format(
+                                        " H%d %s %.2f ",
+                                        focus.head(), Painter.pad(looks(focus, words), width), focus.weight()),
                                 focus.weight()))
                         .append(' ');
             }

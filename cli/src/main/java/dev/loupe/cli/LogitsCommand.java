@@ -4,12 +4,14 @@ import dev.loupe.analysis.prediction.NextTokens;
 import dev.loupe.analysis.prediction.NextTokens.Candidate;
 import dev.loupe.analysis.prediction.NextTokens.Place;
 import dev.loupe.array.DType;
+import dev.loupe.model.CachedRun;
 import dev.loupe.model.HookedTransformer;
 import dev.loupe.model.RunRequest;
 import dev.loupe.model.RunResult;
 import dev.loupe.model.Tokens;
 import dev.loupe.tensor.Tensor;
 import java.io.PrintWriter;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -51,7 +53,7 @@ final class LogitsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         if (top < 1) {
-            throw new IllegalArgumentException("--top must be 1 or more, got " + top);
+            throw new UsageException("--top must be 1 or more, got " + top);
         }
         prompt.read();
         try (HookedTransformer model = options.load()) {
@@ -61,6 +63,7 @@ final class LogitsCommand implements Callable<Integer> {
                 List<Place> places = allPositions
                         ? NextTokens.afterEveryToken(logits, tokens, top)
                         : NextTokens.afterEach(logits, tokens, top);
+                requireFinite(model, tokens, places);
                 if (json) {
                     Map<String, Object> object = Output.object(
                             "model", options.model,
@@ -80,6 +83,27 @@ final class LogitsCommand implements Callable<Integer> {
             }
         }
         return 0;
+    }
+
+    /** A logit that is NaN or infinite makes every probability beside it NaN. */
+    private void requireFinite(HookedTransformer model, Tokens tokens, List<Place> places) {
+        if (places.stream()
+                .flatMap(place -> place.candidates().stream())
+                .noneMatch(one -> Double.isNaN(one.probability()))) {
+            return;
+        }
+        String first = "";
+        try (CachedRun run = model.runWithCache(tokens)) {
+            for (Map.Entry<String, Tensor> point : run.cache().items().entrySet()) {
+                if (Arrays.stream(point.getValue().toDoubleArray()).anyMatch(Double::isNaN)) {
+                    first = "; the first hook point with NaN is " + point.getKey();
+                    break;
+                }
+            }
+        }
+        throw new IllegalStateException(
+                "The logits of '" + options.model + "' aren't finite in " + model.dtype() + first
+                        + ". Weights that aren't finite, interventions, or a --dtype with too small a range may be why");
     }
 
     private static Map<String, Object> object(HookedTransformer model, Place place) {

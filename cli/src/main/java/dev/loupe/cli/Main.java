@@ -149,6 +149,9 @@ public final class Main implements Runnable {
     }
 
     private int fail(Throwable failure, CommandLine command) {
+        if (failure instanceof UsageException) {
+            return misused(new ParameterException(command, Failures.message(failure), failure), new String[] {""});
+        }
         PrintWriter err = command.getErr();
         boolean unwanted = failure instanceof StandardOutput.LostException lost && lost.isUnwanted();
         // Who reads no further knows it.

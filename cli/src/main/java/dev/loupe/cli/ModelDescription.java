@@ -7,12 +7,18 @@ import dev.loupe.architecture.LoadOptions;
 import dev.loupe.architecture.TransformerConfig;
 import dev.loupe.array.DType;
 import dev.loupe.graph.Graph;
+import dev.loupe.graph.HookPoint;
+import dev.loupe.graph.TensorType;
 import dev.loupe.plugin.Plugins;
+import java.io.PrintWriter;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
+import picocli.CommandLine.Model.CommandSpec;
 
 /** What a model is, from its config alone: nothing is computed, and no weight is read. */
 final class ModelDescription {
@@ -22,6 +28,7 @@ final class ModelDescription {
     private final String name;
     private final CheckpointLoader.Description found;
     private final long parameters;
+    private final Graph graph;
     private final int hookPoints;
 
     private ModelDescription(String name, CheckpointLoader.Description found, Graph graph) {
@@ -31,6 +38,7 @@ final class ModelDescription {
                 .filter(weight -> !graph.constants().containsKey(weight.getKey()))
                 .mapToLong(weight -> weight.getValue().type().shape().elements())
                 .sum();
+        this.graph = graph;
         this.hookPoints = graph.hooks().size();
     }
 
@@ -114,6 +122,28 @@ final class ModelDescription {
         line(paint, "BOS in front", config.defaultPrependBos() ? "yes, token " + config.bosId() : "no");
         line(paint, "end of text", config.eosIds().isEmpty() ? "none" : "token " + tokens(config));
         line(paint, "hook points", Integer.toString(hookPoints));
+    }
+
+    /** Lists the hook points in the order in which they fire. */
+    void tellHookPoints(CommandSpec spec, boolean json) {
+        PrintWriter out = spec.commandLine().getOut();
+        Map<String, Object> object = new LinkedHashMap<>();
+        int width =
+                graph.hooks().keySet().stream().mapToInt(String::length).max().orElse(0);
+        for (HookPoint point : graph.hookPoints()) {
+            TensorType type =
+                    Objects.requireNonNull(graph.hooks().get(point.name())).type();
+            String shape = Arrays.toString(type.dims());
+            if (json) {
+                object.put(point.name(), Output.object("shape", shape, "optional", point.optional()));
+            } else {
+                out.println(Painter.pad(point.name(), width) + "  " + shape + (point.optional() ? "  optional" : ""));
+            }
+        }
+        if (json) {
+            Output.json(out, Output.object("model", name, "points", object));
+        }
+        out.flush();
     }
 
     private static String tokens(TransformerConfig config) {

@@ -76,6 +76,9 @@ final class ModelOptions {
                             + " They come before those of --intervene.")
     final List<Path> interventionFiles = new ArrayList<>();
 
+    /** Those that weights can have. */
+    private static final List<DType> TYPES = List.of(DType.FLOAT32, DType.FLOAT64, DType.FLOAT16, DType.BFLOAT16);
+
     private Map<String, Boolean> trainedUnder = Map.of();
 
     /** Loads the model as something that is used with it was trained on, unless --no-processing says so anyway. */
@@ -92,20 +95,31 @@ final class ModelOptions {
                     .withCenterUnembed(trainedUnder.getOrDefault("center_unembed", base.centerUnembed()))
                     .withFoldValueBiases(trainedUnder.getOrDefault("fold_value_biases", base.foldValueBiases()));
         }
-        LoadOptions typed = dtype.equals("auto") ? base.withAutoDType() : base.withDType(DType.parse(dtype));
+        LoadOptions typed = dtype.equals("auto") ? base.withAutoDType() : base.withDType(type("--dtype", dtype));
         LoadOptions placed = typed.withDevice(device)
                 .withBackend(backend)
                 .withThreads(threads)
                 .withRevision(revision)
                 .withListener(new TerminalProgress("Loading"));
         if (checkpointIndex != null && checkpointValue != null) {
-            throw new IllegalArgumentException(
+            throw new UsageException(
                     "A checkpoint of the training is named by --checkpoint-index or by --checkpoint-value, not by both");
         }
         if (checkpointIndex != null) {
             return placed.withCheckpointIndex(checkpointIndex);
         }
         return checkpointValue == null ? placed : placed.withCheckpointValue(checkpointValue);
+    }
+
+    /** The type of numbers that a model can be loaded in. */
+    static DType type(String option, String name) {
+        for (DType known : TYPES) {
+            if (known.toString().equalsIgnoreCase(name)) {
+                return known;
+            }
+        }
+        throw new UsageException(option + " is float32, float64, float16"
+                + (option.equals("--dtype") ? ", bfloat16 or auto" : " or bfloat16") + "; found '" + name + "'");
     }
 
     /** The model, its options and the interventions as a job to harvest points. */
@@ -121,7 +135,7 @@ final class ModelOptions {
         text.append(
                 dtype.equals("auto")
                         ? ".withAutoDType()"
-                        : ".withDType(DType." + DType.parse(dtype).name() + ")");
+                        : ".withDType(DType." + type("--dtype", dtype).name() + ")");
         text.append(".withDevice(").append(JShellCommand.literal(device)).append(')');
         if (backend != null) {
             text.append(".withBackend(").append(JShellCommand.literal(backend)).append(')');
@@ -158,7 +172,7 @@ final class ModelOptions {
     List<Intervention> parsed() {
         List<Intervention> all = new ArrayList<>();
         interventionFiles.forEach(file -> all.addAll(Intervention.read(file)));
-        interventions.forEach(text -> all.add(Intervention.parse(text)));
+        interventions.forEach(text -> all.add(UsageException.read("--intervene", () -> Intervention.parse(text))));
         return all;
     }
 

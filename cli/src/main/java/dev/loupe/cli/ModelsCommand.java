@@ -5,6 +5,8 @@ import dev.loupe.architecture.CheckpointLoader;
 import dev.loupe.architecture.LoadOptions;
 import dev.loupe.plugin.Plugins;
 import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -40,10 +42,14 @@ final class ModelsCommand implements Callable<Integer> {
         Plugins.usable(CheckpointLoader.all())
                 .forEach(loader -> loader.bundled().forEach(name -> out.println("  " + name)));
         out.println("On the Hugging Face Hub, by alias:");
+        List<String[]> rows = new ArrayList<>();
         Architectures.all()
                 .forEach(provider -> Architectures.pretrained(provider)
-                        .forEach(known -> out.println(
-                                Output.format("  %-20s %-45s %s", known.alias(), known.repository(), provider.id()))));
+                        .forEach(known -> rows.add(new String[] {known.alias(), known.repository(), provider.id()})));
+        int alias = rows.stream().mapToInt(row -> row[0].length()).max().orElse(0);
+        int repository = rows.stream().mapToInt(row -> row[1].length()).max().orElse(0);
+        rows.forEach(row ->
+                out.println("  " + Painter.pad(row[0], alias) + " " + Painter.pad(row[1], repository) + " " + row[2]));
         out.println(
                 "Any other repository (org/name, --revision for a branch, tag or commit) or directory works, if an");
         out.println("installed architecture accepts its config.json; see 'loupe architectures'. 'loupe describe M'");

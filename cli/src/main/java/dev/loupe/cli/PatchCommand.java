@@ -55,7 +55,7 @@ final class PatchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        Sweep chosen = Sweep.of(sweep);
+        Sweep chosen = UsageException.read("--sweep", () -> Sweep.of(sweep));
         prompts.read();
         try (HookedTransformer model = options.load()) {
             LogitMetric difference = answers.difference(model);

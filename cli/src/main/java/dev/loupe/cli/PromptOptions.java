@@ -68,13 +68,12 @@ final class PromptOptions {
             return;
         }
         if (attentionMask != null) {
-            throw new IllegalArgumentException("--attention-mask goes with --tokens, not with a text");
+            throw new UsageException("--attention-mask goes with --tokens, not with a text");
         }
         String given = prompt != null ? prompt : words.get(0);
         String found = StandardInput.orText(given, command);
         if (found.isEmpty()) {
-            throw new IllegalArgumentException(
-                    "The prompt is empty; give some text, or a BOS token alone with --tokens");
+            throw new UsageException("The prompt is empty; give some text, or a BOS token alone with --tokens");
         }
         text = found;
     }
@@ -113,24 +112,25 @@ final class PromptOptions {
     }
 
     private static Tokens ids(String text, @Nullable String maskText) {
-        List<long[]> rows = parse("--tokens", text);
+        List<long[]> rows = parse("--tokens", "5,6,7;8,9,10", text);
         if (maskText == null) {
             boolean equal = rows.stream().allMatch(row -> row.length == rows.get(0).length);
-            return equal ? Tokens.of(rows.toArray(new long[0][])) : Tokens.pad(rows, 0, true);
+            return UsageException.read(
+                    "--tokens", () -> equal ? Tokens.of(rows.toArray(new long[0][])) : Tokens.pad(rows, 0, true));
         }
-        List<long[]> maskRows = parse("--attention-mask", maskText);
+        List<long[]> maskRows = parse("--attention-mask", "1,1,1;0,1,1", maskText);
         boolean[][] mask = new boolean[maskRows.size()][];
         for (int i = 0; i < mask.length; i++) {
             mask[i] = new boolean[maskRows.get(i).length];
             for (int j = 0; j < mask[i].length; j++) {
                 long value = maskRows.get(i)[j];
                 if (value != 0 && value != 1) {
-                    throw new IllegalArgumentException("--attention-mask holds 0 and 1, found " + value);
+                    throw new UsageException("--attention-mask holds 0 and 1, found " + value);
                 }
                 mask[i][j] = value == 1;
             }
         }
-        return Tokens.of(rows.toArray(new long[0][]), mask);
+        return UsageException.read("--attention-mask", () -> Tokens.of(rows.toArray(new long[0][]), mask));
     }
 
     /** The tokens; rows of different lengths are padded on the left, so that the last position is the last token. */
@@ -173,8 +173,12 @@ final class PromptOptions {
                         : Arrays.stream(given.row(0)).mapToObj(Long::toString).collect(Collectors.joining(", ")));
     }
 
-    /** Rows of whole numbers. */
-    static List<long[]> parse(String option, String text) {
+    /**
+     * Rows of whole numbers.
+     *
+     * @param form what the option should look like
+     */
+    static List<long[]> parse(String option, String form, String text) {
         List<long[]> rows = new ArrayList<>();
         for (String row : text.split(";", -1)) {
             String[] parts = row.isBlank() ? new String[0] : row.split(",", -1);
@@ -183,8 +187,8 @@ final class PromptOptions {
                 try {
                     numbers[i] = Long.parseLong(parts[i].strip());
                 } catch (NumberFormatException e) {
-                    throw new IllegalArgumentException(
-                            option + " should look like 5,6,7;8,9,10; '" + parts[i] + "' is no whole number", e);
+                    throw new UsageException(option + " should look like " + form + "; '" + parts[i] + "' in '" + text
+                            + "' is no whole number");
                 }
             }
             rows.add(numbers);

@@ -61,8 +61,11 @@ final class SteerCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (maxNewTokens < 0) {
+            throw new UsageException("--max-new-tokens must be 0 or more, got " + maxNewTokens);
+        }
         if (positive.equals(negative)) {
-            throw new IllegalArgumentException(
+            throw new UsageException(
                     "--positive and --negative are the same text: there is nothing between them to steer by");
         }
         prompt.read();

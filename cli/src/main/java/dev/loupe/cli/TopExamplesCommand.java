@@ -225,7 +225,7 @@ final class TopExamplesCommand implements Callable<Integer> {
             if (context[i] >= 0) {
                 String quoted = Output.token(model, context[i]);
                 String bare = quoted.startsWith("\"") ? quoted.substring(1, quoted.length() - 1) : quoted;
-                text.append(i == Examples.BEFORE ? "[[" + bare + "]]" : bare);
+                text.append(i == Examples.BEFORE ? "«" + bare + "»" : bare);
             }
         }
         return text.toString();

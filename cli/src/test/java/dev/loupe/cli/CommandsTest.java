@@ -98,6 +98,28 @@ final class CommandsTest {
         assertThat(paint.bar(-2, 2)).startsWith("█".repeat(20)).endsWith("│" + " ".repeat(20));
     }
 
+    @Test
+    void hookPointsAreListedWithTheirShapesWithoutWeights() {
+        assertThat(Cli.run("describe", "toy-gpt2", "--hook-points").out().lines())
+                .anyMatch(line -> line.matches("blocks.0.hook_resid_pre +\\[batch, pos, 128]"))
+                .anyMatch(line -> line.startsWith("blocks.3.attn.hook_result") && line.endsWith("optional"));
+    }
+
+    @Test
+    void nothingIsShownOfAGenerationThatCannotRun() {
+        Cli cli = Cli.run("generate", "a", "--intervene", "resid_post 1 += no-such-file.safetensors:v");
+        assertThat(cli.exitCode()).isNotZero();
+        assertThat(cli.out()).isEmpty();
+    }
+
+    @Test
+    void logitsThatAreNotFiniteAreAnErrorThatSaysWhereTheyBegan() {
+        Cli cli = Cli.run("logits", "a", "--intervene", "resid_mid 2 *= nan");
+        assertThat(cli.exitCode()).isEqualTo(1);
+        assertThat(cli.out()).isEmpty();
+        assertThat(cli.err()).contains("aren't finite", "first hook point with NaN is blocks.2.hook_resid_mid");
+    }
+
     /** Of this prompt the lesser parts are more, together, than the largest one. */
     @Test
     void theLensScalesItsBarsToTheLargestThatIsShown() {
@@ -434,14 +456,14 @@ final class CommandsTest {
 
     @Test
     void errorsAreOneOrTwoLinesAndTheExitCodeTellsTheKind(@TempDir Path folder) throws IOException {
-        assertFailure(1, "is empty", "logits", "--prompt", "");
+        assertFailure(2, "is empty", "logits", "--prompt", "");
         assertFailure(1, "out of range", "logits", "--tokens", "5,99999");
         assertFailure(1, "context is too long", "generate", "--prompt", "a", "--max-new-tokens", "500");
-        assertFailure(1, "no whole number", "logits", "--tokens", "5;x");
+        assertFailure(2, "no whole number", "logits", "--tokens", "5;x");
         assertFailure(1, "toy-gpt2", "logits", "--model", "toy-gtp2", "--prompt", "a");
         assertFailure(1, "There is no backend 'nope'", "logits", "--prompt", "a", "--backend", "nope");
         assertFailure(1, "no tokenizer", "logits", "--model", GPT2, "--prompt", "a");
-        assertFailure(1, "float33", "logits", "--prompt", "a", "--dtype", "float33");
+        assertFailure(2, "float33", "logits", "--prompt", "a", "--dtype", "float33");
         assertFailure(
                 1,
                 "hook_resid_post",
@@ -452,6 +474,30 @@ final class CommandsTest {
                 folder.resolve("x").toString(),
                 "--names",
                 "hook_resid_pots");
+        assertFailure(2, "--top", "logits", "a", "--top", "-3");
+        assertFailure(2, "float16, bfloat16 or auto; found 'int64'", "logits", "a", "--dtype", "int64");
+        assertFailure(2, "'' in '5,,6'", "logits", "--tokens", "5,,6");
+        assertFailure(2, "--max-new-tokens must be", "generate", "a", "--max-new-tokens", "-5");
+        assertFailure(2, "--threshold is a share", "heads", "--threshold", "7");
+        assertFailure(2, "--length: 2 times 9999", "heads", "--length", "9999");
+        assertFailure(
+                2,
+                "--sweep: ",
+                "patch",
+                "--clean",
+                "a",
+                "--corrupt",
+                "b",
+                "--answer",
+                "c",
+                "--wrong",
+                "d",
+                "--sweep",
+                "foo");
+        String out = folder.resolve("x").toString();
+        assertFailure(2, "logprob:A or loss", "gradients", "a", "--of", "bogus", "--out", out);
+        assertFailure(2, "diff:5,9, with token ids", "gradients", "a", "--of", "diff: Mary, John", "--out", out);
+        assertFailure(2, "matches no rule", "conformance", "--backend", "reference", "--only", "99.9", "--report", out);
         assertFailure(2, "--prompt", "logits");
         assertFailure(2, "Unknown option", "logits", "--prompt", "a", "--frobnicate");
         assertFailure(2, "Say what to do");

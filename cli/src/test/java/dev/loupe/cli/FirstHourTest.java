@@ -57,7 +57,7 @@ class FirstHourTest {
     void headsSaysWhatWasFoundAndWhatWasNot() {
         Cli found = Cli.run("heads");
         assertThat(found.out()).contains("toy-llama", "induction heads: L1H", "score of each head");
-        Cli nothing = Cli.run("heads", "--threshold", "1.01");
+        Cli nothing = Cli.run("heads", "--threshold", "1");
         assertThat(nothing.out()).contains("No induction head", "most gives L1H");
         JsonNode ranking = Cli.run("heads", "--json").json().get("ranking").get("induction");
         assertThat(ranking.get(0).get("layer").asInt()).isEqualTo(1);

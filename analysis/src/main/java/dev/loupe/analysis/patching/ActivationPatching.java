@@ -55,6 +55,12 @@ public final class ActivationPatching {
         this.progress = progress;
     }
 
+    @Override
+    public String toString() {
+        return "ActivationPatching of '" + model.config().modelName() + "' into " + corrupted.batch() + " sequences of "
+                + corrupted.positions() + " tokens, by " + metric;
+    }
+
     /**
      * Patching into runs on corrupted tokens.
      *

@@ -51,6 +51,11 @@ public interface LogitMetric {
             public Optional<int[]> positions() {
                 return Optional.of(copy.clone());
             }
+
+            @Override
+            public String toString() {
+                return "a number of the logits at positions " + Arrays.toString(copy);
+            }
         };
     }
 
@@ -78,6 +83,11 @@ public interface LogitMetric {
                 Arrays.fill(answers, answer);
                 Arrays.fill(wrongs, wrong);
                 return tokens.hasPadding() ? logitDifference(tokens, answers, wrongs) : this;
+            }
+
+            @Override
+            public String toString() {
+                return "logit of token " + answer + " minus that of " + wrong;
             }
         };
     }
@@ -162,6 +172,11 @@ public interface LogitMetric {
             public LogitMetric on(Tokens tokens) {
                 LogitMetric there = raw.on(tokens);
                 return there == raw ? this : there.normalized(corrupted, clean, noise);
+            }
+
+            @Override
+            public String toString() {
+                return raw + ", from " + corrupted + " as 0 to " + clean + " as 1";
             }
         };
     }

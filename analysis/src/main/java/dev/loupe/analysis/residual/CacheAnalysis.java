@@ -51,6 +51,11 @@ public final class CacheAnalysis {
         return new CacheAnalysis(cache);
     }
 
+    @Override
+    public String toString() {
+        return "CacheAnalysis of " + cache.size() + " activations of '" + config.modelName() + "'";
+    }
+
     /** The cache. */
     public ActivationCache cache() {
         return cache;

@@ -8,6 +8,7 @@ import dev.loupe.tensor.Tensor;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.apiguardian.api.API;
 
@@ -77,6 +78,19 @@ public final class LensReading {
             throw new IllegalStateException("No tokens were watched; choose some with LogitLens.watch(…)");
         }
         return ofWatched.get(index);
+    }
+
+    /** A line for each slice: what the first sequence's last position would say. */
+    @Override
+    public String toString() {
+        StringBuilder text = new StringBuilder("LensReading of " + topTokens.size(1) + " sequences, "
+                + topTokens.size(2) + " positions; the best tokens at the last position of the first sequence:");
+        for (int slice = 0; slice < labels.size(); slice++) {
+            text.append(System.lineSeparator())
+                    .append(String.format(Locale.ROOT, "%-12s ", labels.get(slice)))
+                    .append(topStrTokens(slice, 0, -1));
+        }
+        return text.toString();
     }
 
     /** The best tokens at one place, as text, the best first; as {@code #17} without a tokenizer. */

@@ -140,6 +140,9 @@ class CacheAnalysisTest {
                 analysis.logitAttrs(analysis.decomposeResid(options), Targets.perRow(7)),
                 whole.logitAttrs(whole.decomposeResid(options), Targets.id(7)).select(1, 1));
         LensReading lens = LogitLens.of(one).topK(2).read();
+        // As a shell shows it.
+        assertThat(lens.toString()).startsWith("LensReading of 1 sequences").contains("final_post");
+        assertThat(CacheAnalysis.of(one).toString()).startsWith("CacheAnalysis of " + one.size() + " activations");
         assertThat(lens.topTokens().shape().toArray()).containsExactly(4, 1, 13, 2);
     }
 

@@ -229,6 +229,6 @@ public final class Session {
 
     /** {@code theIdIsWellFormed} as {@code the id is well formed}. */
     public static String words(String camelCase) {
-        return camelCase.replaceAll("([A-Z]|\\d+)", " $1").toLowerCase(Locale.ROOT);
+        return camelCase.replaceAll("([A-Z]|\\d+)", " $1").strip().toLowerCase(Locale.ROOT);
     }
 }

@@ -121,7 +121,18 @@ public final class ArchitectureRules {
                         .isEqualTo(weight.type().shape().toArray());
             }
         }
-        assertThat(given).as("weights that the mapping gives").containsExactlyElementsOf(wanted);
+        assertThat(without(wanted, given))
+                .as("weights of the graph without a rule")
+                .isEmpty();
+        assertThat(without(given, wanted))
+                .as("weights that have a rule and aren't in the graph")
+                .isEmpty();
+    }
+
+    private static Set<String> without(Set<String> names, Set<String> others) {
+        Set<String> left = new TreeSet<>(names);
+        left.removeAll(others);
+        return left;
     }
 
     @Rule("7.4")
