@@ -2,6 +2,9 @@ package dev.loupe.architectures.checkpoint;
 
 import dev.loupe.array.HostTensor;
 import java.nio.ByteBuffer;
+import java.nio.IntBuffer;
+import java.nio.LongBuffer;
+import java.nio.ShortBuffer;
 
 /**
  * Some rows of a stored matrix, on their way to being columns. In tiles that stay in the nearest cache, which strides
@@ -56,11 +59,20 @@ abstract sealed class TransposedBand {
      */
     void writeTo(HostTensor result, int first, int width) {
         int kept = (int) Math.min(columns, result.shape().size(0));
+        // A buffer for every column would be garbage several times the size of the model.
+        boolean inOnePart = result.parts().size() == 1;
+        if (inOnePart) {
+            into(result.parts().get(0));
+        }
         for (int column = 0; column < kept; column += TILE) {
             int count = Math.min(TILE, kept - column);
             turn(column, count);
             for (int i = 0; i < count; i++) {
-                write(i, result.from((long) (column + i) * width + first));
+                long at = (long) (column + i) * width + first;
+                if (!inOnePart) {
+                    into(result.from(at));
+                }
+                write(i, inOnePart ? (int) at : 0);
             }
         }
     }
@@ -68,8 +80,11 @@ abstract sealed class TransposedBand {
     /** Fills the tile, column by column, from one on. */
     abstract void turn(int column, int count);
 
-    /** Writes a column of the tile. */
-    abstract void write(int column, ByteBuffer to);
+    /** Says where columns are written. */
+    abstract void into(ByteBuffer to);
+
+    /** Writes a column of the tile, from an element on. */
+    abstract void write(int column, int at);
 
     int band() {
         return band;
@@ -82,6 +97,7 @@ abstract sealed class TransposedBand {
     private static final class Shorts extends TransposedBand {
         private short[] stored = {};
         private short[] tile = {};
+        private ShortBuffer target = ShortBuffer.allocate(0);
 
         @Override
         void read(ByteBuffer from, int count, int tileSize) {
@@ -102,14 +118,20 @@ abstract sealed class TransposedBand {
         }
 
         @Override
-        void write(int column, ByteBuffer to) {
-            to.asShortBuffer().put(tile, column * band(), band());
+        void into(ByteBuffer to) {
+            target = to.asShortBuffer();
+        }
+
+        @Override
+        void write(int column, int at) {
+            target.put(at, tile, column * band(), band());
         }
     }
 
     private static final class Ints extends TransposedBand {
         private int[] stored = {};
         private int[] tile = {};
+        private IntBuffer target = IntBuffer.allocate(0);
 
         @Override
         void read(ByteBuffer from, int count, int tileSize) {
@@ -130,14 +152,20 @@ abstract sealed class TransposedBand {
         }
 
         @Override
-        void write(int column, ByteBuffer to) {
-            to.asIntBuffer().put(tile, column * band(), band());
+        void into(ByteBuffer to) {
+            target = to.asIntBuffer();
+        }
+
+        @Override
+        void write(int column, int at) {
+            target.put(at, tile, column * band(), band());
         }
     }
 
     private static final class Longs extends TransposedBand {
         private long[] stored = {};
         private long[] tile = {};
+        private LongBuffer target = LongBuffer.allocate(0);
 
         @Override
         void read(ByteBuffer from, int count, int tileSize) {
@@ -158,8 +186,13 @@ abstract sealed class TransposedBand {
         }
 
         @Override
-        void write(int column, ByteBuffer to) {
-            to.asLongBuffer().put(tile, column * band(), band());
+        void into(ByteBuffer to) {
+            target = to.asLongBuffer();
+        }
+
+        @Override
+        void write(int column, int at) {
+            target.put(at, tile, column * band(), band());
         }
     }
 }
