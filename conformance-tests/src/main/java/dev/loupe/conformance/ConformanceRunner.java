@@ -2,6 +2,9 @@ package dev.loupe.conformance;
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
+import dev.loupe.backend.BackendOptions;
+import dev.loupe.backend.BackendProvider;
+import dev.loupe.backend.BackendUnavailableException;
 import dev.loupe.conformance.kit.Session;
 import dev.loupe.conformance.report.Causes;
 import java.io.PrintWriter;
@@ -62,6 +65,7 @@ public final class ConformanceRunner {
      *
      * @param out where failures are printed as they happen, and a line for each section
      * @throws IllegalArgumentException if there is no such backend; lists those that there are
+     * @throws BackendUnavailableException if it can't use the device; says why
      */
     public static Result run(Request request, PrintWriter out) {
         return run(request, "", out);
@@ -73,12 +77,21 @@ public final class ConformanceRunner {
      * @param command how the tool was called, all but what selects tests and the seed
      */
     public static Result run(Request request, String command, PrintWriter out) {
-        String id = NamedBackendConformance.find(request.backend()).id();
+        BackendProvider provider = NamedBackendConformance.find(request.backend());
+        requireDevice(provider, request.device());
+        String id = provider.id();
         return run(
                 NamedBackendConformance.class,
                 request,
                 out,
                 Map.of(KitSettings.BACKEND, id, KitSettings.COMMAND, command));
+    }
+
+    // Where the device isn't there, hundreds of tests would fail, and none would say so first.
+    private static void requireDevice(BackendProvider provider, String device) {
+        if (!device.equals(BackendOptions.DEFAULT.device())) {
+            provider.open(BackendOptions.DEFAULT.withDevice(device)).close();
+        }
     }
 
     private static Result run(Class<?> kit, Request request, PrintWriter out, Map<String, String> more) {
@@ -136,7 +149,7 @@ public final class ConformanceRunner {
             return result.conforms() ? 0 : 1;
         } catch (ClassNotFoundException e) {
             out.println("There is no class " + e.getMessage() + " on the class path");
-        } catch (IllegalArgumentException e) {
+        } catch (IllegalArgumentException | BackendUnavailableException e) {
             out.println(e.getMessage());
         }
         return 2;

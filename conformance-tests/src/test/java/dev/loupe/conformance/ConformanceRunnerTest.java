@@ -86,6 +86,14 @@ class ConformanceRunnerTest {
                 .hasMessageContaining("'reference' is available");
     }
 
+    @Test
+    void aDeviceThatIsNotThereIsToldInsteadOfTried() {
+        String[] arguments = {"--backend", "reference", "--device", "cuda", "--report", reports.toString()};
+        assertThat(ConformanceRunner.run(arguments, new PrintWriter(printed, true)))
+                .isEqualTo(2);
+        assertThat(printed.toString()).contains("cuda").doesNotContain("failed");
+    }
+
     @AfterEach
     void cureTheMutant() {
         MutantProvider.inflict(Fault.NONE);
