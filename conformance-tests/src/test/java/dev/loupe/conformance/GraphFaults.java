@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** Faults of prepared graphs, and of what happens between two of them. */
 final class GraphFaults {
@@ -261,12 +262,18 @@ final class GraphFaults {
         List<TensorHandle> execute(Op op, List<TensorHandle> inputs, Supplier<List<TensorHandle>> sound) {
             List<TensorHandle> results = sound.get();
             if (op instanceof Op.Binary && inputs.get(0) instanceof MutantHandle first) {
-                HostTensor original = first.fromGraph ? first.data() : before.get(first);
-                if (original != null) {
-                    before.put(MutantHandle.of(results.get(0)), original);
-                }
+                remember(results.get(0), first.fromGraph ? first.data() : before.get(first));
+            } else if (op instanceof Op.Reshape && inputs.get(0) instanceof MutantHandle same) {
+                // What is handed out is a tensor of its own, over the same numbers.
+                remember(results.get(0), before.get(same));
             }
             return results;
+        }
+
+        private void remember(TensorHandle result, @Nullable HostTensor original) {
+            if (original != null) {
+                before.put(MutantHandle.of(result), original);
+            }
         }
 
         @Override
