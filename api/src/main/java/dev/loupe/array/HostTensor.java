@@ -363,16 +363,18 @@ public record HostTensor(DType dtype, Shape shape, List<ByteBuffer> parts) {
     /** The elements as doubles, in row-major order. */
     public double[] toDoubleArray() {
         double[] result = array(double[]::new);
-        int at = 0;
-        for (ByteBuffer part : dtype == DType.FLOAT32 ? parts : List.<ByteBuffer>of()) {
-            FloatBuffer floats = part.asFloatBuffer();
-            for (int i = 0; i < floats.capacity(); i++) {
-                result[at + i] = floats.get(i);
+        if (dtype == DType.FLOAT32) {
+            int at = 0;
+            for (ByteBuffer part : parts) {
+                FloatBuffer floats = part.asFloatBuffer();
+                for (int i = 0; i < floats.capacity(); i++) {
+                    result[at++] = floats.get(i);
+                }
             }
-            at += floats.capacity();
-        }
-        for (int i = at; i < result.length; i++) {
-            result[i] = getDouble(i);
+        } else {
+            for (int i = 0; i < result.length; i++) {
+                result[i] = getDouble(i);
+            }
         }
         return result;
     }

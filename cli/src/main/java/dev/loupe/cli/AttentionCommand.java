@@ -96,10 +96,7 @@ final class AttentionCommand implements Callable<Integer> {
 
     /** How wide the widest word is in quotation marks. */
     private static int width(List<String> words) {
-        return words.stream()
-                .mapToInt(word -> Output.quote(word).length())
-                .max()
-                .orElse(0);
+        return Painter.width(0, words.stream().map(Output::quote));
     }
 
     private static void print(

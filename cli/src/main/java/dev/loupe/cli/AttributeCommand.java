@@ -19,6 +19,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -220,11 +222,11 @@ final class AttributeCommand implements Callable<Integer> {
                 .values("score", integrated.scores().select(0, 0).toDoubleArray())
                 .build());
         double[] scores = integrated.scores().toDoubleArray();
-        int width = 14;
-        for (int i = 0; i < scores.length; i++) {
-            width = Math.max(width, Output.token(model, other.id(0, i)).length());
-            width = Math.max(width, Output.token(model, right.id(0, i)).length());
-        }
+        int width = Painter.width(
+                14,
+                IntStream.range(0, scores.length)
+                        .boxed()
+                        .flatMap(i -> Stream.of(other, right).map(tokens -> Output.token(model, tokens.id(0, i)))));
         for (int i = 0; i < scores.length; i++) {
             lines.add(Output.format(
                     "  %2d  %s -> %s %9.4f",

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -110,12 +111,7 @@ final class LensCommand implements Callable<Integer> {
         paint.line(line.toString());
 
         paint.heading("What comes next");
-        int width = Math.max(
-                16,
-                found.predictions().stream()
-                        .mapToInt(p -> Output.quote(text(model, p)).length())
-                        .max()
-                        .orElse(0));
+        int width = Painter.width(16, found.predictions().stream().map(p -> Output.quote(text(model, p))));
         for (Candidate p : found.predictions()) {
             paint.line(Output.format(
                     "  %s %6.2f%%  %s  logit %.3f",
@@ -141,12 +137,12 @@ final class LensCommand implements Callable<Integer> {
 
     private static void printLens(Painter paint, List<String> words, String answer, LensReading lens) {
         paint.heading("Logit lens: what the model would say after each layer, and how sure it is of " + answer);
-        int width = 14;
-        for (int slice = 0; slice < lens.labels().size(); slice++) {
-            for (String token : lens.topStrTokens(slice, 0, words.size() - 1)) {
-                width = Math.max(width, Output.quote(token).length());
-            }
-        }
+        int width = Painter.width(
+                14,
+                IntStream.range(0, lens.labels().size())
+                        .boxed()
+                        .flatMap(slice -> lens.topStrTokens(slice, 0, words.size() - 1).stream())
+                        .map(Output::quote));
         for (int slice = 0; slice < lens.labels().size(); slice++) {
             List<String> best = lens.topStrTokens(slice, 0, words.size() - 1);
             double probability = lens.probabilities().item(slice, 0, -1, 0);
@@ -176,12 +172,7 @@ final class LensCommand implements Callable<Integer> {
 
     private static void printHeads(Painter paint, List<String> words, List<HeadFocus> heads, int perLayer) {
         paint.heading("Attention: the token that each head looks at most from the last one, and its share");
-        int width = Math.max(
-                12,
-                heads.stream()
-                        .mapToInt(focus -> looks(focus, words).length())
-                        .max()
-                        .orElse(0));
+        int width = Painter.width(12, heads.stream().map(focus -> looks(focus, words)));
         for (int from = 0; from < heads.size(); from += perLayer) {
             StringBuilder line = new StringBuilder("  layer " + Painter.pad(Integer.toString(from / perLayer), 3));
             for (HeadFocus focus : heads.subList(from, from + perLayer)) {

@@ -128,8 +128,7 @@ final class ModelDescription {
     void tellHookPoints(CommandSpec spec, boolean json) {
         PrintWriter out = spec.commandLine().getOut();
         Map<String, Object> object = new LinkedHashMap<>();
-        int width =
-                graph.hooks().keySet().stream().mapToInt(String::length).max().orElse(0);
+        int width = Painter.width(0, graph.hooks().keySet().stream());
         for (HookPoint point : graph.hookPoints()) {
             TensorType type =
                     Objects.requireNonNull(graph.hooks().get(point.name())).type();

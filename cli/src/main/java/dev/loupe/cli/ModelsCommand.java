@@ -46,8 +46,8 @@ final class ModelsCommand implements Callable<Integer> {
         Architectures.all()
                 .forEach(provider -> Architectures.pretrained(provider)
                         .forEach(known -> rows.add(new String[] {known.alias(), known.repository(), provider.id()})));
-        int alias = rows.stream().mapToInt(row -> row[0].length()).max().orElse(0);
-        int repository = rows.stream().mapToInt(row -> row[1].length()).max().orElse(0);
+        int alias = Painter.width(0, rows.stream().map(row -> row[0]));
+        int repository = Painter.width(0, rows.stream().map(row -> row[1]));
         rows.forEach(row ->
                 out.println("  " + Painter.pad(row[0], alias) + " " + Painter.pad(row[1], repository) + " " + row[2]));
         out.println(

@@ -1,6 +1,7 @@
 package dev.loupe.cli;
 
 import java.io.PrintWriter;
+import java.util.stream.Stream;
 import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -75,6 +76,11 @@ final class Painter {
 
     private String paint(String code, String text) {
         return colours ? "\u001b[" + code + "m" + text + RESET : text;
+    }
+
+    /** The width of a column, as {@link #pad} counts: of its longest text, but not below some width. */
+    static int width(int least, Stream<String> texts) {
+        return texts.mapToInt(text -> text.codePointCount(0, text.length())).reduce(least, Math::max);
     }
 
     /** Pads to a width counted in characters that show. */

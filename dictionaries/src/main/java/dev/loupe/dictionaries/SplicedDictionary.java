@@ -103,7 +103,8 @@ public record SplicedDictionary(Dictionary dictionary, boolean errorTerm, boolea
     private void checkName(HookedTransformer model) {
         String trainedOn = config().model();
         String name = model.config().modelName();
-        if (trainedOn != null && new WellKnownModels().differ(trainedOn, name)) {
+        // Names that are the same need no look at what is installed.
+        if (trainedOn != null && !trainedOn.equals(name) && new WellKnownModels().differ(trainedOn, name)) {
             throw new IllegalArgumentException(dictionary + " was trained on activations of '" + trainedOn
                     + "', and what its features mean there says nothing about '" + name + "'. Load that model, or take"
                     + " spliced().forAnyOptions() (--any-options) if you know what they mean here");

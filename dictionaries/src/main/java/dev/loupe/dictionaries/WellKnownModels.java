@@ -19,7 +19,7 @@ final class WellKnownModels {
             loader.bundled().forEach(name -> repositories.put(lower(name), lower(name)));
         }
         for (ArchitectureProvider architecture : Architectures.all()) {
-            for (PretrainedModel model : architecture.pretrained()) {
+            for (PretrainedModel model : Architectures.pretrained(architecture)) {
                 String repository = lower(model.repository());
                 repositories.put(lower(model.alias()), repository);
                 repositories.put(repository, repository);

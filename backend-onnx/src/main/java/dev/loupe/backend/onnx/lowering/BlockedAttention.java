@@ -55,8 +55,8 @@ public final class BlockedAttention implements Rewriting {
         if (!(softmax.op() instanceof Op.Softmax) || !isAlongKeys(softmax)) {
             return;
         }
-        Segment.Step where = soleMaker(softmax.inputs().get(0), Op.Where.class);
-        Segment.Step mul = where == null ? null : soleMaker(where.inputs().get(1), Op.Binary.class);
+        Segment.Step where = flow.soleMaker(softmax.inputs().get(0), Op.Where.class);
+        Segment.Step mul = where == null ? null : flow.soleMaker(where.inputs().get(1), Op.Binary.class);
         if (where == null
                 || mul == null
                 || !Double.valueOf(Double.NEGATIVE_INFINITY)
@@ -65,9 +65,9 @@ public final class BlockedAttention implements Rewriting {
             return;
         }
         Double scale = flow.scalar(mul.inputs().get(1));
-        Segment.Step merge = soleMaker(mul.inputs().get(0), Op.MergeAxes.class);
-        Segment.Step product =
-                soleMaker(merge == null ? mul.inputs().get(0) : merge.inputs().get(0), Op.MatMul.class);
+        Segment.Step merge = flow.soleMaker(mul.inputs().get(0), Op.MergeAxes.class);
+        Segment.Step product = flow.soleMaker(
+                merge == null ? mul.inputs().get(0) : merge.inputs().get(0), Op.MatMul.class);
         Segment.Step split = soleReader(softmax.outputs().get(0), Op.SplitAxis.class);
         Segment.Step sum =
                 soleReader((split == null ? softmax : split).outputs().get(0), Op.MatMul.class);
@@ -115,11 +115,6 @@ public final class BlockedAttention implements Rewriting {
 
     private TensorType type(int slot) {
         return segment.types().get(slot);
-    }
-
-    private Segment.@Nullable Step soleMaker(int slot, Class<? extends Op> kind) {
-        Segment.Step maker = flow.maker(slot);
-        return maker != null && flow.soleReader(slot) != null && kind.isInstance(maker.op()) ? maker : null;
     }
 
     private Segment.@Nullable Step soleReader(int slot, Class<? extends Op> kind) {

@@ -42,6 +42,12 @@ final class Flow {
         return outputs.contains(slot) || all.size() != 1 ? null : all.get(0);
     }
 
+    /** The step of a kind that makes a slot for one reader alone; null if there is no such step. */
+    Segment.@Nullable Step soleMaker(int slot, Class<? extends Op> kind) {
+        Segment.Step maker = makers.get(slot);
+        return maker != null && soleReader(slot) != null && kind.isInstance(maker.op()) ? maker : null;
+    }
+
     /** The number that a slot holds; null if it is no constant of rank 0. */
     @Nullable
     Double scalar(int slot) {

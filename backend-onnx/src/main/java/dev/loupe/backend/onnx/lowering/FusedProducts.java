@@ -49,13 +49,11 @@ public final class FusedProducts implements Rewriting {
             return;
         }
         int right = product.inputs().get(1);
-        Segment.Step turned = flow.maker(right);
-        if (turned == null
-                || !(turned.op() instanceof Op.Transpose transpose)
-                || !product.equals(flow.soleReader(right))) {
+        Segment.Step turned = flow.soleMaker(right, Op.Transpose.class);
+        if (turned == null) {
             return;
         }
-        List<Integer> permutation = new ArrayList<>(transpose.permutation());
+        List<Integer> permutation = new ArrayList<>(((Op.Transpose) turned.op()).permutation());
         int rank = permutation.size();
         Collections.swap(permutation, rank - 1, rank - 2);
         if (permutation.get(rank - 1) != rank - 1) {

@@ -55,9 +55,12 @@ public final class OneQueryProducts implements Rewriting {
             return;
         }
         TensorType query = type(product.inputs().get(0));
-        Segment.Step unsqueezed = query.rank() == 5 ? soleMaker(product, Op.SplitAxis.class) : null;
-        Segment.Step turned = soleMaker(query.rank() == 5 ? unsqueezed : product, Op.Transpose.class);
-        if (turned == null || query.dtype() != DType.FLOAT32) {
+        int right = product.inputs().get(1);
+        boolean grouped = query.rank() == 5;
+        Segment.Step unsqueezed = grouped ? flow.soleMaker(right, Op.SplitAxis.class) : null;
+        Segment.Step turned =
+                flow.soleMaker(unsqueezed == null ? right : unsqueezed.inputs().get(0), Op.Transpose.class);
+        if (turned == null || grouped != (unsqueezed != null) || query.dtype() != DType.FLOAT32) {
             return;
         }
         List<Integer> permutation = ((Op.Transpose) turned.op()).permutation();
@@ -97,16 +100,6 @@ public final class OneQueryProducts implements Rewriting {
                 && wide.dim(2).isFixed()
                 && wide.dim(2).value() == 1
                 && query.dim(2).isFixed();
-    }
-
-    /** What makes the right one of a product's operands, or the only operand, if nobody else reads that. */
-    private Segment.@Nullable Step soleMaker(Segment.@Nullable Step reader, Class<? extends Op> kind) {
-        if (reader == null) {
-            return null;
-        }
-        int slot = reader.inputs().get(reader.inputs().size() - 1);
-        Segment.Step maker = flow.maker(slot);
-        return maker != null && reader.equals(flow.soleReader(slot)) && kind.isInstance(maker.op()) ? maker : null;
     }
 
     private TensorType type(int slot) {

@@ -140,7 +140,7 @@ public final class OnnxSession implements AutoCloseable {
     }
 
     // A session's arena keeps the most that it ever needed, and a model is many sessions: after a run with large
-    // tensors
+    // results
     // it is emptied. Where they are small, memory that is at hand is worth more.
     private void run(Map<String, OnnxTensor> from, Map<String, OnnxTensor> to, long resultBytes) throws OrtException {
         if (onGpu || resultBytes < LARGE_RESULTS) {

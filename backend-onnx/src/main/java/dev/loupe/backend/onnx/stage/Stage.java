@@ -15,44 +15,31 @@ public sealed interface Stage {
     /** Slots that other stages, or whoever asked for the run, may read. */
     List<Integer> outputs();
 
-    /** A change of sizes, made without touching the numbers. */
-    record View(Segment.Step step) implements Stage {
+    /** One step by itself. */
+    sealed interface OfOneStep extends Stage {
+
+        /** The step. */
+        Segment.Step step();
+
         @Override
-        public List<Integer> inputs() {
-            return step.inputs();
+        default List<Integer> inputs() {
+            return step().inputs();
         }
 
         @Override
-        public List<Integer> outputs() {
-            return step.outputs();
+        default List<Integer> outputs() {
+            return step().outputs();
         }
     }
+
+    /** A change of sizes, made without touching the numbers. */
+    record View(Segment.Step step) implements OfOneStep {}
 
     /** An operation that is computed in Java, because the runtime computes something else. */
-    record Host(Segment.Step step) implements Stage {
-        @Override
-        public List<Integer> inputs() {
-            return step.inputs();
-        }
-
-        @Override
-        public List<Integer> outputs() {
-            return step.outputs();
-        }
-    }
+    record Host(Segment.Step step) implements OfOneStep {}
 
     /** More is put after something that is given to the segment, such as the keys of earlier positions. */
-    record Append(Segment.Step step) implements Stage {
-        @Override
-        public List<Integer> inputs() {
-            return step.inputs();
-        }
-
-        @Override
-        public List<Integer> outputs() {
-            return step.outputs();
-        }
-    }
+    record Append(Segment.Step step) implements OfOneStep {}
 
     /**
      * A product with a weight, {@code x·W} or {@code x·W + b}, as a session of its own: it holds the one copy of
@@ -60,17 +47,12 @@ public sealed interface Stage {
      *
      * @param weight the slot of W as it is stored: what the step reads, or what is widened for it
      */
-    record Product(Segment.Step step, int weight) implements Stage {
+    record Product(Segment.Step step, int weight) implements OfOneStep {
         @Override
         public List<Integer> inputs() {
             List<Integer> inputs = new ArrayList<>(step.inputs());
             inputs.set(1, weight);
             return inputs;
-        }
-
-        @Override
-        public List<Integer> outputs() {
-            return step.outputs();
         }
 
         /** The slot of x. */
